@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHI_BASE_CLOCK_H
+#define CHI_BASE_CLOCK_H
+
+/*
+ * clock.h - the only way to know the time.
+ *
+ * The real clock is monotonic; a simulated one stands still until the
+ * simulator moves it, so that a seed replays a run exactly.
+ */
+
+#include <stdint.h>
+
+#define CHI_NS_PER_SEC 1000000000ull
+#define CHI_NS_PER_MS  1000000ull
+#define CHI_NS_PER_US  1000ull
+
+struct chi_clock {
+    uint64_t (*now_ns)(const struct chi_clock *clock);
+};
+
+/* A clock that its owner sets. */
+struct chi_clock_manual {
+    struct chi_clock clock; /* first: a chi_clock * is a chi_clock_manual * */
+    uint64_t now_ns;
+};
+
+extern const struct chi_clock chi_clock_real;
+
+void chi_clock_manual_init(struct chi_clock_manual *manual, uint64_t now_ns);
+
+static inline uint64_t
+chi_clock_now_ns(const struct chi_clock *clock)
+{
+    return clock->now_ns(clock);
+}
+
+#endif /* CHI_BASE_CLOCK_H */

@@ -1,0 +1,1359 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHARE_H
+#define CHARE_H
+
+/*
+ * chare.h - the public face of the runtime; the only header that is installed.
+ *
+ * Everything named chare_ or CHARE_ is promised to users. Nothing else is.
+ *
+ * Words: a *PE* is one scheduler, here one process. A *chare* is an object on
+ * some PE; a *collection* is a named set of chares: a single chare, a *group*
+ * (one chare on each PE) or an *array* (chares at indices). An *entry method*
+ * is a function of a chare that any PE can invoke by a message.
+ *
+ * Every function belongs to the thread that opened the runtime, unless its
+ * "Context" says otherwise, and may be called from inside entry methods.
+ * No function runs user code before it returns, except chare_run(),
+ * chare_progress() and chare_close().
+ *
+ * Structures that start with 'size' may grow: set it to sizeof(struct).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CHARE_VERSION_MAJOR 0
+#define CHARE_VERSION_MINOR 1
+#define CHARE_VERSION_PATCH 0
+
+#define CHARE_MUST_CHECK __attribute__((warn_unused_result))
+
+/* ------------------------------------------------------------------------
+ * Status codes
+ */
+
+/*
+ * Every fallible function returns one of these. Codes are grouped by how much
+ * is lost, so that a caller can decide what to do by range:
+ * nothing (try again), one call, one peer, the whole runtime.
+ */
+typedef enum chare_status {
+    CHARE_OK = 0,
+
+    /* Nothing is lost: the same call may succeed later. */
+    CHARE_ERR_AGAIN = -1,
+    CHARE_ERR_INTERRUPTED = -2,
+
+    /* One call is lost. */
+    CHARE_ERR_INVALID = -10,
+    CHARE_ERR_NO_MEMORY = -11,
+    CHARE_ERR_TOO_LARGE = -12,
+    CHARE_ERR_NOT_FOUND = -13,
+    CHARE_ERR_STATE = -14,
+    CHARE_ERR_EXISTS = -15,
+    CHARE_ERR_FORMAT = -16,
+    CHARE_ERR_TIMEOUT = -17,
+
+    /* One peer is lost. */
+    CHARE_ERR_PEER_LOST = -30,
+
+    /* The runtime is lost. */
+    CHARE_ERR_FABRIC = -50,
+    CHARE_ERR_WIREUP = -51,
+    CHARE_ERR_SYSTEM = -52,
+} chare_status;
+
+/**
+ * chare_status_name() - the code's own name, such as "CHARE_ERR_AGAIN".
+ *
+ * @status: any value, known or not.
+ *
+ * Ownership: a static string; never freed.
+ * Context:   any thread.
+ * Returns:   never NULL; "CHARE_ERR_UNKNOWN" for a value not listed here.
+ * Since:     0.1
+ */
+const char *chare_status_name(chare_status status);
+
+/**
+ * chare_status_text() - what the code means, in a few words.
+ *
+ * @status: any value, known or not.
+ *
+ * Ownership: a static string; never freed.
+ * Context:   any thread.
+ * Returns:   never NULL.
+ * Since:     0.1
+ */
+const char *chare_status_text(chare_status status);
+
+/* ------------------------------------------------------------------------
+ * Names of things
+ */
+
+enum {
+    CHARE_DIMS_MAX = 6,           /* dimensions of an index */
+    CHARE_PES_MAX = 1 << 24,      /* PEs in a job */
+    CHARE_NAME_BYTES_MAX = 200,   /* of a type or entry name, without NUL */
+    CHARE_PRIORITY_MIN = -32768,  /* runs first */
+    CHARE_PRIORITY_MAX = 32767,   /* runs last; 0 is ordinary */
+};
+
+#define CHARE_ANY_PE 0xffffffffu /* the runtime chooses */
+
+/* One PE's view of the job; opaque. */
+typedef struct chare_runtime chare_runtime;
+
+/* A collection's name, the same on every PE; 0 names none. */
+typedef uint64_t chare_collection;
+
+/* Where in its collection a chare is. A group's index is the PE. */
+typedef struct chare_index {
+    uint32_t ndims; /* 1 to CHARE_DIMS_MAX */
+    uint32_t reserved; /* 0 */
+    int64_t at[CHARE_DIMS_MAX]; /* at[ndims] and above are 0 */
+} chare_index;
+
+/* The name of one chare. A value: compare, copy and send it as you like. */
+typedef struct chare_element {
+    chare_collection collection;
+    chare_index index;
+} chare_element;
+
+/* The name of one future; it may be sent to any PE. */
+typedef struct chare_future {
+    uint64_t id;
+    uint32_t pe; /* where it was created */
+    uint32_t reserved;
+} chare_future;
+
+/* A one-dimensional element. */
+static inline chare_element
+chare_element_1d(chare_collection collection, int64_t i)
+{
+    chare_element element = {collection, {1, 0, {i, 0, 0, 0, 0, 0}}};
+
+    return element;
+}
+
+/* A two-dimensional element. */
+static inline chare_element
+chare_element_2d(chare_collection collection, int64_t i, int64_t j)
+{
+    chare_element element = {collection, {2, 0, {i, j, 0, 0, 0, 0}}};
+
+    return element;
+}
+
+/* ------------------------------------------------------------------------
+ * What a message carries
+ */
+
+/* How the bytes of a message are to be understood. */
+typedef enum chare_format {
+    CHARE_FORMAT_BYTES = 0, /* opaque to the runtime */
+    CHARE_FORMAT_VALUE = 1, /* one value of the codec below */
+    CHARE_FORMAT_ARGS = 2,  /* a tuple value: the arguments of a call */
+    CHARE_FORMAT_ERROR = 3, /* an error value, see chare_put_error() */
+} chare_format;
+
+/* A message under construction, or one taken over; see chare_buffer_alloc(). */
+typedef struct chare_buffer chare_buffer;
+
+typedef struct chare_encoder chare_encoder;
+typedef struct chare_decoder chare_decoder;
+
+/*
+ * A local payload: a pointer that reaches the target as it is when the target
+ * is on the same PE, and is encoded when it is not, or when the target moves
+ * away while the message waits.
+ */
+typedef struct chare_payload_ops {
+    size_t size;
+    chare_format format; /* of what encode() writes */
+
+    /* Write the payload; it stays alive. */
+    chare_status (*encode)(void *payload, chare_encoder *encoder);
+
+    /* The runtime is done with it. */
+    void (*release)(void *payload);
+} chare_payload_ops;
+
+/*
+ * The data of a call, a value or a contribution, in one of three forms:
+ * 'buffer' (taken over), 'payload' (taken over), or else 'bytes' (copied).
+ * A function that fails takes nothing over. All zeros: no data.
+ */
+typedef struct chare_data {
+    chare_format format; /* of 'bytes' or 'buffer' */
+    const void *bytes;
+    size_t len;
+    chare_buffer *buffer;
+    void *payload;
+    const chare_payload_ops *payload_ops;
+} chare_data;
+
+/* Opaque bytes, copied. */
+static inline chare_data
+chare_data_bytes(const void *bytes, size_t len)
+{
+    chare_data data = {CHARE_FORMAT_BYTES, bytes, len, NULL, NULL, NULL};
+
+    return data;
+}
+
+/* A filled buffer, handed over. */
+static inline chare_data
+chare_data_buffer(chare_format format, chare_buffer *buffer)
+{
+    chare_data data = {format, NULL, 0, buffer, NULL, NULL};
+
+    return data;
+}
+
+/* A local payload, handed over. */
+static inline chare_data
+chare_data_payload(void *payload, const chare_payload_ops *ops)
+{
+    chare_data data = {ops->format, NULL, 0, NULL, payload, ops};
+
+    return data;
+}
+
+/**
+ * chare_buffer_alloc() - a message to fill in place, saving a copy.
+ *
+ * @runtime:    an open runtime.
+ * @len:        bytes it is to hold; it can grow later.
+ * @buffer_out: the buffer; its bytes are undefined and 16-byte aligned.
+ *
+ * Ownership: the caller's until given to a call in a chare_data, or released.
+ * Returns:   CHARE_OK, CHARE_ERR_NO_MEMORY.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_buffer_alloc(chare_runtime *runtime,
+                                                 size_t len,
+                                                 chare_buffer **buffer_out);
+
+/**
+ * chare_buffer_resize() - change the length; contents up to the shorter stay.
+ *
+ * @buffer_inout: the buffer, which may move.
+ * @len:          the new length in bytes.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_NO_MEMORY - nothing changed.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_buffer_resize(chare_buffer **buffer_inout,
+                                                  size_t len);
+
+/**
+ * chare_buffer_bytes() - where the bytes are, and how many.
+ *
+ * @buffer:  the buffer.
+ * @len_out: its length in bytes; may be NULL.
+ *
+ * Returns:   never NULL; valid until the buffer is resized or given away.
+ * Since:     0.1
+ */
+void *chare_buffer_bytes(chare_buffer *buffer, size_t *len_out);
+
+/**
+ * chare_buffer_release() - free a buffer that was not given away.
+ *
+ * @buffer: the buffer, or NULL.
+ *
+ * Since:     0.1
+ */
+void chare_buffer_release(chare_buffer *buffer);
+
+/* ------------------------------------------------------------------------
+ * Life of a runtime
+ */
+
+/* What the embedding program wants to do at certain moments; any may be NULL.*/
+typedef struct chare_hooks {
+    size_t size;
+
+    /* Around a blocking wait of an idle PE (to let other threads run). */
+    void (*block_enter)(void *context);
+    void (*block_leave)(void *context);
+
+    /* Called after a wait that a signal interrupted and every 100 ms or so
+     * while busy: true makes chare_run() return CHARE_ERR_INTERRUPTED. */
+    bool (*interrupted)(void *context);
+} chare_hooks;
+
+typedef struct chare_open_options {
+    size_t size;
+    const chare_hooks *hooks; /* copied; NULL: none */
+    void *hooks_context;
+    bool single; /* do not look for a launcher: this process is the job */
+} chare_open_options;
+
+/**
+ * chare_open() - a runtime for this process: its place in the job and its PE.
+ *
+ * Reads the settings, finds out whether a launcher started this process (PMIx)
+ * and with how many others. Does not wait for them: that is chare_start().
+ *
+ * @options:     NULL for the defaults.
+ * @runtime_out: the runtime.
+ *
+ * Ownership: the caller's, until chare_close().
+ * Context:   any thread, which owns the runtime from then on. Several
+ *            runtimes in one process are independent.
+ * Returns:   CHARE_OK
+ *            CHARE_ERR_INVALID - a setting makes no sense; said on stderr.
+ *            CHARE_ERR_WIREUP  - there is a launcher but no way to reach its
+ *                                other processes; said on stderr.
+ *            CHARE_ERR_NO_MEMORY, CHARE_ERR_SYSTEM
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_open(const chare_open_options *options,
+                                         chare_runtime **runtime_out);
+
+/**
+ * chare_start() - meet the other PEs. Types, entries and reducers that every
+ * PE must know in the same order are registered before.
+ *
+ * @runtime: an open runtime, not yet started.
+ *
+ * Context:   blocks for at most CHARE_START_TIMEOUT seconds.
+ * Returns:   CHARE_OK
+ *            CHARE_ERR_TIMEOUT - some PEs did not come; they are named on
+ *                                stderr.
+ *            CHARE_ERR_WIREUP  - the PEs do not fit together (other version,
+ *                                other registrations); said on stderr.
+ *            CHARE_ERR_FABRIC, CHARE_ERR_SYSTEM, CHARE_ERR_NO_MEMORY
+ *            CHARE_ERR_STATE   - started before.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_start(chare_runtime *runtime);
+
+/**
+ * chare_run() - deliver messages until the job exits.
+ *
+ * @runtime: a started runtime.
+ *
+ * Context:   not from inside an entry method.
+ * Returns:   CHARE_OK              - chare_exit() was called on some PE.
+ *            CHARE_ERR_INTERRUPTED - the interrupted hook said so; the
+ *                                    runtime can run on.
+ *            CHARE_ERR_PEER_LOST   - a PE is gone; said on stderr.
+ *            CHARE_ERR_STATE       - the job was aborted, here or elsewhere.
+ *            See chare_exit_code() for what to tell the system.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_run(chare_runtime *runtime);
+
+/**
+ * chare_progress() - deliver what is there, and return.
+ *
+ * @runtime:      a started runtime.
+ * @messages_max: at most this many messages are executed.
+ *
+ * Context:   not from inside an entry method. Never blocks.
+ * Returns:   CHARE_OK        - something was done.
+ *            CHARE_ERR_AGAIN - there was nothing to do.
+ *            or as chare_run(), once the job has ended.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_progress(chare_runtime *runtime,
+                                             uint32_t messages_max);
+
+/**
+ * chare_exit() - end the job on all PEs, in order.
+ *
+ * Messages that are still under way may or may not be delivered.
+ *
+ * @runtime: a started runtime.
+ * @code:    0 to 255, the exit code of every process.
+ *
+ * Since:     0.1
+ */
+void chare_exit(chare_runtime *runtime, int code);
+
+/**
+ * chare_abort() - end the job on all PEs because of an error.
+ *
+ * @runtime: an open runtime.
+ * @code:    1 to 255, the exit code of every process.
+ * @text:    why, for stderr; may have several lines.
+ *
+ * Since:     0.1
+ */
+void chare_abort(chare_runtime *runtime, int code, const char *text);
+
+/**
+ * chare_exit_code() - what the process should exit with.
+ *
+ * @runtime: an open runtime.
+ *
+ * Returns:   the code of chare_exit() or chare_abort(), or 0.
+ * Since:     0.1
+ */
+int chare_exit_code(const chare_runtime *runtime);
+
+/**
+ * chare_close() - release the runtime and all chares on this PE.
+ *
+ * @runtime: a runtime, or NULL. Not from inside an entry method.
+ *
+ * Since:     0.1
+ */
+void chare_close(chare_runtime *runtime);
+
+/* ------------------------------------------------------------------------
+ * Where am I
+ */
+
+/* The PE of this runtime. */
+uint32_t chare_my_pe(const chare_runtime *runtime);
+
+/* PEs in the job. */
+uint32_t chare_pe_count(const chare_runtime *runtime);
+
+/* Nodes (hosts) in the job; known after chare_start(). */
+uint32_t chare_node_count(const chare_runtime *runtime);
+
+/* The node a PE is on, from 0; PEs of one node share memory. */
+uint32_t chare_node_of(const chare_runtime *runtime, uint32_t pe);
+
+/* PEs on a node. */
+uint32_t chare_node_pe_count(const chare_runtime *runtime, uint32_t node);
+
+/* The index-th PE of a node, in rising order. */
+uint32_t chare_node_pe(const chare_runtime *runtime, uint32_t node,
+                       uint32_t index);
+
+/* The name of a node, as the launcher knows it; owned by the runtime. */
+const char *chare_node_name(const chare_runtime *runtime, uint32_t node);
+
+/**
+ * chare_tree_edges() - a PE's place in the spanning tree of all PEs.
+ *
+ * The tree that broadcasts from @root use, and reductions to it in reverse.
+ *
+ * @runtime:      a started runtime.
+ * @root:         the tree's root.
+ * @pe:           whose place.
+ * @parent_out:   its parent; @root's parent is @root.
+ * @children_out: its children, at most @room of them are written.
+ * @room:         room in @children_out.
+ * @count_out:    how many children it has.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_INVALID - no such PE.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status
+chare_tree_edges(const chare_runtime *runtime, uint32_t root, uint32_t pe,
+                 uint32_t *parent_out, uint32_t *children_out, uint32_t room,
+                 uint32_t *count_out);
+
+/* Limits of an open runtime. */
+typedef struct chare_limits {
+    size_t size;
+    uint64_t message_bytes; /* largest data of one call */
+    uint64_t queue_bytes;   /* what may wait at a sender, CHARE_QUEUE_BYTES */
+    uint32_t eager_bytes;   /* larger ones are sent in pieces */
+} chare_limits;
+
+/* Fill in *out, whose size must be set. */
+void chare_limits_get(const chare_runtime *runtime, chare_limits *out);
+
+/* Counters of one PE since chare_start(). */
+typedef struct chare_counters {
+    size_t size;
+    uint64_t messages_sent;     /* to any PE, this one included */
+    uint64_t messages_executed;
+    uint64_t bytes_sent;
+    uint64_t bytes_received;
+    uint64_t foreign_dropped;   /* messages of strangers */
+} chare_counters;
+
+/* Fill in *out, whose size must be set. */
+void chare_counters_get(const chare_runtime *runtime, chare_counters *out);
+
+/* Monotonic time in nanoseconds, or simulated time. */
+uint64_t chare_now_ns(const chare_runtime *runtime);
+
+/* Whatever the embedding program wants to find again; NULL at first. */
+void chare_set_user(chare_runtime *runtime, void *user);
+void *chare_user(const chare_runtime *runtime);
+
+/* ------------------------------------------------------------------------
+ * Callbacks and futures: where a result goes
+ */
+
+typedef enum chare_callback_kind {
+    CHARE_CALLBACK_NONE = 0,      /* nowhere */
+    CHARE_CALLBACK_FUTURE = 1,    /* a future */
+    CHARE_CALLBACK_ELEMENT = 2,   /* an entry method of one chare */
+    CHARE_CALLBACK_BROADCAST = 3, /* an entry method of all of a collection */
+    CHARE_CALLBACK_FUNCTION = 4,  /* a registered function on one PE */
+} chare_callback_kind;
+
+/* A value: copy and send it as you like. All zeros: nowhere. */
+typedef struct chare_callback {
+    chare_callback_kind kind;
+    uint32_t entry;        /* ELEMENT, BROADCAST; FUNCTION: the function's id */
+    chare_future future;   /* FUTURE; FUNCTION: .pe where, .id its argument */
+    chare_element element; /* ELEMENT; BROADCAST: only the collection */
+} chare_callback;
+
+#define CHARE_CALLBACK_INIT(kind)                  \
+    {                                              \
+        kind, 0, {0, 0, 0},                        \
+        {                                          \
+            0, { 0, 0, {0, 0, 0, 0, 0, 0} }        \
+        }                                          \
+    }
+
+static inline chare_callback
+chare_callback_future(chare_future future)
+{
+    chare_callback callback = CHARE_CALLBACK_INIT(CHARE_CALLBACK_FUTURE);
+
+    callback.future = future;
+    return callback;
+}
+
+static inline chare_callback
+chare_callback_element(chare_element element, uint32_t entry)
+{
+    chare_callback callback = CHARE_CALLBACK_INIT(CHARE_CALLBACK_ELEMENT);
+
+    callback.entry = entry;
+    callback.element = element;
+    return callback;
+}
+
+static inline chare_callback
+chare_callback_broadcast(chare_collection collection, uint32_t entry)
+{
+    chare_callback callback = CHARE_CALLBACK_INIT(CHARE_CALLBACK_BROADCAST);
+
+    callback.entry = entry;
+    callback.element.collection = collection;
+    return callback;
+}
+
+/* A function that chare_function_register() gave 'function', run on 'pe'. */
+static inline chare_callback
+chare_callback_function(uint32_t function, uint32_t pe, uint64_t argument)
+{
+    chare_callback callback = CHARE_CALLBACK_INIT(CHARE_CALLBACK_FUNCTION);
+
+    callback.entry = function;
+    callback.future.pe = pe;
+    callback.future.id = argument;
+    return callback;
+}
+
+/**
+ * chare_callback_call() - deliver data to where a callback points.
+ *
+ * @runtime:  a started runtime.
+ * @callback: where; NONE drops the data.
+ * @data:     what; NULL for nothing.
+ *
+ * Ownership: see chare_data.
+ * Returns:   as chare_send().
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_callback_call(
+    chare_runtime *runtime, const chare_callback *callback,
+    const chare_data *data);
+
+/* ------------------------------------------------------------------------
+ * Types and entry methods
+ */
+
+/*
+ * One invocation, as its target sees it. The data is valid until the entry
+ * method returns, unless it is taken; either 'payload' is set, or 'bytes' is.
+ */
+typedef struct chare_call {
+    chare_runtime *runtime;
+    const chare_element *self; /* the target; NULL for functions and futures */
+    uint32_t entry;
+    uint32_t source_pe;
+    chare_format format;
+    int16_t priority;
+    bool wants_reply;
+    const void *bytes; /* 16-byte aligned */
+    size_t len;
+    void *payload; /* a local payload, or NULL; the runtime releases it */
+    const chare_payload_ops *payload_ops;
+    uint64_t argument; /* of a registered function; or the future's id */
+} chare_call;
+
+/*
+ * The right to answer one call; a value. It is answered exactly once, from any
+ * later entry method on the PE that took it.
+ */
+typedef struct chare_reply {
+    uint64_t tag;  /* private */
+    uint32_t kind; /* private */
+    uint32_t pe;   /* private */
+    chare_callback callback;
+    chare_element self;
+} chare_reply;
+
+/**
+ * chare_call_take_reply() - answer this call later.
+ *
+ * Without it, the runtime answers "done", without data, when the entry method
+ * returns.
+ *
+ * @call:      the call, still executing, whose wants_reply is true.
+ * @reply_out: to be given to chare_reply_send() once.
+ *
+ * Since:     0.1
+ */
+void chare_call_take_reply(const chare_call *call, chare_reply *reply_out);
+
+/**
+ * chare_call_take_buffer() - keep the message's bytes beyond the call.
+ *
+ * @call: the call, still executing, with no payload.
+ *
+ * Ownership: the caller's, to release with chare_buffer_release(); the bytes
+ *            stay where they are. A broadcast's bytes are shared: NULL, copy.
+ * Returns:   the buffer, or NULL when the bytes cannot be taken.
+ * Since:     0.1
+ */
+chare_buffer *chare_call_take_buffer(const chare_call *call);
+
+/**
+ * chare_reply_send() - answer a call.
+ *
+ * @runtime: the runtime that took the reply.
+ * @reply:   what chare_call_take_reply() gave.
+ * @data:    the result: CHARE_FORMAT_VALUE or _ERROR; NULL: done, no result.
+ *
+ * Returns:   as chare_send().
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_reply_send(chare_runtime *runtime,
+                                               const chare_reply *reply,
+                                               const chare_data *data);
+
+/* An entry method. 'context' is what it was registered with. */
+typedef void (*chare_entry_fn)(void *object, const chare_call *call,
+                               void *context);
+
+/* A function that callbacks and timers can name. */
+typedef void (*chare_function_fn)(const chare_call *call, void *context);
+
+/* What the runtime needs to know of a type of chare. */
+typedef struct chare_type_ops {
+    size_t size;
+    const char *name; /* for messages to people; copied */
+
+    /* Make the object from the constructor's data. NULL with any status but
+     * CHARE_OK: the job ends with an error (the hook may have aborted it). */
+    chare_status (*create)(const chare_call *call, void *context,
+                           void **object_out);
+
+    /* Free the object; NULL: nothing to do. */
+    void (*destroy)(void *object, void *context);
+
+    /* Run an entry method that has no function of its own; may be NULL. */
+    void (*invoke)(void *object, const chare_call *call, void *type_context,
+                   void *entry_context);
+
+    /* Write the object's state, and make an object of it elsewhere; both NULL:
+     * chares of this type cannot move. */
+    chare_status (*pack)(void *object, void *context, chare_encoder *encoder);
+    chare_status (*unpack)(const chare_call *call, void *context,
+                           void **object_out);
+} chare_type_ops;
+
+/**
+ * chare_type_register() - make a type of chare known.
+ *
+ * @runtime:  an open runtime. What is registered before chare_start() must be
+ *            the same on every PE, in the same order; it is checked there.
+ * @ops:      the hooks; copied.
+ * @context:  handed to the hooks.
+ * @type_out: the type's id, the same on every PE.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_INVALID - no name, or no create hook;
+ *            CHARE_ERR_NO_MEMORY.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_type_register(chare_runtime *runtime,
+                                                  const chare_type_ops *ops,
+                                                  void *context,
+                                                  uint32_t *type_out);
+
+/**
+ * chare_entry_register() - make an entry method of a type known.
+ *
+ * @runtime:   an open runtime; as chare_type_register().
+ * @type:      the type's id.
+ * @name:      for messages to people; copied.
+ * @function:  the method; NULL: the type's invoke hook runs it.
+ * @context:   handed to the method.
+ * @entry_out: the entry's id, the same on every PE, unique among all types.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_INVALID - unknown type, no name, or neither
+ *            function nor invoke hook; CHARE_ERR_NO_MEMORY.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status
+chare_entry_register(chare_runtime *runtime, uint32_t type, const char *name,
+                     chare_entry_fn function, void *context,
+                     uint32_t *entry_out);
+
+/**
+ * chare_function_register() - a function that callbacks can name.
+ *
+ * @runtime:      an open runtime; as chare_type_register().
+ * @name:         for messages to people; copied.
+ * @function:     called on the PE that the callback names.
+ * @context:      handed to it.
+ * @function_out: its id, for chare_callback_function().
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_INVALID; CHARE_ERR_NO_MEMORY.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status
+chare_function_register(chare_runtime *runtime, const char *name,
+                        chare_function_fn function, void *context,
+                        uint32_t *function_out);
+
+/* The name an entry was registered with as "Type.method", or "?". */
+const char *chare_entry_name(const chare_runtime *runtime, uint32_t entry);
+
+/* ------------------------------------------------------------------------
+ * Creating chares
+ */
+
+/**
+ * chare_single_create() - one chare.
+ *
+ * @runtime:     a started runtime.
+ * @type:        its type.
+ * @pe:          where, or CHARE_ANY_PE.
+ * @args:        for its create hook; NULL for nothing.
+ * @created:     told (with no data) when it exists; NULL: nobody.
+ * @element_out: its name, which can be used at once.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_INVALID - no such type or PE; or as
+ *            chare_send().
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status
+chare_single_create(chare_runtime *runtime, uint32_t type, uint32_t pe,
+                    const chare_data *args, const chare_callback *created,
+                    chare_element *element_out);
+
+/**
+ * chare_group_create() - one chare on every PE; its index is the PE.
+ *
+ * Parameters and results are those of chare_single_create(); @created is told
+ * when all exist.
+ *
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status
+chare_group_create(chare_runtime *runtime, uint32_t type,
+                   const chare_data *args, const chare_callback *created,
+                   chare_collection *collection_out);
+
+/* Built-in maps from an index to the PE where its chare is first placed. */
+enum {
+    CHARE_MAP_DEFAULT = 0,     /* block for dense arrays, hash for sparse */
+    CHARE_MAP_BLOCK = 1,       /* runs of row-major indices; dense only */
+    CHARE_MAP_ROUND_ROBIN = 2, /* row-major position modulo PEs; dense only */
+    CHARE_MAP_HASH = 3,
+};
+
+/* The PE of an index, a pure function: the same answer on every PE. */
+typedef uint32_t (*chare_map_fn)(const chare_index *index, uint32_t pe_count,
+                                 void *context);
+
+/* Register a map, as chare_type_register(). */
+CHARE_MUST_CHECK chare_status chare_map_register(chare_runtime *runtime,
+                                                 chare_map_fn function,
+                                                 void *context,
+                                                 uint32_t *map_out);
+
+typedef struct chare_array_options {
+    size_t size;
+    uint32_t type;
+    uint32_t ndims;
+    bool dense; /* create the chares at 0 <= at[i] < dims[i]; else none */
+    int64_t dims[CHARE_DIMS_MAX];
+    uint32_t map; /* CHARE_MAP_*, or from chare_map_register() */
+    const chare_callback *created; /* told when all exist; dense only */
+} chare_array_options;
+
+/**
+ * chare_array_create() - chares at indices.
+ *
+ * A dense array has all its chares from the start and takes no insertions. A
+ * sparse one is filled by chare_insert(), ended by chare_insert_done().
+ *
+ * @runtime:        a started runtime.
+ * @options:        what; options->size must be set.
+ * @args:           for the create hook of each; NULL for nothing.
+ * @collection_out: its name, which can be used at once.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_INVALID - a bad type, dimension or map; or
+ *            as chare_send().
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status
+chare_array_create(chare_runtime *runtime, const chare_array_options *options,
+                   const chare_data *args, chare_collection *collection_out);
+
+/**
+ * chare_insert() - add one chare to a sparse array, from any PE.
+ *
+ * An index that is taken, and an insertion after chare_insert_done(), end the
+ * job with an error that names the index.
+ *
+ * @runtime: a started runtime.
+ * @element: its name.
+ * @pe:      where, or CHARE_ANY_PE for the array's map.
+ * @args:    for its create hook; NULL for nothing.
+ *
+ * Returns:   as chare_send(); CHARE_ERR_INVALID - not a sparse array.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_insert(chare_runtime *runtime,
+                                           const chare_element *element,
+                                           uint32_t pe,
+                                           const chare_data *args);
+
+/**
+ * chare_insert_done() - a sparse array is complete.
+ *
+ * To be called once, when all insertions were started; it waits for them.
+ * Until then messages to missing chares wait, and reductions do not finish.
+ *
+ * @runtime:    a started runtime.
+ * @collection: the array.
+ * @done:       told when all is in place everywhere; NULL: nobody.
+ *
+ * Returns:   as chare_send(); CHARE_ERR_INVALID - not a sparse array.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_insert_done(chare_runtime *runtime,
+                                                chare_collection collection,
+                                                const chare_callback *done);
+
+/**
+ * chare_local() - the object of a chare that is on this PE.
+ *
+ * @runtime: a started runtime.
+ * @element: its name.
+ *
+ * Returns:   what its create hook made, or NULL when it is not here.
+ * Since:     0.1
+ */
+void *chare_local(const chare_runtime *runtime, const chare_element *element);
+
+/* ------------------------------------------------------------------------
+ * Calling chares
+ */
+
+typedef struct chare_send_options {
+    size_t size;
+    int16_t priority; /* smaller runs sooner */
+    bool gather;      /* broadcast: reply with all results, by index */
+    const chare_callback *reply; /* told the result; NULL: nobody */
+} chare_send_options;
+
+/**
+ * chare_send() - invoke an entry method of one chare, without waiting.
+ *
+ * Messages of equal priority from one chare to another execute in the order
+ * sent, whatever their size, until either migrates. A message to a chare that
+ * is not there yet waits; to one that cannot be, it comes back as an error:
+ * to options->reply if there is one, else it ends the job.
+ *
+ * @runtime: a started runtime.
+ * @target:  the chare; on any PE.
+ * @entry:   from chare_entry_register().
+ * @data:    the arguments; NULL for none.
+ * @options: NULL for the defaults.
+ *
+ * Ownership: see chare_data.
+ * Context:   never blocks and never runs user code.
+ * Returns:   CHARE_OK            - accepted; the rest is the runtime's duty.
+ *            CHARE_ERR_INVALID   - unknown @entry, a bad index.
+ *            CHARE_ERR_NO_MEMORY
+ *            CHARE_ERR_STATE     - not started.
+ *            or what the payload's encode hook returned.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_send(chare_runtime *runtime,
+                                         const chare_element *target,
+                                         uint32_t entry,
+                                         const chare_data *data,
+                                         const chare_send_options *options);
+
+/**
+ * chare_broadcast() - invoke an entry method of all chares of a collection.
+ *
+ * Broadcasts from one PE to one collection arrive everywhere in the order
+ * made. With options->reply, it is told when all have run: with no data, or
+ * with options->gather a list of the results, in the order of the indices.
+ *
+ * Parameters and results are those of chare_send().
+ *
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status
+chare_broadcast(chare_runtime *runtime, chare_collection collection,
+                uint32_t entry, const chare_data *data,
+                const chare_send_options *options);
+
+/**
+ * chare_is_local() - whether a payload would reach the chare unencoded.
+ *
+ * @runtime: a started runtime.
+ * @element: its name.
+ *
+ * Returns:   true when it is on this PE now.
+ * Since:     0.1
+ */
+bool chare_is_local(const chare_runtime *runtime,
+                    const chare_element *element);
+
+/* ------------------------------------------------------------------------
+ * Futures
+ */
+
+/**
+ * chare_future_create() - a place on this PE that values can be sent to.
+ *
+ * @runtime:    a started runtime.
+ * @function:   called for each value that comes, by the scheduler;
+ *              call->format is CHARE_FORMAT_ERROR for an error.
+ * @context:    handed to it.
+ * @future_out: its name; it can be sent to any PE.
+ *
+ * Ownership: the caller releases it by chare_future_release().
+ * Returns:   CHARE_OK, CHARE_ERR_NO_MEMORY.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_future_create(chare_runtime *runtime,
+                                                  chare_function_fn function,
+                                                  void *context,
+                                                  chare_future *future_out);
+
+/**
+ * chare_future_set() - send a value to a future, from any PE.
+ *
+ * A value for a future that was released ends the job with an error.
+ *
+ * @runtime: a started runtime.
+ * @future:  the future.
+ * @data:    CHARE_FORMAT_VALUE or _ERROR or _BYTES; NULL: no data.
+ *
+ * Returns:   as chare_send().
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_future_set(chare_runtime *runtime,
+                                               const chare_future *future,
+                                               const chare_data *data);
+
+/**
+ * chare_future_release() - no value is expected any more.
+ *
+ * @runtime: the runtime that created it.
+ * @future:  the future.
+ * @drop:    true: values that still come are dropped in silence.
+ *
+ * Since:     0.1
+ */
+void chare_future_release(chare_runtime *runtime, const chare_future *future,
+                          bool drop);
+
+/* ------------------------------------------------------------------------
+ * Reductions
+ */
+
+/*
+ * Built-in reducers. Their contributions are codec values: bool, int or float
+ * scalars, or arrays of one dtype and shape; the result has that dtype and
+ * shape. Integer sums of scalars that leave 64 bits fail. AND, OR and XOR are
+ * logical.
+ */
+enum {
+    CHARE_REDUCE_NOP = 0, /* no data, only that all have contributed */
+    CHARE_REDUCE_SUM = 1,
+    CHARE_REDUCE_PRODUCT = 2,
+    CHARE_REDUCE_MIN = 3,
+    CHARE_REDUCE_MAX = 4,
+    CHARE_REDUCE_AND = 5,
+    CHARE_REDUCE_OR = 6,
+    CHARE_REDUCE_XOR = 7,
+    CHARE_REDUCE_GATHER = 8, /* a list of the values, by index */
+};
+
+/* One contribution or partial result, in the format it was made with. */
+typedef struct chare_part {
+    chare_format format;
+    const void *bytes;
+    size_t len;
+} chare_part;
+
+/*
+ * Combine parts into one. It is associative; for a commutative reducer the
+ * parts come in any order and grouping, for an ordered one all at once in the
+ * order of the indices. An error is written with chare_put_error().
+ */
+typedef chare_status (*chare_combine_fn)(void *context,
+                                         const chare_part *parts,
+                                         size_t part_count,
+                                         chare_encoder *encoder);
+
+/**
+ * chare_reducer_register() - a reducer of one's own.
+ *
+ * @runtime:     an open runtime; as chare_type_register().
+ * @name:        for messages to people; copied.
+ * @combine:     the operation.
+ * @ordered:     true: give it all contributions at once, by index.
+ * @context:     handed to it.
+ * @reducer_out: its id.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_INVALID; CHARE_ERR_NO_MEMORY.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status
+chare_reducer_register(chare_runtime *runtime, const char *name,
+                       chare_combine_fn combine, bool ordered, void *context,
+                       uint32_t *reducer_out);
+
+/**
+ * chare_contribute() - this chare's part in its collection's next reduction.
+ *
+ * All chares of the collection contribute to reductions in the same order,
+ * with the same reducer and callback; several may be under way.
+ *
+ * @runtime:  a started runtime.
+ * @self:     a chare on this PE.
+ * @reducer:  CHARE_REDUCE_* or from chare_reducer_register().
+ * @value:    its value; NULL with CHARE_REDUCE_NOP.
+ * @callback: told the result.
+ *
+ * Returns:   as chare_send(); CHARE_ERR_NOT_FOUND - @self is not here.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status
+chare_contribute(chare_runtime *runtime, const chare_element *self,
+                 uint32_t reducer, const chare_data *value,
+                 const chare_callback *callback);
+
+/* Element types of arrays; kind letter and bits, as NumPy names them. */
+typedef enum chare_dtype {
+    CHARE_DTYPE_NONE = 0,
+    CHARE_DTYPE_BOOL = 1,
+    CHARE_DTYPE_I8 = 2,
+    CHARE_DTYPE_I16 = 3,
+    CHARE_DTYPE_I32 = 4,
+    CHARE_DTYPE_I64 = 5,
+    CHARE_DTYPE_U8 = 6,
+    CHARE_DTYPE_U16 = 7,
+    CHARE_DTYPE_U32 = 8,
+    CHARE_DTYPE_U64 = 9,
+    CHARE_DTYPE_F16 = 10,
+    CHARE_DTYPE_F32 = 11,
+    CHARE_DTYPE_F64 = 12,
+    CHARE_DTYPE_C64 = 13,  /* two F32 */
+    CHARE_DTYPE_C128 = 14, /* two F64 */
+} chare_dtype;
+
+/* Bytes of one element, 0 for none. */
+size_t chare_dtype_bytes(chare_dtype dtype);
+
+/**
+ * chare_contribute_array() - chare_contribute() of a plain C array.
+ *
+ * @dtype:  the type of the elements.
+ * @values: the elements; copied.
+ * @count:  how many; the same in every chare.
+ *
+ * The other parameters and the results are those of chare_contribute(). The
+ * result is an array value, see chare_get().
+ *
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status
+chare_contribute_array(chare_runtime *runtime, const chare_element *self,
+                       uint32_t reducer, chare_dtype dtype,
+                       const void *values, size_t count,
+                       const chare_callback *callback);
+
+/* ------------------------------------------------------------------------
+ * Quiescence and timers
+ */
+
+/**
+ * chare_quiescence() - tell when nothing is executing, queued or under way.
+ *
+ * @runtime:  a started runtime.
+ * @callback: told once, with no data. Its own message does not count.
+ *
+ * Returns:   as chare_send().
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_quiescence(chare_runtime *runtime,
+                                               const chare_callback *callback);
+
+/**
+ * chare_timer_start() - call a function later.
+ *
+ * @runtime:   a started runtime.
+ * @delay_ns:  at least this long.
+ * @function:  called once by the scheduler of this PE, with call->argument
+ *             the timer's id.
+ * @context:   handed to it.
+ * @timer_out: for chare_timer_stop(); may be NULL.
+ *
+ * Returns:   CHARE_OK, CHARE_ERR_NO_MEMORY.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_timer_start(chare_runtime *runtime,
+                                                uint64_t delay_ns,
+                                                chare_function_fn function,
+                                                void *context,
+                                                uint64_t *timer_out);
+
+/**
+ * chare_timer_stop() - forget a timer that has not fired.
+ *
+ * Returns:   true when it had not fired, and now never will.
+ * Since:     0.1
+ */
+bool chare_timer_stop(chare_runtime *runtime, uint64_t timer);
+
+/* ------------------------------------------------------------------------
+ * The value codec
+ *
+ * A self-describing binary form that C and Python chares share. A value is a
+ * tag byte and what belongs to it; containers are followed by their items.
+ * Bytes are in the machine's own order; CHARE_CODEC_VERSION is exchanged at
+ * the start.
+ */
+
+#define CHARE_CODEC_VERSION 1
+
+enum { CHARE_CODEC_DEPTH_MAX = 200 }; /* nesting of containers */
+
+typedef enum chare_tag {
+    CHARE_TAG_END = 0, /* only from chare_get(): no more bytes */
+    CHARE_TAG_NONE = 1,
+    CHARE_TAG_FALSE = 2,
+    CHARE_TAG_TRUE = 3,
+    CHARE_TAG_INT = 4,    /* fits 64 bits, signed */
+    CHARE_TAG_BIGINT = 5, /* two's complement, little end first, any length */
+    CHARE_TAG_FLOAT = 6,
+    CHARE_TAG_COMPLEX = 7,
+    CHARE_TAG_STR = 8, /* UTF-8 (surrogates passed through) */
+    CHARE_TAG_BYTES = 9,
+    CHARE_TAG_BYTEARRAY = 10,
+    CHARE_TAG_TUPLE = 11,     /* count items follow */
+    CHARE_TAG_LIST = 12,      /* count items follow */
+    CHARE_TAG_DICT = 13,      /* count pairs of items follow */
+    CHARE_TAG_SET = 14,       /* count items follow */
+    CHARE_TAG_FROZENSET = 15, /* count items follow */
+    CHARE_TAG_ARRAY = 16,     /* an n-dimensional array, data 16-aligned */
+    CHARE_TAG_SCALAR = 17,    /* one array element, as a scalar */
+    CHARE_TAG_EXTERN = 18,    /* bytes that 'kind' says how to understand */
+    CHARE_TAG_ELEMENT = 19,   /* a chare_element */
+    CHARE_TAG_FUTURE = 20,    /* a chare_future */
+    CHARE_TAG_CALLBACK = 21,  /* a chare_callback */
+    CHARE_TAG_ERROR = 22,     /* 3 items follow: see chare_put_error() */
+} chare_tag;
+
+enum { CHARE_ARRAY_DIMS_MAX = 64 };
+
+/* How an array lies in memory. */
+enum {
+    CHARE_ARRAY_C_ORDER = 0,
+    CHARE_ARRAY_FORTRAN_ORDER = 1,
+    CHARE_ARRAY_READ_ONLY = 2, /* a flag, added to the above */
+    CHARE_ARRAY_SWAPPED = 4,   /* a flag: bytes of elements are swapped */
+};
+
+/* One item, as chare_get() reads it; pointers point into the bytes. */
+typedef struct chare_value {
+    chare_tag tag;
+    union {
+        int64_t integer;
+        double real;
+        struct {
+            double real;
+            double imag;
+        } complex;
+        struct { /* STR, BYTES, BYTEARRAY, BIGINT, EXTERN, SCALAR */
+            const void *at;
+            size_t len;
+            uint32_t kind;     /* EXTERN */
+            chare_dtype dtype; /* SCALAR */
+        } bytes;
+        size_t count; /* containers */
+        struct {
+            chare_dtype dtype;
+            uint32_t ndims;
+            uint32_t flags;
+            const int64_t *shape; /* ndims of them */
+            const void *data;
+            size_t len; /* of the data, in bytes */
+        } array;
+        chare_element element;
+        chare_future future;
+        chare_callback callback;
+    } as;
+} chare_value;
+
+/*
+ * Where values are written: into a buffer that grows. The first error sticks
+ * in 'status', so that it is enough to look at the end.
+ */
+struct chare_encoder {
+    unsigned char *at;  /* the next byte */
+    unsigned char *end; /* the end of the room */
+    chare_buffer *buffer;
+    chare_status status;
+};
+
+/* Where values are read from; any bytes are safe to read. */
+struct chare_decoder {
+    const unsigned char *start;
+    const unsigned char *at;
+    const unsigned char *end;
+};
+
+/**
+ * chare_encoder_init() - start to write values.
+ *
+ * @encoder:  the caller's.
+ * @runtime:  an open runtime.
+ * @room:     bytes expected; it grows beyond.
+ *
+ * Returns:   CHARE_OK, CHARE_ERR_NO_MEMORY.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_encoder_init(chare_encoder *encoder,
+                                                 chare_runtime *runtime,
+                                                 size_t room);
+
+/**
+ * chare_encoder_take() - end writing; the buffer is the caller's.
+ *
+ * @encoder:    the encoder, which is empty afterwards.
+ * @buffer_out: the buffer with what was written.
+ *
+ * Returns:   CHARE_OK, or the first error, and then nothing is left.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_encoder_take(chare_encoder *encoder,
+                                                 chare_buffer **buffer_out);
+
+/* Give up what was written; also after an error. */
+void chare_encoder_fini(chare_encoder *encoder);
+
+/*
+ * Make room for 'bytes' more and return true; false: encoder->status says
+ * why. To write into encoder->at directly.
+ */
+bool chare_encoder_grow(chare_encoder *encoder, size_t bytes);
+
+/* The writers, one for each tag. They never fail but set encoder->status. */
+void chare_put_none(chare_encoder *encoder);
+void chare_put_bool(chare_encoder *encoder, bool value);
+void chare_put_int(chare_encoder *encoder, int64_t value);
+void chare_put_bigint(chare_encoder *encoder, const void *bytes, size_t len);
+void chare_put_float(chare_encoder *encoder, double value);
+void chare_put_complex(chare_encoder *encoder, double real, double imag);
+void chare_put_str(chare_encoder *encoder, const char *text, size_t len);
+void chare_put_bytes(chare_encoder *encoder, const void *bytes, size_t len);
+void chare_put_bytearray(chare_encoder *encoder, const void *bytes,
+                         size_t len);
+
+/* A container of 'count' items (DICT: pairs), which are to be put next. */
+void chare_put_container(chare_encoder *encoder, chare_tag tag, size_t count);
+
+/*
+ * An array; returns where its 'len' bytes of elements are to be written, or
+ * NULL on error. 'len' must be the product of shape and element size.
+ */
+void *chare_put_array(chare_encoder *encoder, chare_dtype dtype,
+                      uint32_t flags, uint32_t ndims, const int64_t *shape,
+                      size_t len);
+void chare_put_scalar(chare_encoder *encoder, chare_dtype dtype,
+                      const void *element);
+
+/* Bytes in a form of the user's own; 'kind' is theirs to choose. */
+void chare_put_extern(chare_encoder *encoder, uint32_t kind, const void *bytes,
+                      size_t len);
+void chare_put_element(chare_encoder *encoder, const chare_element *element);
+void chare_put_future(chare_encoder *encoder, const chare_future *future);
+void chare_put_callback(chare_encoder *encoder,
+                        const chare_callback *callback);
+
+/*
+ * An error: what kind (such as "ValueError"), a message, and details for
+ * people such as a traceback (may be ""). Its items are three STRs; with
+ * 'has_object' one more value is to be put next, the error as an object.
+ */
+void chare_put_error(chare_encoder *encoder, const char *kind,
+                     const char *message, const char *details,
+                     bool has_object);
+
+/* Read from bytes, which start 16-byte aligned where a message does. */
+static inline void
+chare_decoder_init(chare_decoder *decoder, const void *bytes, size_t len)
+{
+    decoder->start = (const unsigned char *)bytes;
+    decoder->at = decoder->start;
+    decoder->end = decoder->start + len;
+}
+
+/**
+ * chare_get() - read the next item.
+ *
+ * After a container come its items, one call each. The bytes may come from
+ * anywhere: what is read never lies outside them, and counts and lengths are
+ * never larger than the bytes that are left. Nesting is the caller's to limit.
+ *
+ * @decoder:   where; moved behind the item.
+ * @value_out: the item; CHARE_TAG_END at the end of the bytes. For ERROR,
+ *             as.count is 3 or 4 and so many items follow.
+ *
+ * Context:   any thread.
+ * Returns:   CHARE_OK; CHARE_ERR_FORMAT - these are no values.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_get(chare_decoder *decoder,
+                                        chare_value *value_out);
+
+/**
+ * chare_skip() - pass over one item with all that it contains.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_FORMAT - no values, or nested too deeply.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_skip(chare_decoder *decoder);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CHARE_H */

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * msg.c - message pools.
+ *
+ * Size classes are powers of two of the whole allocation, from 256 bytes to
+ * 64 KiB. A class's free list is refilled by a slab of several messages, so
+ * that the message path reaches malloc() only while a list still grows.
+ * Messages beyond the largest class come from malloc() and go back to it.
+ */
+#include "config.h"
+
+#include "msg/msg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    CLASS_SHIFT_MIN = 8, /* 256 bytes */
+    CLASS_COUNT = 9,     /* up to 64 KiB */
+    CLASS_HEAP = CLASS_COUNT,
+    SLAB_BYTES = 64 * 1024,
+    ALIGNMENT = 64,
+};
+
+struct slab {
+    struct slab *next;
+    unsigned char pad[ALIGNMENT - sizeof(struct slab *)];
+};
+
+struct chi_msg_pool {
+    struct chi_msg *free[CLASS_COUNT];
+    struct slab *slabs;
+    uint64_t live;
+};
+
+chare_status
+chi_msg_pool_create(struct chi_msg_pool **out)
+{
+    *out = calloc(1, sizeof(**out));
+    return *out == NULL ? CHARE_ERR_NO_MEMORY : CHARE_OK;
+}
+
+void
+chi_msg_pool_destroy(struct chi_msg_pool *pool)
+{
+    if (pool == NULL) {
+        return;
+    }
+    chi_assert(pool->live == 0);
+    while (pool->slabs != NULL) {
+        struct slab *slab = pool->slabs;
+
+        pool->slabs = slab->next;
+        free(slab);
+    }
+    free(pool);
+}
+
+uint64_t
+chi_msg_pool_live(const struct chi_msg_pool *pool)
+{
+    return pool->live;
+}
+
+/* The smallest class whose messages have 'total' bytes, or CLASS_HEAP. */
+static uint32_t
+class_of(uint64_t total)
+{
+    uint32_t shift;
+
+    if (total <= 1u << CLASS_SHIFT_MIN) {
+        return 0;
+    }
+    if (total > 1u << (CLASS_SHIFT_MIN + CLASS_COUNT - 1)) {
+        return CLASS_HEAP;
+    }
+    shift = 64u - (uint32_t)__builtin_clzll(total - 1);
+    return shift - CLASS_SHIFT_MIN;
+}
+
+static bool
+class_refill(struct chi_msg_pool *pool, uint32_t size_class)
+{
+    const size_t each = (size_t)1 << (CLASS_SHIFT_MIN + size_class);
+    const size_t count = each < SLAB_BYTES ? SLAB_BYTES / each : 1;
+    struct slab *slab =
+        aligned_alloc(ALIGNMENT, sizeof(*slab) + count * each);
+
+    if (slab == NULL) {
+        return false;
+    }
+    slab->next = pool->slabs;
+    pool->slabs = slab;
+    for (size_t i = count; i-- > 0;) {
+        struct chi_msg *msg =
+            (void *)((unsigned char *)slab + sizeof(*slab) + i * each);
+
+        msg->next = pool->free[size_class];
+        pool->free[size_class] = msg;
+    }
+    return true;
+}
+
+static struct chi_msg *
+heap_alloc(struct chi_msg_pool *pool, uint64_t total)
+{
+    const uint64_t rounded = (total + ALIGNMENT - 1) & ~(ALIGNMENT - 1ull);
+    struct chi_msg *msg;
+
+    (void)pool;
+    if (rounded < total) {
+        return NULL;
+    }
+    msg = aligned_alloc(ALIGNMENT, rounded);
+    return msg;
+}
+
+static struct chi_msg *
+alloc_raw(struct chi_msg_pool *pool, uint64_t room)
+{
+    const uint64_t total = sizeof(struct chi_msg) + room;
+    const uint32_t size_class = class_of(total);
+    struct chi_msg *msg;
+
+    if (total < room) {
+        return NULL;
+    }
+    if (chi_likely(size_class != CLASS_HEAP)) {
+        if (chi_unlikely(pool->free[size_class] == NULL) &&
+            !class_refill(pool, size_class)) {
+            return NULL;
+        }
+        msg = pool->free[size_class];
+        pool->free[size_class] = msg->next;
+        room = ((uint64_t)1 << (CLASS_SHIFT_MIN + size_class)) -
+               sizeof(struct chi_msg);
+    } else {
+        msg = heap_alloc(pool, total);
+        if (msg == NULL) {
+            return NULL;
+        }
+    }
+    msg->next = NULL;
+    msg->pool = pool;
+    msg->payload_ops = NULL;
+    msg->references = 1;
+    msg->size_class = size_class;
+    msg->room = room;
+    pool->live++;
+    return msg;
+}
+
+struct chi_msg *
+chi_msg_alloc(struct chi_msg_pool *pool, uint64_t len)
+{
+    struct chi_msg *msg;
+
+    if (len > UINT64_MAX / 2) {
+        return NULL;
+    }
+    /* A trailer comes with few messages; those grow when it is added. */
+    msg = alloc_raw(pool, len);
+    if (msg != NULL) {
+        msg->env = (struct chi_envelope){
+            .version = CHI_MSG_WIRE_VERSION,
+            .len = len,
+        };
+    }
+    return msg;
+}
+
+struct chi_msg *
+chi_msg_alloc_wire(struct chi_msg_pool *pool, uint64_t wire_len)
+{
+    chi_assert(wire_len >= sizeof(struct chi_envelope));
+    return alloc_raw(pool, wire_len - sizeof(struct chi_envelope));
+}
+
+chare_status
+chi_msg_resize(struct chi_msg **msg_inout, uint64_t len)
+{
+    struct chi_msg *old = *msg_inout;
+    struct chi_msg *msg;
+
+    chi_assert(old->references == 1);
+    if (len <= old->room) {
+        old->env.len = len;
+        return CHARE_OK;
+    }
+    if (len > UINT64_MAX / 4) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    /* Grow by half again, so that repeated growth stays linear. */
+    msg = alloc_raw(old->pool, len + old->room / 2);
+    if (msg == NULL) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    msg->env = old->env;
+    memcpy(msg->bytes, old->bytes, old->env.len < len ? old->env.len : len);
+    msg->env.len = len;
+    chi_assert(old->payload_ops == NULL);
+    chi_msg_release(old);
+    *msg_inout = msg;
+    return CHARE_OK;
+}
+
+void
+chi_msg_release(struct chi_msg *msg)
+{
+    struct chi_msg_pool *pool = msg->pool;
+
+    chi_assert(msg->references > 0);
+    if (--msg->references > 0) {
+        return;
+    }
+    if (msg->payload_ops != NULL) {
+        msg->payload_ops->release(msg->payload);
+    }
+    chi_assert(pool->live > 0);
+    pool->live--;
+    if (msg->size_class == CLASS_HEAP) {
+        free(msg);
+        return;
+    }
+    msg->next = pool->free[msg->size_class];
+    pool->free[msg->size_class] = msg;
+}
+
+bool
+chi_msg_wire_ok(const void *wire, uint64_t wire_len)
+{
+    struct chi_envelope env;
+
+    if (wire_len < sizeof(env)) {
+        return false;
+    }
+    memcpy(&env, wire, sizeof(env));
+    return env.version == CHI_MSG_WIRE_VERSION &&
+           env.handler > CHI_HANDLER_NONE && env.handler < CHI_HANDLER_COUNT &&
+           env.len == wire_len - sizeof(env) && env.trailer_len <= env.len &&
+           env.format <= CHARE_FORMAT_ERROR;
+}
+
+void
+chi_msg_queue_clear(struct chi_msg_queue *queue)
+{
+    struct chi_msg *msg;
+
+    while ((msg = chi_msg_queue_pop(queue)) != NULL) {
+        chi_msg_release(msg);
+    }
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHI_MSG_MSG_H
+#define CHI_MSG_MSG_H
+
+/*
+ * msg.h - a message: one envelope and its bytes, in one allocation.
+ *
+ *     struct chi_msg          never on the wire
+ *     +----------------------+
+ *     | link, pool, payload  |
+ *     +----------------------+ <- chi_msg_wire(), 16-byte aligned
+ *     | envelope (48 bytes)  |
+ *     +----------------------+ <- bytes, 16-byte aligned
+ *     | data    (data_len)   |
+ *     | trailer (the rest)   |
+ *     +----------------------+
+ *
+ * A message has one owner at any time; a queue that links it owns it. Several
+ * holders of the same bytes (a broadcast to many chares of one PE) count
+ * references. A message belongs to the thread of its pool.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <chare.h>
+
+#include "base/check.h"
+
+enum {
+    CHI_MSG_WIRE_VERSION = 1,
+    CHI_MSG_TRAILER_BYTES_MAX = 256,
+};
+
+/*
+ * Which function executes a message. The PE calls the handler that the owner
+ * of the number has set; the bulk and sim numbers never reach the PE.
+ */
+enum chi_handler {
+    CHI_HANDLER_NONE = 0,
+    CHI_HANDLER_INVOKE,     /* obj: an entry method of one chare */
+    CHI_HANDLER_CREATE,     /* obj: a collection */
+    CHI_HANDLER_INSERT,     /* obj: one chare of a sparse array */
+    CHI_HANDLER_INSERT_DONE,/* obj: a sparse array is complete */
+    CHI_HANDLER_UNDELIVERED,/* obj: a message that came back */
+    CHI_HANDLER_BROADCAST,  /* obj: an entry method of all of a collection */
+    CHI_HANDLER_REDUCE,     /* coll: a partial result, up the tree */
+    CHI_HANDLER_INTEREST,   /* coll: a subtree has, or has no, elements */
+    CHI_HANDLER_LOC_UPDATE, /* loc: where an element is */
+    CHI_HANDLER_LOC_FENCE,  /* loc: the old way is empty behind this */
+    CHI_HANDLER_LOC_ACK,    /* loc: the fence came through */
+    CHI_HANDLER_FUTURE,     /* future: a value */
+    CHI_HANDLER_FUNCTION,   /* cb: a registered function */
+    CHI_HANDLER_QD_WAVE,    /* qd: count, down the tree */
+    CHI_HANDLER_QD_COUNT,   /* qd: counts, up the tree */
+    CHI_HANDLER_QD_ASK,     /* qd: somebody wants to know */
+    CHI_HANDLER_EXIT,       /* rt: the job ends, in order */
+    CHI_HANDLER_EXIT_DONE,  /* rt: a subtree has stopped */
+    CHI_HANDLER_ABORT,      /* rt: the job ends, with an error */
+    CHI_HANDLER_BULK,       /* net: a piece of a large message */
+    CHI_HANDLER_BULK_OFFER, /* net: a large message to be fetched by RMA */
+    CHI_HANDLER_BULK_DONE,  /* net: it was fetched */
+    CHI_HANDLER_COUNT,
+};
+
+enum chi_env_flags {
+    CHI_ENV_WIDE = 1,      /* trailer: the full index, key is its hash */
+    CHI_ENV_REPLY = 2,     /* trailer: where the result goes */
+    CHI_ENV_UNCOUNTED = 4, /* quiescence does not see it */
+};
+
+/*
+ * The envelope is the wire format. Fields that a handler does not use for what
+ * their name says are free for its own purpose.
+ */
+struct chi_envelope {
+    uint64_t collection;
+    uint64_t key;      /* the packed index */
+    uint64_t len;      /* of bytes[]: data and trailer */
+    uint32_t entry;
+    uint32_t source_pe;
+    uint32_t caller;   /* the entry that was executing at the sender */
+    int16_t priority;
+    uint16_t hops;     /* times it was forwarded */
+    uint8_t version;   /* CHI_MSG_WIRE_VERSION */
+    uint8_t handler;   /* enum chi_handler */
+    uint8_t format;    /* chare_format of the data */
+    uint8_t flags;     /* enum chi_env_flags */
+    uint16_t trailer_len;
+    uint16_t spare;    /* free for the handler */
+};
+
+static_assert(sizeof(struct chi_envelope) == 48,
+              "the envelope is a wire format: 48 bytes, no padding");
+
+struct chi_msg_pool;
+
+struct chi_msg {
+    struct chi_msg *next; /* link for whichever queue owns the message */
+    struct chi_msg_pool *pool;
+    const chare_payload_ops *payload_ops; /* NULL: the data is in bytes */
+    void *payload;
+    uint64_t sequence;   /* for the queue, FIFO among equal priorities */
+    uint32_t references; /* 1 for nearly all */
+    uint32_t size_class; /* which free list; the pool's own */
+    uint64_t room;       /* bytes that fit in bytes[] */
+    uint64_t spare;
+    struct chi_envelope env;
+    unsigned char bytes[];
+};
+
+static_assert(offsetof(struct chi_msg, env) % 16 == 0, "wire part aligned");
+static_assert(offsetof(struct chi_msg, bytes) % 16 == 0, "bytes aligned");
+
+/* The part that travels: the envelope and env.len bytes. */
+static inline void *
+chi_msg_wire(struct chi_msg *msg)
+{
+    return &msg->env;
+}
+
+static inline uint64_t
+chi_msg_wire_len(const struct chi_msg *msg)
+{
+    return sizeof(struct chi_envelope) + msg->env.len;
+}
+
+/* Length of the data, without the trailer. */
+static inline uint64_t
+chi_msg_data_len(const struct chi_msg *msg)
+{
+    return msg->env.len - msg->env.trailer_len;
+}
+
+/* ---- pools: free lists by size; larger messages come from the heap. */
+
+struct chi_msg_pool;
+
+CHARE_MUST_CHECK chare_status chi_msg_pool_create(struct chi_msg_pool **out);
+
+/* All its messages must have been released. Accepts NULL. */
+void chi_msg_pool_destroy(struct chi_msg_pool *pool);
+
+/* Messages that are allocated now. */
+uint64_t chi_msg_pool_live(const struct chi_msg_pool *pool);
+
+/*
+ * A message with room for at least 'len' bytes; env is zero but for
+ * version and len = 'len', the bytes are undefined. NULL: out of memory.
+ */
+struct chi_msg *chi_msg_alloc(struct chi_msg_pool *pool, uint64_t len);
+
+/*
+ * A message for what came from the wire: 'wire_len' bytes, envelope first, to
+ * be copied to chi_msg_wire(). NULL: out of memory.
+ */
+struct chi_msg *chi_msg_alloc_wire(struct chi_msg_pool *pool,
+                                   uint64_t wire_len);
+
+/*
+ * Change len; contents up to the shorter stay; the message may move. There
+ * must be no other reference and no trailer.
+ */
+CHARE_MUST_CHECK chare_status chi_msg_resize(struct chi_msg **msg_inout,
+                                             uint64_t len);
+
+/* Give up one reference; the last one frees, with the payload if any. */
+void chi_msg_release(struct chi_msg *msg);
+
+static inline struct chi_msg *
+chi_msg_ref(struct chi_msg *msg)
+{
+    msg->references++;
+    return msg;
+}
+
+/*
+ * Whether an envelope from the wire, with 'wire_len' bytes in all, makes sense
+ * by itself: version, handler, lengths. To be asked before anything else.
+ */
+bool chi_msg_wire_ok(const void *wire, uint64_t wire_len);
+
+/* ---- a first-in first-out queue of messages */
+
+struct chi_msg_queue {
+    struct chi_msg *head;
+    struct chi_msg *tail;
+    uint64_t count;
+};
+
+static inline void
+chi_msg_queue_push(struct chi_msg_queue *queue, struct chi_msg *msg)
+{
+    msg->next = NULL;
+    if (queue->head == NULL) {
+        queue->head = msg;
+    } else {
+        queue->tail->next = msg;
+    }
+    queue->tail = msg;
+    queue->count++;
+}
+
+static inline struct chi_msg *
+chi_msg_queue_pop(struct chi_msg_queue *queue)
+{
+    struct chi_msg *msg = queue->head;
+
+    if (msg != NULL) {
+        queue->head = msg->next;
+        msg->next = NULL;
+        queue->count--;
+    }
+    return msg;
+}
+
+/* Release all messages. */
+void chi_msg_queue_clear(struct chi_msg_queue *queue);
+
+#endif /* CHI_MSG_MSG_H */

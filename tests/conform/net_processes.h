@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHARE_TEST_NET_PROCESSES_H
+#define CHARE_TEST_NET_PROCESSES_H
+
+/*
+ * net_processes.h - the cases of net_conform.h about waiting and processes.
+ *
+ * Method: a wake-up counts as lost when poll() on the net's descriptor says
+ *         nothing for WAKE_TIMEOUT_MS although the other side has sent.
+ */
+
+#include "conform/net_team.h"
+#include "conform/net_world.h"
+
+#include "base/prng.h"
+
+enum {
+    FLOOD_MESSAGES = 3000, /* from each to each */
+    WAKE_ROUNDS = 3000,
+    WAKE_TIMEOUT_MS = 20000, /* a wake-up that takes longer was lost */
+    ROUND_TRIPS = 2000,
+    BACKLOG_MESSAGES_MAX = 1 << 20,
+    BACKLOG_BYTES_MAX = 256 << 20,
+};
+
+/* The provider under test; set once, before the first case. */
+static const struct net_conform *net_conform;
+
+#define NEEDS_TOGETHER()                                       \
+    do {                                                       \
+        if (net_conform->no_together) {                        \
+            SKIP("the provider has one net for each process"); \
+        }                                                      \
+    } while (0)
+
+#define NEEDS_FORKS()                                      \
+    do {                                                   \
+        if (net_conform->no_forks || net_conform->alone) { \
+            SKIP("the provider stays within one process"); \
+        }                                                  \
+    } while (0)
+
+static inline struct node *
+world_last(struct world *world)
+{
+    return &world->nodes[world->count - 1];
+}
+
+/* ---- waiting */
+
+static inline void
+no_sleep_with_something_to_do(void)
+{
+    struct world world;
+    struct node *to;
+
+    NEEDS_TOGETHER();
+    CHECK(world_open(&world, net_conform, 2));
+    to = world_last(&world);
+    for (int i = 1; i <= 50; i++) {
+        chare_status status;
+
+        CHECK(world_send(&world, &world.nodes[0], to->rank, 8));
+        CHECK(WORLD_UNTIL(&world, chi_net_drained(world.nodes[0].net)));
+        /* Either it is seen, or the descriptor will tell. */
+        status = chi_net_wait_begin(to->net);
+        if (status == CHARE_OK) {
+            struct pollfd pollfd = {.fd = chi_net_wait_fd(to->net),
+                                    .events = POLLIN};
+
+            if (pollfd.fd >= 0) {
+                CHECK_EQ(poll(&pollfd, 1, WAKE_TIMEOUT_MS), 1);
+            }
+            chi_net_wait_end(to->net);
+        } else {
+            CHECK_EQ(status, CHARE_ERR_AGAIN);
+        }
+        CHECK(WORLD_UNTIL(&world, to->arrived == (uint64_t)i));
+    }
+    CHECK(world_close(&world));
+}
+
+static inline void
+a_sleeper_is_woken(void)
+{
+    struct world world;
+    struct node *from;
+    struct node *to;
+
+    NEEDS_TOGETHER();
+    CHECK(world_open(&world, net_conform, 2));
+    from = &world.nodes[0];
+    to = world_last(&world);
+    if (chi_net_wait_fd(to->net) < 0 || net_conform->alone) {
+        CHECK(world_close(&world));
+        SKIP("there is no descriptor, or nobody else");
+    }
+    for (uint64_t i = 1; i <= 200; i++) {
+        struct pollfd pollfd = {.fd = chi_net_wait_fd(to->net),
+                                .events = POLLIN};
+
+        world.idle = 0;
+        while (chi_net_wait_begin(to->net) != CHARE_OK) {
+            CHECK(world_pump(&world));
+        }
+        CHECK_EQ(node_send(from, to->rank, 8), CHARE_OK);
+        world.idle = 0;
+        while (poll(&pollfd, 1, 0) == 0) {
+            CHECK(world_pump_but(&world, to));
+        }
+        chi_net_wait_end(to->net);
+        CHECK(WORLD_UNTIL(&world, to->arrived == i));
+    }
+    CHECK(world_close(&world));
+}
+
+/* Sleep until something comes in; false: a wake-up was lost. */
+static inline bool
+member_sleep_until(struct team_member *member, uint64_t arrived)
+{
+    struct node *node = &member->node;
+    struct pollfd pollfd = {.fd = chi_net_wait_fd(node->net),
+                            .events = POLLIN};
+
+    while (node->arrived < arrived) {
+        const uint64_t before = node->arrived;
+        int ready;
+
+        MEMBER_CHECK(member, node->wrong == NULL);
+        if (chi_net_wait_begin(node->net) != CHARE_OK) {
+            (void)node_progress(node);
+            continue;
+        }
+        ready = pollfd.fd >= 0 ? poll(&pollfd, 1, WAKE_TIMEOUT_MS)
+                               : poll(NULL, 0, 1);
+        chi_net_wait_end(node->net);
+        (void)node_progress(node);
+        MEMBER_CHECK(member, pollfd.fd < 0 || ready != 0);
+        MEMBER_CHECK(member, node->arrived >= before);
+    }
+    return true;
+}
+
+static inline bool
+sleepers_ping_pong(struct team_member *member)
+{
+    const uint32_t other = 1 - member->node.rank;
+
+    for (uint64_t i = 1; i <= WAKE_ROUNDS; i++) {
+        if (member->node.rank == 0) {
+            MEMBER_CHECK(member, member_send(member, other, i % 100));
+        }
+        MEMBER_CHECK(member, member_sleep_until(member, i));
+        if (member->node.rank == 1) {
+            MEMBER_CHECK(member, member_send(member, other, i % 100));
+        }
+    }
+    return true;
+}
+
+static inline void
+sleepers_never_miss_each_other(void)
+{
+    NEEDS_FORKS();
+    CHECK(team_run(net_conform, 2, 2, sleepers_ping_pong));
+}
+
+/* Ranks 1 and up send in bursts; rank 0 sleeps whenever it may. */
+static inline bool
+bursts_at_a_sleeper(struct team_member *member)
+{
+    struct chi_prng prng;
+
+    chi_prng_init(&prng, member->node.rank);
+    if (member->node.rank == 0) {
+        return member_sleep_until(member,
+                                  (uint64_t)WAKE_ROUNDS * (member->size - 1));
+    }
+    for (uint32_t i = 0; i < WAKE_ROUNDS; i++) {
+        MEMBER_CHECK(member, member_send(member, 0, 8));
+        for (uint64_t spin = chi_prng_below(&prng, 4000); spin-- > 0;) {
+            __asm__ volatile("" ::: "memory");
+        }
+    }
+    return true;
+}
+
+static inline void
+bursts_wake_a_sleeper(void)
+{
+    NEEDS_FORKS();
+    CHECK(team_run(net_conform, 3, 3, bursts_at_a_sleeper));
+}
+
+/* ---- processes */
+
+static inline bool
+all_flood_all(struct team_member *member)
+{
+    struct node *node = &member->node;
+    struct chi_prng prng;
+
+    chi_prng_init(&prng, node->rank);
+    for (uint32_t i = 0; i < FLOOD_MESSAGES; i++) {
+        for (uint32_t to = 0; to < member->size; to++) {
+            const uint64_t most = i % 64 == 0 ? node_data_max(node) : 100;
+
+            if (to != node->rank) {
+                MEMBER_CHECK(
+                    member,
+                    member_send(member, to, chi_prng_below(&prng, most + 1)));
+            }
+        }
+    }
+    MEMBER_CHECK(member, MEMBER_UNTIL(member, node->arrived ==
+                                                  (uint64_t)FLOOD_MESSAGES *
+                                                      (member->size - 1)));
+    return MEMBER_UNTIL(member, chi_net_drained(node->net));
+}
+
+static inline void
+two_processes_flood_each_other(void)
+{
+    NEEDS_FORKS();
+    CHECK(team_run(net_conform, 2, 2, all_flood_all));
+}
+
+static inline void
+four_processes_flood_each_other(void)
+{
+    NEEDS_FORKS();
+    CHECK(team_run(net_conform, 4, 4, all_flood_all));
+}
+
+static inline bool
+one_dies(struct team_member *member)
+{
+    struct node *node = &member->node;
+    const uint32_t other = 1 - node->rank;
+
+    if (node->rank == 2) {
+        for (int i = 0; i < 200; i++) {
+            MEMBER_CHECK(member, member_send(member, 0, 100));
+            MEMBER_CHECK(member, member_send(member, 1, 100));
+        }
+        (void)raise(SIGKILL);
+    }
+    for (uint64_t i = 1; i <= ROUND_TRIPS; i++) {
+        const chare_status status = node_send(node, 2, 8);
+
+        MEMBER_CHECK(member, status == CHARE_OK || status == CHARE_ERR_AGAIN ||
+                                 status == CHARE_ERR_PEER_LOST);
+        MEMBER_CHECK(member, member_send(member, other, 8));
+        MEMBER_CHECK(member,
+                     MEMBER_UNTIL(member, node->arrived_from[other] >= i));
+    }
+    return true;
+}
+
+static inline void
+a_killed_peer_does_no_harm(void)
+{
+    NEEDS_FORKS();
+    CHECK(team_run(net_conform, 3, 2, one_dies));
+}
+
+#endif /* CHARE_TEST_NET_PROCESSES_H */

@@ -20,6 +20,7 @@ struct status_text {
 static const struct status_text status_texts[] = {
     STATUS(CHARE_OK, "success"),
     STATUS(CHARE_ERR_AGAIN, "nothing happened; try again later"),
+    STATUS(CHARE_ERR_INTERRUPTED, "interrupted; it can go on"),
     STATUS(CHARE_ERR_INVALID, "an argument is not valid"),
     STATUS(CHARE_ERR_NO_MEMORY, "out of memory"),
     STATUS(CHARE_ERR_TOO_LARGE, "larger than the limit"),

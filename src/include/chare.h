@@ -1317,13 +1317,16 @@ void chare_put_error(chare_encoder *encoder, const char *kind,
                      const char *message, const char *details,
                      bool has_object);
 
-/* Read from bytes, which start 16-byte aligned where a message does. */
+/*
+ * Read from bytes that start 16-byte aligned, as those of a message do;
+ * arrays in bytes that do not are CHARE_ERR_FORMAT.
+ */
 static inline void
 chare_decoder_init(chare_decoder *decoder, const void *bytes, size_t len)
 {
     decoder->start = (const unsigned char *)bytes;
     decoder->at = decoder->start;
-    decoder->end = decoder->start + len;
+    decoder->end = len > 0 ? decoder->start + len : decoder->start;
 }
 
 /**
@@ -1333,7 +1336,7 @@ chare_decoder_init(chare_decoder *decoder, const void *bytes, size_t len)
  * anywhere: what is read never lies outside them, and counts and lengths are
  * never larger than the bytes that are left. Nesting is the caller's to limit.
  *
- * @decoder:   where; moved behind the item.
+ * @decoder:   where; moved behind the item, unless it fails.
  * @value_out: the item; CHARE_TAG_END at the end of the bytes. For ERROR,
  *             as.count is 3 or 4 and so many items follow.
  *

@@ -90,17 +90,17 @@ chi_write(struct chi_writer *writer, const void *bytes, size_t len)
     writer->at += len;
 }
 
-#define CHI_BYTES_FIELD(name, type)                               \
-    static inline type chi_read_##name(struct chi_reader *reader) \
-    {                                                             \
-        type value;                                               \
-        chi_read(reader, &value, sizeof(value));                  \
-        return value;                                             \
-    }                                                             \
+#define CHI_BYTES_FIELD(name, type)                                \
+    static inline type chi_read_##name(struct chi_reader *reader)  \
+    {                                                              \
+        type value;                                                \
+        chi_read(reader, &value, sizeof(value));                   \
+        return value;                                              \
+    }                                                              \
     static inline void chi_write_##name(struct chi_writer *writer, \
-                                        type value)               \
-    {                                                             \
-        chi_write(writer, &value, sizeof(value));                 \
+                                        type value)                \
+    {                                                              \
+        chi_write(writer, &value, sizeof(value));                  \
     }
 
 CHI_BYTES_FIELD(u8, uint8_t)

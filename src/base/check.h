@@ -12,16 +12,17 @@
 
 #include <assert.h> /* static_assert */
 
-__attribute__((noreturn, cold)) void
-chi_check_failed(const char *condition, const char *file, int line,
-                 const char *function);
+__attribute__((noreturn, cold)) void chi_check_failed(const char *condition,
+                                                      const char *file,
+                                                      int line,
+                                                      const char *function);
 
 #define chi_likely(condition)   __builtin_expect(!!(condition), 1)
 #define chi_unlikely(condition) __builtin_expect(!!(condition), 0)
 
-#define chi_assert(condition)                                          \
-    (chi_likely(condition)                                             \
-         ? (void)0                                                     \
+#define chi_assert(condition) \
+    (chi_likely(condition)    \
+         ? (void)0            \
          : chi_check_failed(#condition, __FILE__, __LINE__, __func__))
 
 #if CHI_SLOW_CHECKS

@@ -20,7 +20,9 @@ enum chi_log_level {
     CHI_LOG_DEBUG,
 };
 
-enum { CHI_LOG_LINE_BYTES_MAX = 2048 }; /* longer lines are cut */
+enum {
+    CHI_LOG_LINE_BYTES_MAX = 2048
+}; /* longer lines are cut */
 
 #define CHI_LOG_NO_PE 0xffffffffu
 
@@ -29,8 +31,8 @@ struct chi_log {
     uint32_t pe; /* shown in front; CHI_LOG_NO_PE before it is known */
 };
 
-#define CHI_LOG_INIT                      \
-    {                                     \
+#define CHI_LOG_INIT                               \
+    {                                              \
         .level = CHI_LOG_WARN, .pe = CHI_LOG_NO_PE \
     }
 
@@ -41,10 +43,9 @@ __attribute__((format(printf, 3, 4))) void
 chi_log_write(const struct chi_log *log, enum chi_log_level level,
               const char *format, ...);
 
-#define chi_log_at(log, level_, ...)                    \
-    ((log)->level >= (level_)                           \
-         ? chi_log_write((log), (level_), __VA_ARGS__)  \
-         : (void)0)
+#define chi_log_at(log, level_, ...)                                        \
+    ((log)->level >= (level_) ? chi_log_write((log), (level_), __VA_ARGS__) \
+                              : (void)0)
 #define chi_log_error(log, ...) chi_log_at(log, CHI_LOG_ERROR, __VA_ARGS__)
 #define chi_log_warn(log, ...)  chi_log_at(log, CHI_LOG_WARN, __VA_ARGS__)
 #define chi_log_info(log, ...)  chi_log_at(log, CHI_LOG_INFO, __VA_ARGS__)

@@ -12,7 +12,9 @@
 
 #include "base/check.h"
 
-enum { MAP_SLOTS_MIN = 16 };
+enum {
+    MAP_SLOTS_MIN = 16
+};
 
 void
 chi_map_init(struct chi_map *map)

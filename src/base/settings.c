@@ -117,14 +117,14 @@ chi_settings_read(struct chi_settings *out, char *error_out, size_t error_room)
     const char *text;
     const char *wanted;
 
-#define SETTING(kind, field, variable, preset, help)                       \
-    text = getenv(variable);                                               \
-    wanted = parse_##kind(text != NULL ? text : preset,                    \
-                          SETTING_REF_##kind out->field);                  \
-    if (wanted != NULL) {                                                  \
-        snprintf(error_out, error_room, "%s=%s: should be %s (%s)",        \
-                 variable, text, wanted, help);                            \
-        return CHARE_ERR_INVALID;                                          \
+#define SETTING(kind, field, variable, preset, help)                          \
+    text = getenv(variable);                                                  \
+    wanted = parse_##kind(text != NULL ? text : preset,                       \
+                          SETTING_REF_##kind out->field);                     \
+    if (wanted != NULL) {                                                     \
+        snprintf(error_out, error_room, "%s=%s: should be %s (%s)", variable, \
+                 text, wanted, help);                                         \
+        return CHARE_ERR_INVALID;                                             \
     }
 #define SETTING_REF_text
 #define SETTING_REF_choice

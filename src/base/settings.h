@@ -15,14 +15,16 @@
 
 #include <chare.h>
 
-enum { CHI_SETTING_TEXT_MAX = 256 }; /* with the final NUL */
+enum {
+    CHI_SETTING_TEXT_MAX = 256
+}; /* with the final NUL */
 
 struct chi_settings {
-#define SETTING_text   char
-#define SETTING_choice char
-#define SETTING_size   uint64_t
-#define SETTING_u64    uint64_t
-#define SETTING_sec    uint64_t
+#define SETTING_text       char
+#define SETTING_choice     char
+#define SETTING_size       uint64_t
+#define SETTING_u64        uint64_t
+#define SETTING_sec        uint64_t
 #define SETTING_DIM_text   [CHI_SETTING_TEXT_MAX]
 #define SETTING_DIM_choice [CHI_SETTING_TEXT_MAX]
 #define SETTING_DIM_size

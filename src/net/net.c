@@ -120,8 +120,8 @@ chare_status
 chi_net_expose(struct chi_net *net, const void *bytes, uint64_t len,
                void *key_out, size_t *key_len_inout, uint64_t *handle_out)
 {
-    chare_status status = net->ops->expose(net, bytes, len, key_out,
-                                           key_len_inout, handle_out);
+    chare_status status =
+        net->ops->expose(net, bytes, len, key_out, key_len_inout, handle_out);
 
     chi_assert(status != CHARE_OK ||
                *key_len_inout <= CHI_NET_RMA_KEY_BYTES_MAX);

@@ -119,8 +119,9 @@ struct chi_net_ops {
                             uint32_t peer_count);
 
     /*
-     * Start one message on its way. On CHARE_OK the net owns 'msg' and releases
-     * it when its bytes have left; on any other status the caller still does.
+     * Start one message on its way. On CHARE_OK the net owns 'msg' and
+     * releases it when its bytes have left; on any other status the caller
+     * still does.
      * Errors: CHARE_ERR_AGAIN     - no room; try after progress().
      *         CHARE_ERR_TOO_LARGE - over limits.eager_bytes.
      *         CHARE_ERR_PEER_LOST
@@ -148,9 +149,9 @@ struct chi_net_ops {
     void (*wait_end)(struct chi_net *net);
 
     /*
-     * RMA, where limits.rma says so (else CHARE_ERR_STATE). expose() lets peers
-     * read 'len' bytes; its key, at most CHI_NET_RMA_KEY_BYTES_MAX long, is
-     * for get() at a peer. 'handle' is for unexpose().
+     * RMA, where limits.rma says so (else CHARE_ERR_STATE). expose() lets
+     * peers read 'len' bytes; its key, at most CHI_NET_RMA_KEY_BYTES_MAX long,
+     * is for get() at a peer. 'handle' is for unexpose().
      */
     chare_status (*expose)(struct chi_net *net, const void *bytes,
                            uint64_t len, void *key_out, size_t *key_len_inout,
@@ -177,10 +178,9 @@ struct chi_net {
  * The checked way in: each asserts the contract on both sides of the call.
  * Nothing outside src/net/ touches 'ops'.
  */
-CHARE_MUST_CHECK chare_status
-chi_net_open(const struct chi_net_ops *ops,
-             const struct chi_net_options *options,
-             const struct chi_net_sink *sink, struct chi_net **net_out);
+CHARE_MUST_CHECK chare_status chi_net_open(
+    const struct chi_net_ops *ops, const struct chi_net_options *options,
+    const struct chi_net_sink *sink, struct chi_net **net_out);
 void chi_net_close(struct chi_net *net);
 void chi_net_limits(const struct chi_net *net, struct chi_net_limits *out);
 CHARE_MUST_CHECK chare_status chi_net_address(struct chi_net *net, void *out,
@@ -196,13 +196,15 @@ bool chi_net_drained(const struct chi_net *net);
 int chi_net_wait_fd(const struct chi_net *net);
 CHARE_MUST_CHECK chare_status chi_net_wait_begin(struct chi_net *net);
 void chi_net_wait_end(struct chi_net *net);
-CHARE_MUST_CHECK chare_status
-chi_net_expose(struct chi_net *net, const void *bytes, uint64_t len,
-               void *key_out, size_t *key_len_inout, uint64_t *handle_out);
+CHARE_MUST_CHECK chare_status chi_net_expose(struct chi_net *net,
+                                             const void *bytes, uint64_t len,
+                                             void *key_out,
+                                             size_t *key_len_inout,
+                                             uint64_t *handle_out);
 void chi_net_unexpose(struct chi_net *net, uint64_t handle);
-CHARE_MUST_CHECK chare_status
-chi_net_get(struct chi_net *net, uint32_t rank, const void *key,
-            size_t key_len, uint64_t offset, void *into, uint64_t len,
-            uint64_t token);
+CHARE_MUST_CHECK chare_status chi_net_get(struct chi_net *net, uint32_t rank,
+                                          const void *key, size_t key_len,
+                                          uint64_t offset, void *into,
+                                          uint64_t len, uint64_t token);
 
 #endif /* CHI_NET_NET_H */

@@ -16,7 +16,9 @@
 
 #include "net/net.h"
 
-enum { CHI_ROUTE_NETS_MAX = 3 };
+enum {
+    CHI_ROUTE_NETS_MAX = 3
+};
 
 struct chi_route;
 
@@ -29,24 +31,22 @@ struct chi_route_sink {
 };
 
 /* 'options' is for the nets that are opened by chi_route_open_net(). */
-CHARE_MUST_CHECK chare_status
-chi_route_open(const struct chi_net_options *options,
-               const struct chi_route_sink *sink,
-               struct chi_route **route_out);
+CHARE_MUST_CHECK chare_status chi_route_open(
+    const struct chi_net_options *options, const struct chi_route_sink *sink,
+    struct chi_route **route_out);
 
 /* Closes its nets too. Accepts NULL. */
 void chi_route_close(struct chi_route *route);
 
 /* Open one more net; it belongs to the route. As chi_net_open(). */
-CHARE_MUST_CHECK chare_status
-chi_route_open_net(struct chi_route *route, const struct chi_net_ops *ops,
-                   struct chi_net **net_out);
+CHARE_MUST_CHECK chare_status chi_route_open_net(struct chi_route *route,
+                                                 const struct chi_net_ops *ops,
+                                                 struct chi_net **net_out);
 
 /* Let 'net' be the way to these peers, and connect it. */
-CHARE_MUST_CHECK chare_status
-chi_route_connect(struct chi_route *route, struct chi_net *net,
-                  uint64_t job_key, const struct chi_net_peer *peers,
-                  uint32_t peer_count);
+CHARE_MUST_CHECK chare_status chi_route_connect(
+    struct chi_route *route, struct chi_net *net, uint64_t job_key,
+    const struct chi_net_peer *peers, uint32_t peer_count);
 
 /* The net that reaches 'rank', or NULL. */
 const struct chi_net *chi_route_net(const struct chi_route *route,

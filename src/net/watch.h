@@ -21,7 +21,9 @@
 #include "base/log.h"
 #include "base/settings.h"
 
-enum { CHI_WATCH_ADDRESS_BYTES_MAX = 128 };
+enum {
+    CHI_WATCH_ADDRESS_BYTES_MAX = 128
+};
 
 struct chi_watch;
 
@@ -40,9 +42,8 @@ struct chi_watch_options {
 };
 
 /* Listens; does not start the thread. Errors: CHARE_ERR_SYSTEM, _NO_MEMORY. */
-CHARE_MUST_CHECK chare_status
-chi_watch_open(const struct chi_watch_options *options,
-               struct chi_watch **watch_out);
+CHARE_MUST_CHECK chare_status chi_watch_open(
+    const struct chi_watch_options *options, struct chi_watch **watch_out);
 
 /* What the others need to connect. Errors: CHARE_ERR_TOO_LARGE. */
 CHARE_MUST_CHECK chare_status chi_watch_address(const struct chi_watch *watch,
@@ -54,8 +55,7 @@ CHARE_MUST_CHECK chare_status chi_watch_address(const struct chi_watch *watch,
  * Errors: CHARE_ERR_SYSTEM, CHARE_ERR_NO_MEMORY, CHARE_ERR_PEER_LOST.
  */
 CHARE_MUST_CHECK chare_status chi_watch_start(struct chi_watch *watch,
-                                              uint64_t job_key,
-                                              bool same_node,
+                                              uint64_t job_key, bool same_node,
                                               const void *next_address,
                                               size_t len);
 

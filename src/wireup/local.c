@@ -10,7 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HOST_BYTES = 256 };
+enum {
+    HOST_BYTES = 256
+};
 
 struct local_wireup {
     struct chi_wireup wireup; /* first */

@@ -88,10 +88,9 @@ struct chi_wireup {
 };
 
 /* The checked way in: asserts the contract on both sides of the call. */
-CHARE_MUST_CHECK chare_status
-chi_wireup_open(const struct chi_wireup_ops *ops,
-                const struct chi_wireup_options *options,
-                struct chi_wireup **out);
+CHARE_MUST_CHECK chare_status chi_wireup_open(
+    const struct chi_wireup_ops *ops, const struct chi_wireup_options *options,
+    struct chi_wireup **out);
 void chi_wireup_close(struct chi_wireup *wireup);
 CHARE_MUST_CHECK chare_status
 chi_wireup_exchange(struct chi_wireup *wireup, const void *blob, size_t len,

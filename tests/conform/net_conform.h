@@ -17,7 +17,8 @@
  *     #include "conform/net_conform.h"
  *     #include "net/sim.h"
  *
- *     static const struct net_conform conform = {.ops = &chi_net_sim_ops, ...};
+ *     static const struct net_conform conform = {
+ *         .ops = &chi_net_sim_ops, ...};
  *     NET_CONFORM_MAIN(&conform)
  *
  * A provider whose open() says CHARE_ERR_NOT_FOUND is skipped as a whole.
@@ -488,6 +489,19 @@ another_job_is_kept_out(void)
 }
 
 static inline void
+rma_is_refused(struct node *owner, uint32_t peer)
+{
+    unsigned char key[CHI_NET_RMA_KEY_BYTES_MAX] = {0};
+    size_t key_len = sizeof(key);
+    uint64_t handle;
+
+    CHECK_EQ(chi_net_expose(owner->net, key, 1, key, &key_len, &handle),
+             CHARE_ERR_STATE);
+    CHECK_EQ(chi_net_get(owner->net, peer, key, sizeof(key), 0, key, 1, 1),
+             CHARE_ERR_STATE);
+}
+
+static inline void
 rma_reads_what_is_exposed(void)
 {
     static const uint64_t sizes[] = {1, 4096, (1 << 20) + 3, 24 << 20};
@@ -502,15 +516,7 @@ rma_reads_what_is_exposed(void)
     reader = world_last(&world);
     chi_net_limits(owner->net, &limits);
     if (!limits.rma) {
-        unsigned char key[CHI_NET_RMA_KEY_BYTES_MAX] = {0};
-        size_t key_len = sizeof(key);
-        uint64_t handle;
-
-        CHECK_EQ(chi_net_expose(owner->net, key, 1, key, &key_len, &handle),
-                 CHARE_ERR_STATE);
-        CHECK_EQ(chi_net_get(owner->net, reader->rank, key, sizeof(key), 0,
-                             key, 1, 1),
-                 CHARE_ERR_STATE);
+        rma_is_refused(owner, reader->rank);
         CHECK(world_close(&world));
         SKIP("the provider has no RMA");
     }

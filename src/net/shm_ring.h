@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHI_NET_SHM_RING_H
+#define CHI_NET_SHM_RING_H
+
+/*
+ * shm_ring.h - one PE's inbox: a ring that many processes write and one reads.
+ *
+ *     tail                  head
+ *     +------------------+  +------------+
+ *     | position | flags |  |  position  |        each on a line of its own
+ *     +------------------+  +------------+
+ *     slot: +-------+---------------------------+
+ *           | stamp | 56 bytes of the record    |  one cache line
+ *           +-------+---------------------------+
+ *
+ * Positions count slots since the beginning and never wrap in practice; slot i
+ * serves the positions that are i modulo the number of slots. A record takes
+ * as many consecutive positions as it has chunks of 56 bytes.
+ *
+ * A producer reserves positions by moving 'tail', writes the chunks, and
+ * publishes the record by the stamp of its first slot, which holds the lap of
+ * its position and the record's length. Only a first slot's stamp is ever
+ * written, and a lap never comes back, so whatever else is in a slot, old
+ * stamps included, is not taken for a published record.
+ *
+ * The consumer reads records in the order of their positions and gives slots
+ * back by moving 'head', not more often than it must: producers read it only
+ * when the ring looks full to them.
+ *
+ * Sleeping: the consumer sets FLAG_SLEEP in 'tail', which succeeds only while
+ * nothing is reserved. So the very step by which a producer reserves tells it
+ * that the consumer sleeps, and no fence is needed. The producer that cleared
+ * the flag wakes the consumer after it has published.
+ *
+ * A process with the memory mapped may write anything at any time: positions
+ * are masked before use and lengths are read once and checked, so that the
+ * worst it can do is to send garbage or to stop the ring.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <chare.h>
+
+#include "base/check.h"
+#include "base/cpu.h"
+
+#define CHI_SHM_MAGIC 0x31304d4853454843ull /* "CHESHM01" */
+
+enum {
+    CHI_SHM_SLOT_BYTES = 64,
+    CHI_SHM_CHUNK_BYTES = 56,
+    CHI_SHM_LEN_BITS = 24,
+    CHI_SHM_SLOTS_MIN = 256,
+    CHI_SHM_SLOTS_MAX = 1 << 24,
+    CHI_SHM_AHEAD_SLOTS = 8, /* prefetched by a producer */
+};
+
+enum {
+    CHI_SHM_FLAG_SLEEP = 1,  /* the consumer wants to be woken */
+    CHI_SHM_FLAG_CLOSED = 2, /* nobody reads any more */
+    CHI_SHM_FLAG_BITS = 2,
+};
+
+struct chi_shm_slot {
+    _Atomic uint64_t stamp; /* (lap + 1) << LEN_BITS | length */
+    unsigned char bytes[CHI_SHM_CHUNK_BYTES];
+};
+
+static_assert(sizeof(struct chi_shm_slot) == CHI_SHM_SLOT_BYTES,
+              "a slot is one cache line");
+
+struct chi_shm_inbox {
+    /* Written before the address is given away, then constant. */
+    uint64_t magic;
+    uint64_t nonce;
+    uint64_t slot_count; /* a power of two */
+
+    /* Producers' line: position << FLAG_BITS | flags. */
+    _Alignas(CHI_CPU_APART_BYTES) _Atomic uint64_t tail;
+
+    /* Consumer's line: positions below are free again. */
+    _Alignas(CHI_CPU_APART_BYTES) _Atomic uint64_t head;
+
+    _Alignas(CHI_CPU_APART_BYTES) struct chi_shm_slot slots[];
+};
+
+/* Either end's own view, in private memory. */
+struct chi_shm_ring {
+    struct chi_shm_inbox *inbox;
+    struct chi_shm_slot *slots;
+    uint64_t slot_count;
+    uint64_t mask;
+    unsigned shift;    /* log2(slot_count) */
+    uint64_t position; /* consumer: the next to read */
+    uint64_t head;     /* producer: as last read; consumer: as published */
+};
+
+static inline size_t
+chi_shm_inbox_bytes(uint64_t slot_count)
+{
+    return sizeof(struct chi_shm_inbox) + slot_count * CHI_SHM_SLOT_BYTES;
+}
+
+/* 'slot_count' is what the address or the setting said, not the inbox. */
+static inline void
+chi_shm_ring_init(struct chi_shm_ring *ring, struct chi_shm_inbox *inbox,
+                  uint64_t slot_count)
+{
+    chi_assert(slot_count >= CHI_SHM_SLOTS_MIN);
+    chi_assert((slot_count & (slot_count - 1)) == 0);
+    *ring = (struct chi_shm_ring){
+        .inbox = inbox,
+        .slots = inbox->slots,
+        .slot_count = slot_count,
+        .mask = slot_count - 1,
+        .shift = (unsigned)__builtin_ctzll(slot_count),
+    };
+}
+
+static inline uint64_t
+chi_shm_slots_of(uint64_t len)
+{
+    return (len + CHI_SHM_CHUNK_BYTES - 1) / CHI_SHM_CHUNK_BYTES;
+}
+
+/* The stamp that publishes 'len' bytes at 'position'. */
+static inline uint64_t
+chi_shm_stamp(const struct chi_shm_ring *ring, uint64_t position, uint64_t len)
+{
+    return ((position >> ring->shift) + 1) << CHI_SHM_LEN_BITS | len;
+}
+
+/* ---- the producers' end */
+
+/*
+ * Reserve 'slots' positions. *wake_out: the consumer sleeps and this call took
+ * it over to wake it, after the record is published.
+ * Errors: CHARE_ERR_AGAIN, CHARE_ERR_PEER_LOST (the consumer closed).
+ */
+CHARE_MUST_CHECK static inline chare_status
+chi_shm_reserve(struct chi_shm_ring *ring, uint64_t slots,
+                uint64_t *position_out, bool *wake_out)
+{
+    _Atomic uint64_t *const shared = &ring->inbox->tail;
+    /* Relaxed: the value is only a guess for the exchange below. */
+    uint64_t tail = atomic_load_explicit(shared, memory_order_relaxed);
+    uint64_t position;
+
+    do {
+        position = tail >> CHI_SHM_FLAG_BITS;
+        if (chi_unlikely((tail & CHI_SHM_FLAG_CLOSED) != 0)) {
+            return CHARE_ERR_PEER_LOST;
+        }
+        if (chi_unlikely(position + slots - ring->head > ring->slot_count)) {
+            /* Acquire pairs with the release in chi_shm_give_back(): the
+             * consumer has read what this producer will overwrite. */
+            ring->head =
+                atomic_load_explicit(&ring->inbox->head, memory_order_acquire);
+            if (position + slots - ring->head > ring->slot_count) {
+                return CHARE_ERR_AGAIN;
+            }
+        }
+        /* Relaxed: positions are shared out by the order of changes to this
+         * one word, and so is FLAG_SLEEP; the record itself is ordered by its
+         * stamp. */
+    } while (chi_unlikely(!atomic_compare_exchange_weak_explicit(
+        shared, &tail, (position + slots) << CHI_SHM_FLAG_BITS,
+        memory_order_relaxed, memory_order_relaxed)));
+    *position_out = position;
+    *wake_out = (tail & CHI_SHM_FLAG_SLEEP) != 0;
+    return CHARE_OK;
+}
+
+/*
+ * Write a record into reserved slots. 'room' bytes at 'bytes' can be read, at
+ * least one chunk: more than 'len' lets all copies have a fixed size.
+ */
+static inline void
+chi_shm_fill(struct chi_shm_ring *ring, uint64_t position,
+             const unsigned char *bytes, uint64_t len, uint64_t room)
+{
+    memcpy(ring->slots[position & ring->mask].bytes, bytes,
+           CHI_SHM_CHUNK_BYTES);
+    while (len > CHI_SHM_CHUNK_BYTES) {
+        struct chi_shm_slot *slot;
+
+        bytes += CHI_SHM_CHUNK_BYTES;
+        len -= CHI_SHM_CHUNK_BYTES;
+        room -= CHI_SHM_CHUNK_BYTES;
+        slot = &ring->slots[++position & ring->mask];
+        if (chi_likely(room >= CHI_SHM_CHUNK_BYTES)) {
+            memcpy(slot->bytes, bytes, CHI_SHM_CHUNK_BYTES);
+        } else {
+            memcpy(slot->bytes, bytes, len);
+        }
+    }
+}
+
+/* Let the consumer see the record. */
+static inline void
+chi_shm_publish(struct chi_shm_ring *ring, uint64_t position, uint64_t len)
+{
+    const uint64_t slots = chi_shm_slots_of(len);
+
+    /* Release pairs with the acquire in chi_shm_peek(): who sees the stamp
+     * sees the record. */
+    atomic_store_explicit(&ring->slots[position & ring->mask].stamp,
+                          chi_shm_stamp(ring, position, len),
+                          memory_order_release);
+    /* The slots of the next records, unless the consumer may still read
+     * them: their lines come over while other work is done. */
+    if (position + slots + CHI_SHM_AHEAD_SLOTS - ring->head <
+        ring->slot_count) {
+        chi_cpu_prefetch_write(
+            &ring->slots[(position + slots + CHI_SHM_AHEAD_SLOTS) &
+                         ring->mask]);
+    }
+}
+
+/* ---- the consumer's end */
+
+/*
+ * The length of the record at ring->position, when one is published there. It
+ * is what the producer wrote: to be checked.
+ */
+static inline bool
+chi_shm_peek(const struct chi_shm_ring *ring, uint64_t *len_out)
+{
+    const uint64_t want = chi_shm_stamp(ring, ring->position, 0);
+    /* Acquire pairs with the release in chi_shm_publish(). */
+    const uint64_t stamp = atomic_load_explicit(
+        &ring->slots[ring->position & ring->mask].stamp, memory_order_acquire);
+
+    *len_out = stamp - want;
+    return (stamp ^ want) >> CHI_SHM_LEN_BITS == 0;
+}
+
+/* Copy the record at ring->position out; 'room' as in chi_shm_fill(). */
+static inline void
+chi_shm_take(const struct chi_shm_ring *ring, unsigned char *out, uint64_t len,
+             uint64_t room)
+{
+    uint64_t position = ring->position;
+
+    memcpy(out, ring->slots[position & ring->mask].bytes, CHI_SHM_CHUNK_BYTES);
+    while (len > CHI_SHM_CHUNK_BYTES) {
+        const struct chi_shm_slot *slot;
+
+        out += CHI_SHM_CHUNK_BYTES;
+        len -= CHI_SHM_CHUNK_BYTES;
+        room -= CHI_SHM_CHUNK_BYTES;
+        slot = &ring->slots[++position & ring->mask];
+        if (chi_likely(room >= CHI_SHM_CHUNK_BYTES)) {
+            memcpy(out, slot->bytes, CHI_SHM_CHUNK_BYTES);
+        } else {
+            memcpy(out, slot->bytes, len);
+        }
+    }
+}
+
+/* Let producers have the slots of all that was read. */
+static inline void
+chi_shm_give_back(struct chi_shm_ring *ring)
+{
+    ring->head = ring->position;
+    /* Release pairs with the acquire in chi_shm_reserve(). */
+    atomic_store_explicit(&ring->inbox->head, ring->position,
+                          memory_order_release);
+}
+
+/* Step over a record of 'slots' slots; give back now and then. */
+static inline void
+chi_shm_step(struct chi_shm_ring *ring, uint64_t slots)
+{
+    ring->position += slots;
+    if (chi_unlikely(ring->position - ring->head > ring->slot_count / 8)) {
+        chi_shm_give_back(ring);
+    }
+}
+
+/* The position up to which producers have reserved. */
+static inline uint64_t
+chi_shm_reserved(const struct chi_shm_ring *ring)
+{
+    /* Relaxed: nothing is read on the strength of it. */
+    return atomic_load_explicit(&ring->inbox->tail, memory_order_relaxed) >>
+           CHI_SHM_FLAG_BITS;
+}
+
+/* Ask to be woken; false when something is reserved or published. */
+static inline bool
+chi_shm_sleep(struct chi_shm_ring *ring)
+{
+    uint64_t tail = ring->position << CHI_SHM_FLAG_BITS;
+
+    /* Relaxed: see chi_shm_reserve(), the other party to this word. */
+    return atomic_compare_exchange_strong_explicit(
+        &ring->inbox->tail, &tail, tail | CHI_SHM_FLAG_SLEEP,
+        memory_order_relaxed, memory_order_relaxed);
+}
+
+/* Awake by itself: nobody need ring. */
+static inline void
+chi_shm_wake(struct chi_shm_ring *ring)
+{
+    /* Relaxed: see chi_shm_reserve(). */
+    (void)atomic_fetch_and_explicit(&ring->inbox->tail,
+                                    ~(uint64_t)CHI_SHM_FLAG_SLEEP,
+                                    memory_order_relaxed);
+}
+
+static inline void
+chi_shm_end(struct chi_shm_ring *ring)
+{
+    /* Relaxed: see chi_shm_reserve(). */
+    (void)atomic_fetch_or_explicit(&ring->inbox->tail, CHI_SHM_FLAG_CLOSED,
+                                   memory_order_relaxed);
+}
+
+#endif /* CHI_NET_SHM_RING_H */

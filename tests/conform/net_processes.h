@@ -239,12 +239,17 @@ one_dies(struct team_member *member)
     const uint32_t other = 1 - node->rank;
 
     if (node->rank == 2) {
+        /* Not before both others are connected. */
+        MEMBER_CHECK(member,
+                     MEMBER_UNTIL(member, node->arrived_from[0] > 0 &&
+                                              node->arrived_from[1] > 0));
         for (int i = 0; i < 200; i++) {
             MEMBER_CHECK(member, member_send(member, 0, 100));
             MEMBER_CHECK(member, member_send(member, 1, 100));
         }
         (void)raise(SIGKILL);
     }
+    MEMBER_CHECK(member, member_send(member, 2, 8));
     for (uint64_t i = 1; i <= ROUND_TRIPS; i++) {
         const chare_status status = node_send(node, 2, 8);
 

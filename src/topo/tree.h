@@ -5,16 +5,29 @@
 /*
  * tree.h - spanning trees over all PEs, as pure functions of a layout.
  *
- * A tree enters each switch, each node, each package (NUMA node, cache) once:
- * by its head, the lowest PE there, or the root where the root is inside. The
- * heads of one level form a tree of limited fan-out below their parent's head.
+ * A tree enters each switch, each node, each package (NUMA node, cache, core)
+ * once, by its head: the root where the root is inside, else the head of its
+ * largest part (of equal ones, the part with the lowest PE). In a regular job
+ * that is the lowest PE. The heads of the parts of one group form a tree of
+ * limited fan-out below the head of the group, largest parts first. Children
+ * are listed with the farthest first.
+ *
+ * Bounds, with k the fan-out between nodes and j the one in a node as
+ * chi_tree_fanouts() tells, for N nodes with at most M PEs on one:
+ *   hops between nodes on the way to any PE <= ceil(log_k N) + S, with S the
+ *     number of switch levels at which some switch has more than one part;
+ *   hops in all <= that + ceil(log_j M) + 4;
+ *   children of any PE <= CHI_TREE_CHILDREN_MAX.
  */
 
 #include "topo/layout.h"
 
 enum {
     CHI_TREE_CHILDREN_MAX = 32, /* fan-in of any PE, all levels together */
+    CHI_TREE_FANOUT_MIN = 2,
+    CHI_TREE_FANOUT_MAX = 8,
     CHI_TREE_FANOUT_DEFAULT = 4,
+    CHI_TREE_DEPTH_MAX = 64, /* hops, for any layout and fan-out */
 };
 
 struct chi_tree_edges {
@@ -25,10 +38,19 @@ struct chi_tree_edges {
 
 /*
  * The place of 'pe' in the tree with this root. 'fanout' 0: the default for
- * each level; else 2 to 8.
+ * each level; else CHI_TREE_FANOUT_MIN to _MAX. Takes some 0.1 us, whatever
+ * the number of PEs.
  */
 void chi_tree_edges(const struct chi_layout *layout, uint32_t root,
                     uint32_t pe, uint32_t fanout,
                     struct chi_tree_edges *edges_out);
+
+/*
+ * The fan-outs that 'fanout' comes to. They are the one asked for, unless a
+ * PE that is a head at all levels would have more than CHI_TREE_CHILDREN_MAX
+ * children; at least 2.
+ */
+void chi_tree_fanouts(const struct chi_layout *layout, uint32_t fanout,
+                      uint32_t *network_out, uint32_t *local_out);
 
 #endif /* CHI_TOPO_TREE_H */

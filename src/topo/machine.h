@@ -22,22 +22,32 @@ enum chi_bound_by {
 
 struct chi_binding {
     enum chi_bound_by by;
-    char cpus[128];  /* list format, such as "0-3,8"; cut if longer */
-    char text[160];  /* one sentence for people */
+    char cpus[128]; /* list format, such as "0-3,8"; cut if longer */
+    char text[160]; /* one sentence for people */
 };
 
 /*
  * Look at this node. 'synthetic': an hwloc synthetic description instead of
- * the real machine (tests), or NULL. Errors: CHARE_ERR_SYSTEM, _NO_MEMORY.
+ * the real machine (tests), or NULL; nothing is really pinned then. 'log' must
+ * live as long as the machine. Errors: CHARE_ERR_SYSTEM, _NO_MEMORY.
  */
 CHARE_MUST_CHECK chare_status chi_machine_open(const struct chi_log *log,
                                                const char *synthetic,
                                                struct chi_machine **out);
+
+/* Accepts NULL. */
 void chi_machine_close(struct chi_machine *machine);
+
+/*
+ * As if the affinity mask were this list, such as "0-3,8"; for synthetic
+ * machines only. Returns whether the list names processors of the machine.
+ */
+bool chi_machine_restrict(struct chi_machine *machine, const char *cpus);
 
 uint32_t chi_machine_core_count(const struct chi_machine *machine);
 
-/* Processors this process may use now (its affinity mask). */
+/* Processors this process might use when the machine was opened (its affinity
+ * mask). */
 uint32_t chi_machine_usable_cpu_count(const struct chi_machine *machine);
 
 /* A few lines of text on packages, NUMA nodes, caches and cores. */
@@ -46,7 +56,8 @@ void chi_machine_describe(const struct chi_machine *machine, char *out,
 
 /*
  * Which core PE number 'local_index' of 'local_count' on this node gets, as a
- * logical index; compact within what the process may use. Pure.
+ * logical index; compact within what the process may use: neighbours get
+ * neighbouring cores, or share one when there are more PEs than cores. Pure.
  */
 uint32_t chi_machine_core_for(const struct chi_machine *machine,
                               uint32_t local_index, uint32_t local_count);
@@ -54,8 +65,10 @@ uint32_t chi_machine_core_for(const struct chi_machine *machine,
 /*
  * Pin the calling thread as the settings say (settings->bind): auto pins
  * unless the launcher has bound this process to fewer than all processors, or
- * local_count is more than the usable processors. With one PE, auto does
- * nothing.
+ * local_count is more than the usable processors; with one PE, and where the
+ * system refuses, auto does nothing; core pins in all cases; none never.
+ * Errors: CHARE_ERR_INVALID - settings->bind is none of these; logged;
+ *         CHARE_ERR_SYSTEM  - the system refuses, and core was asked; logged.
  */
 CHARE_MUST_CHECK chare_status
 chi_machine_bind(struct chi_machine *machine,

@@ -17,7 +17,8 @@
 #include "net/net.h"
 
 enum {
-    CHI_ROUTE_NETS_MAX = 3
+    CHI_ROUTE_NETS_MAX = 3,
+    CHI_ROUTE_EAGER_MIN = 1024, /* CHARE_EAGER_BYTES below it counts as it */
 };
 
 struct chi_route;

@@ -109,7 +109,7 @@ struct chi_bulk_out {
 
 enum chi_bulk_in_state {
     CHI_BULK_IN_IDLE,
-    CHI_BULK_IN_STREAM, /* the message misses pieces; msg NULL: to be dropped */
+    CHI_BULK_IN_STREAM,  /* pieces are missing; msg NULL: to be dropped */
     CHI_BULK_IN_OFFERED, /* a fetch waits for its turn */
     CHI_BULK_IN_FETCH,   /* get()s are under way */
     CHI_BULK_IN_LOST,    /* the rank is lost; get()s may be under way */

@@ -79,7 +79,7 @@ struct chi_sim_world;
 
 extern const struct chi_net_ops chi_net_sim_ops;
 
-/* Errors: CHARE_ERR_NO_MEMORY, CHARE_ERR_INVALID (no PEs, tiny eager_bytes). */
+/* Errors: CHARE_ERR_NO_MEMORY, CHARE_ERR_INVALID (no PE, eager_bytes tiny). */
 CHARE_MUST_CHECK chare_status chi_sim_world_create(
     const struct chi_sim_options *options, struct chi_sim_world **world_out);
 

@@ -373,53 +373,72 @@ read_tagged(struct cursor *cursor, unsigned code, chare_value *out)
     }
 }
 
-/* Codes that carry a count or a length themselves. */
-static inline bool
-read_short(struct cursor *cursor, unsigned code, chare_value *out)
-{
-    if (code >= CHI_CODE_STR) {
-        out->tag = CHARE_TAG_STR;
-        return read_span(cursor, code - CHI_CODE_STR, out);
-    }
-    if (code >= CHI_CODE_TUPLE) {
-        out->tag = CHARE_TAG_TUPLE;
-        out->as.count = code - CHI_CODE_TUPLE;
-    } else {
-        out->tag = CHARE_TAG_LIST;
-        out->as.count = code - CHI_CODE_LIST;
-    }
-    return out->as.count <= left(cursor);
-}
-
-chare_status
-chare_get(chare_decoder *decoder, chare_value *value_out)
+/* Read an item that is not one of the few that chare_get() reads itself. */
+static __attribute__((noinline)) chare_status
+get_any(chare_decoder *decoder, chare_value *out)
 {
     struct cursor cursor = {decoder->at, decoder->end, decoder->start};
-    unsigned code;
-    bool ok;
+    unsigned code = CHI_CODE_PAD;
 
-    do {
-        if (cursor.at == cursor.end) {
-            decoder->at = cursor.at;
-            value_out->tag = CHARE_TAG_END;
-            return CHARE_OK;
-        }
-        code = *cursor.at++;
-    } while (chi_unlikely(code == CHI_CODE_PAD));
-    if (code >= CHI_CODE_INT) {
-        value_out->tag = CHARE_TAG_INT;
-        value_out->as.integer = (int)code - CHI_CODE_INT + CHI_CODE_INT_MIN;
-        ok = true;
-    } else if (code >= CHI_CODE_LIST) {
-        ok = read_short(&cursor, code, value_out);
-    } else {
-        ok = read_tagged(&cursor, code, value_out);
+    while (cursor.at < cursor.end && *cursor.at == CHI_CODE_PAD) {
+        cursor.at++;
     }
-    if (chi_unlikely(!ok)) {
+    if (cursor.at == cursor.end) {
+        decoder->at = cursor.at;
+        out->tag = CHARE_TAG_END;
+        return CHARE_OK;
+    }
+    if (cursor.at > decoder->at) {
+        decoder->at = cursor.at;
+        return chare_get(decoder, out);
+    }
+    code = *cursor.at++;
+    if (code >= CHI_CODE_LIST || !read_tagged(&cursor, code, out)) {
         return CHARE_ERR_FORMAT;
     }
     decoder->at = cursor.at;
     return CHARE_OK;
+}
+
+/*
+ * The items that most arguments are made of are read here, without a cursor,
+ * whose address would keep it out of registers.
+ */
+chare_status
+chare_get(chare_decoder *decoder, chare_value *value_out)
+{
+    const unsigned char *at = decoder->at;
+    const size_t room = (size_t)(decoder->end - at);
+    const unsigned code = chi_likely(room > 0) ? *at : CHI_CODE_PAD;
+
+    if (code >= CHI_CODE_INT) {
+        value_out->tag = CHARE_TAG_INT;
+        value_out->as.integer = (int)code - CHI_CODE_INT + CHI_CODE_INT_MIN;
+        decoder->at = at + 1;
+        return CHARE_OK;
+    }
+    if (code >= CHI_CODE_STR && room > code - CHI_CODE_STR) {
+        value_out->tag = CHARE_TAG_STR;
+        value_out->as.bytes.at = at + 1;
+        value_out->as.bytes.len = code - CHI_CODE_STR;
+        decoder->at = at + 1 + (code - CHI_CODE_STR);
+        return CHARE_OK;
+    }
+    if (code >= CHI_CODE_LIST && code < CHI_CODE_STR &&
+        room > code % (CHI_CODE_COUNT_MAX + 1)) {
+        value_out->tag =
+            code >= CHI_CODE_TUPLE ? CHARE_TAG_TUPLE : CHARE_TAG_LIST;
+        value_out->as.count = code % (CHI_CODE_COUNT_MAX + 1);
+        decoder->at = at + 1;
+        return CHARE_OK;
+    }
+    if (code == CHARE_TAG_FLOAT && room > sizeof(double)) {
+        value_out->tag = CHARE_TAG_FLOAT;
+        memcpy(&value_out->as.real, at + 1, sizeof(double));
+        decoder->at = at + 1 + sizeof(double);
+        return CHARE_OK;
+    }
+    return get_any(decoder, value_out);
 }
 
 chare_status

@@ -137,6 +137,26 @@ write_bytes(chare_encoder *encoder, const void *bytes, size_t len)
     }
 }
 
+/* Less than 16 bytes: two overlapping moves are faster than a call. */
+static inline void
+write_few(chare_encoder *encoder, const char *bytes, size_t len)
+{
+    unsigned char *at = encoder->at;
+
+    if (len >= 8) {
+        memcpy(at, bytes, 8);
+        memcpy(at + len - 8, bytes + len - 8, 8);
+    } else if (len >= 4) {
+        memcpy(at, bytes, 4);
+        memcpy(at + len - 4, bytes + len - 4, 4);
+    } else {
+        for (size_t i = 0; i < len; i++) {
+            at[i] = (unsigned char)bytes[i];
+        }
+    }
+    encoder->at = at + len;
+}
+
 static inline void
 write_len(chare_encoder *encoder, size_t len)
 {
@@ -277,7 +297,11 @@ chare_put_str(chare_encoder *encoder, const char *text, size_t len)
         put_blob(encoder, CHARE_TAG_STR, text, len);
     } else if (room_for(encoder, 1 + len)) {
         write_byte(encoder, CHI_CODE_STR + (unsigned)len);
-        write_bytes(encoder, text, len);
+        if (len < 16) {
+            write_few(encoder, text, len);
+        } else {
+            write_bytes(encoder, text, len);
+        }
     }
 }
 

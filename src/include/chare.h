@@ -987,10 +987,12 @@ void chare_future_release(chare_runtime *runtime, const chare_future *future,
  */
 
 /*
- * Built-in reducers. Their contributions are codec values: bool, int or float
- * scalars, or arrays of one dtype and shape; the result has that dtype and
- * shape. Integer sums of scalars that leave 64 bits fail. AND, OR and XOR are
- * logical.
+ * Built-in reducers. Their contributions are codec values: numbers, arrays of
+ * one dtype and shape, or lists and tuples of such, which are combined item by
+ * item; for MIN and MAX also texts. The result has that form. Sums and products
+ * of bools are ints, ints grow beyond 64 bits, an int that meets a float
+ * becomes one; elements of arrays wrap around. AND, OR and XOR are logical: of
+ * plain numbers they give a bool, of elements 0 or 1.
  */
 enum {
     CHARE_REDUCE_NOP = 0, /* no data, only that all have contributed */

@@ -308,6 +308,44 @@ all_fortran(const struct walk *walk, const chare_value *first)
     return fortran;
 }
 
+/* A walk over an array in Fortran order, in C order. */
+struct turn {
+    uint32_t ndims;
+    const int64_t *shape;
+    size_t from;                         /* the element it stands at */
+    int64_t at[CHARE_ARRAY_DIMS_MAX];    /* its index */
+    size_t stride[CHARE_ARRAY_DIMS_MAX]; /* in elements */
+};
+
+static void
+turn_init(struct turn *turn, const chare_value *array)
+{
+    size_t product = 1;
+
+    turn->ndims = array->as.array.ndims;
+    turn->shape = array->as.array.shape;
+    turn->from = 0;
+    for (uint32_t d = 0; d < turn->ndims; d++) {
+        turn->at[d] = 0;
+        turn->stride[d] = product;
+        product *= (size_t)turn->shape[d];
+    }
+}
+
+/* To the next element in C order: the last dimension is the fastest. */
+static void
+turn_step(struct turn *turn)
+{
+    for (uint32_t d = turn->ndims; d-- > 0;) {
+        turn->from += turn->stride[d];
+        if (++turn->at[d] < turn->shape[d]) {
+            return;
+        }
+        turn->from -= turn->stride[d] * (size_t)turn->shape[d];
+        turn->at[d] = 0;
+    }
+}
+
 /*
  * Combine an array in Fortran order into elements in C order: block by block,
  * the elements that come next in C order are gathered and combined. 'kernel'
@@ -318,34 +356,18 @@ array_fold_turned(uint32_t reducer, chi_kernel_fn kernel, unsigned char *sum,
                   const chare_value *array)
 {
     _Alignas(16) unsigned char block[BLOCK_ELEMENTS * 16];
-    const int64_t *shape = array->as.array.shape;
     const unsigned char *data = array->as.array.data;
-    const uint32_t ndims = array->as.array.ndims;
     const size_t each = chare_dtype_bytes(array->as.array.dtype);
-    const size_t count = array->as.array.len / each;
-    size_t stride[CHARE_ARRAY_DIMS_MAX]; /* in elements */
-    int64_t at[CHARE_ARRAY_DIMS_MAX] = {0};
-    size_t from = 0;
-    size_t product = 1;
+    size_t left = array->as.array.len / each;
+    struct turn turn;
 
-    for (uint32_t d = 0; d < ndims; d++) {
-        stride[d] = product;
-        product *= (size_t)shape[d];
-    }
-    for (size_t done = 0; done < count;) {
-        const size_t room = count - done;
-        const size_t n = room < BLOCK_ELEMENTS ? room : BLOCK_ELEMENTS;
+    turn_init(&turn, array);
+    while (left > 0) {
+        const size_t n = left < BLOCK_ELEMENTS ? left : BLOCK_ELEMENTS;
 
         for (size_t i = 0; i < n; i++) {
-            memcpy(block + i * each, data + from * each, each);
-            for (uint32_t d = ndims; d-- > 0;) { /* the last one is fastest */
-                from += stride[d];
-                if (++at[d] < shape[d]) {
-                    break;
-                }
-                from -= stride[d] * (size_t)shape[d];
-                at[d] = 0;
-            }
+            memcpy(block + i * each, data + turn.from * each, each);
+            turn_step(&turn);
         }
         if (kernel == NULL) {
             chi_kernel_start(reducer, array->as.array.dtype, sum, block, n);
@@ -353,7 +375,7 @@ array_fold_turned(uint32_t reducer, chi_kernel_fn kernel, unsigned char *sum,
             kernel(sum, block, n);
         }
         sum += n * each;
-        done += n;
+        left -= n;
     }
 }
 

@@ -5,18 +5,15 @@
  * Goal: each reducer gives the right value for each kind and dtype, keeps
  * kinds, dtypes, shapes and orders, never overflows a plain int, and says what
  * is wrong with contributions that do not fit together. Method: contributions
- * and results are written as short texts (see parse_item()), encoded, combined
+ * and results are written as short texts (see value_text.h), encoded, combined
  * and printed again, so that a case is one line of a table; loops over all
  * dtypes compare with arithmetic in wider types; random groupings must give
  * the same as all parts at once.
  */
 #include "config.h"
 
-#include <ctype.h>
 #include <float.h>
-#include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 
 #include "base/prng.h"
 #include "coll/bigint.h"
@@ -25,6 +22,7 @@
 #include "msg/buffer.h"
 #include "msg/codec.h"
 #include "tap/tap.h"
+#include "unit/core/value_text.h"
 
 enum {
     SUM = CHARE_REDUCE_SUM,
@@ -34,7 +32,6 @@ enum {
     AND = CHARE_REDUCE_AND,
     OR = CHARE_REDUCE_OR,
     XOR = CHARE_REDUCE_XOR,
-    TEXT_MAX = 4096,
     PARTS_MAX = 200,
 };
 
@@ -42,371 +39,6 @@ __extension__ typedef __int128 wide;
 __extension__ typedef unsigned __int128 wide_natural;
 
 static struct chi_msg_pool *pool;
-
-/* ---- texts to values
- *
- *   None True False 12 #0080 (big, hex, high byte first) 1.5 2j 'text'
- *   [1 2] (1 2) f64:1.5 (element) i32{1 2} (array)
- *   i32F{1 2;3 4} (two rows; F: Fortran order)
- */
-
-static const char *const dtype_names[] = {"none", "b8",  "i8",  "i16", "i32",
-                                          "i64",  "u8",  "u16", "u32", "u64",
-                                          "f16",  "f32", "f64", "c64", "c128"};
-
-static void
-element_parse(chare_dtype dtype, const char *text, void *out)
-{
-    const long long integer = strtoll(text, NULL, 10);
-    const unsigned long long natural = strtoull(text, NULL, 10);
-    char *end;
-    const double real = strtod(text, &end);
-    const double pair[2] = {real, *end == '+' ? strtod(end, NULL) : 0};
-    const float floats[2] = {(float)pair[0], (float)pair[1]};
-    const uint16_t half = chi_half_of_float(floats[0]);
-
-    switch (dtype) {
-    case CHARE_DTYPE_F16:
-        memcpy(out, &half, 2);
-        break;
-    case CHARE_DTYPE_F32:
-    case CHARE_DTYPE_C64:
-        memcpy(out, floats, chare_dtype_bytes(dtype));
-        break;
-    case CHARE_DTYPE_F64:
-    case CHARE_DTYPE_C128:
-        memcpy(out, pair, chare_dtype_bytes(dtype));
-        break;
-    case CHARE_DTYPE_U64:
-        memcpy(out, &natural, 8);
-        break;
-    default: /* little end first, as the tests' machines are */
-        memcpy(out, &integer, chare_dtype_bytes(dtype));
-    }
-}
-
-static chare_dtype
-dtype_parse(const char **at)
-{
-    for (int i = CHARE_DTYPE_C128; i > 0; i--) {
-        const size_t len = strlen(dtype_names[i]);
-
-        if (strncmp(*at, dtype_names[i], len) == 0 &&
-            strchr(":{F", (*at)[len]) != NULL && (*at)[len] != '\0') {
-            *at += len;
-            return (chare_dtype)i;
-        }
-    }
-    return CHARE_DTYPE_NONE;
-}
-
-/* Rows of elements after '{'; put in C or Fortran order. */
-static void
-parse_array(chare_encoder *encoder, chare_dtype dtype, bool fortran,
-            const char **at)
-{
-    const size_t each = chare_dtype_bytes(dtype);
-    unsigned char elements[64 * 16];
-    int64_t shape[2] = {1, 0};
-    int64_t count = 0;
-    unsigned char *data;
-
-    while (**at != '}') {
-        if (**at == ';') {
-            shape[0]++;
-        } else if (**at != ' ') {
-            element_parse(dtype, *at, elements + (size_t)count++ * each);
-            *at += strcspn(*at, " ;}");
-            continue;
-        }
-        ++*at;
-    }
-    ++*at;
-    shape[1] = count / shape[0];
-    data = chare_put_array(
-        encoder, dtype, fortran ? 1 : 0, shape[0] == 1 && !fortran ? 1 : 2,
-        shape[0] == 1 && !fortran ? &shape[1] : shape, (size_t)count * each);
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t to =
-            fortran ? i % shape[1] * shape[0] + i / shape[1] : i;
-
-        memcpy(data + (size_t)to * each, elements + (size_t)i * each, each);
-    }
-}
-
-static void
-parse_big(chare_encoder *encoder, const char **at)
-{
-    unsigned char bytes[64];
-    const size_t len = strspn(*at, "0123456789abcdef") / 2;
-
-    for (size_t i = 0; i < len; i++) {
-        unsigned byte;
-
-        if (sscanf(*at + 2 * i, "%2x", &byte) != 1) {
-            abort();
-        }
-        bytes[len - 1 - i] = (unsigned char)byte;
-    }
-    *at += 2 * len;
-    chare_put_bigint(encoder, bytes, len);
-}
-
-static void parse_item(chare_encoder *encoder, const char **at);
-
-static void
-parse_container(chare_encoder *encoder, const char **at)
-{
-    const char close = **at == '[' ? ']' : ')';
-    const chare_tag tag = **at == '[' ? CHARE_TAG_LIST : CHARE_TAG_TUPLE;
-    const char *ahead = ++*at;
-    size_t count = 0;
-    int depth = 0;
-    bool inside = false;
-
-    for (; depth > 0 || *ahead != close; ahead++) {
-        depth += strchr("[({", *ahead) != NULL;
-        depth -= strchr("])}", *ahead) != NULL;
-        count += !inside && *ahead != ' ';
-        inside = depth > 0 || *ahead != ' ';
-    }
-    chare_put_container(encoder, tag, count);
-    for (size_t i = 0; i < count; i++) {
-        parse_item(encoder, at);
-    }
-    *at += strspn(*at, " ") + 1;
-}
-
-static void
-parse_number(chare_encoder *encoder, const char **at)
-{
-    const size_t len = strcspn(*at, " ])}");
-    char *end;
-
-    if ((*at)[len - 1] == 'j') {
-        chare_put_complex(encoder, 0, strtod(*at, &end));
-        end++;
-    } else if (memchr(*at, '.', len) != NULL || isalpha((*at)[len - 1])) {
-        chare_put_float(encoder, strtod(*at, &end));
-    } else {
-        chare_put_int(encoder, strtoll(*at, &end, 10));
-    }
-    *at = end;
-}
-
-static bool
-parse_word(chare_encoder *encoder, const char **at)
-{
-    static const char *const words[] = {"None", "False", "True"};
-
-    for (int i = 0; i < 3; i++) {
-        if (strncmp(*at, words[i], strlen(words[i])) == 0) {
-            *at += strlen(words[i]);
-            if (i == 0) {
-                chare_put_none(encoder);
-            } else {
-                chare_put_bool(encoder, i == 2);
-            }
-            return true;
-        }
-    }
-    return false;
-}
-
-static void
-parse_item(chare_encoder *encoder, const char **at)
-{
-    unsigned char element[16];
-    chare_dtype dtype;
-
-    *at += strspn(*at, " ");
-    dtype = dtype_parse(at);
-    if (dtype != CHARE_DTYPE_NONE && **at == ':') {
-        element_parse(dtype, *at + 1, element);
-        chare_put_scalar(encoder, dtype, element);
-        *at += strcspn(*at, " ])}");
-    } else if (dtype != CHARE_DTYPE_NONE) {
-        const bool fortran = **at == 'F';
-
-        *at += fortran ? 2 : 1;
-        parse_array(encoder, dtype, fortran, at);
-    } else if (**at == '[' || **at == '(') {
-        parse_container(encoder, at);
-    } else if (**at == '\'') {
-        const size_t len = strcspn(*at + 1, "'");
-
-        chare_put_str(encoder, *at + 1, len);
-        *at += len + 2;
-    } else if (**at == '#') {
-        ++*at;
-        parse_big(encoder, at);
-    } else if (!parse_word(encoder, at)) {
-        parse_number(encoder, at);
-    }
-}
-
-/* ---- values to texts */
-
-struct text {
-    char at[TEXT_MAX];
-    size_t len;
-};
-
-static __attribute__((format(printf, 2, 3))) void
-say(struct text *text, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    text->len += (size_t)vsnprintf(text->at + text->len, TEXT_MAX - text->len,
-                                   format, args);
-    va_end(args);
-    if (text->len >= TEXT_MAX) {
-        abort();
-    }
-}
-
-static void
-print_element(struct text *text, chare_dtype dtype, const void *at)
-{
-    int64_t integer = 0;
-    uint64_t natural = 0;
-    double pair[2] = {0, 0};
-    float floats[2] = {0, 0};
-    uint16_t half;
-    const size_t each = chare_dtype_bytes(dtype);
-
-    memcpy(&natural, at, each > 8 ? 8 : each);
-    if (dtype >= CHARE_DTYPE_I8 && dtype <= CHARE_DTYPE_I64) {
-        integer = (int64_t)(natural << (64 - 8 * each)) >> (64 - 8 * each);
-        say(text, "%" PRId64, integer);
-    } else if (dtype <= CHARE_DTYPE_U64) {
-        say(text, "%" PRIu64, natural);
-    } else if (dtype == CHARE_DTYPE_F16) {
-        memcpy(&half, at, 2);
-        say(text, "%g", (double)chi_float_of_half(half));
-    } else if (dtype == CHARE_DTYPE_F32) {
-        memcpy(floats, at, 4);
-        say(text, "%g", (double)floats[0]);
-    } else if (dtype == CHARE_DTYPE_F64) {
-        memcpy(pair, at, 8);
-        say(text, "%g", pair[0]);
-    } else if (dtype == CHARE_DTYPE_C64) {
-        memcpy(floats, at, 8);
-        say(text, "%g+%g", (double)floats[0], (double)floats[1]);
-    } else {
-        memcpy(pair, at, 16);
-        say(text, "%g+%g", pair[0], pair[1]);
-    }
-}
-
-static void
-print_array(struct text *text, const chare_value *value)
-{
-    const bool fortran = (value->as.array.flags & 1) != 0;
-    const int64_t *shape = value->as.array.shape;
-    const bool flat = value->as.array.ndims == 1;
-    const int64_t rows = flat ? 1 : shape[0];
-    const int64_t columns = flat ? shape[0] : shape[1];
-    const unsigned char *data = value->as.array.data;
-
-    say(text, "%s%s{", dtype_names[value->as.array.dtype], fortran ? "F" : "");
-    for (int64_t r = 0; r < rows; r++) {
-        for (int64_t c = 0; c < columns; c++) {
-            const int64_t i = fortran ? c * rows + r : r * columns + c;
-
-            say(text, "%s", c > 0 ? " " : r > 0 ? ";" : "");
-            print_element(text, value->as.array.dtype,
-                          data + (size_t)i *
-                                     chare_dtype_bytes(value->as.array.dtype));
-        }
-    }
-    say(text, "}");
-}
-
-static void
-print_big(struct text *text, const chare_value *value)
-{
-    const unsigned char *bytes = value->as.bytes.at;
-    size_t len = value->as.bytes.len;
-
-    /* Without the bytes that only repeat the sign. */
-    while (len > 1 && ((bytes[len - 1] == 0 && bytes[len - 2] < 0x80) ||
-                       (bytes[len - 1] == 0xff && bytes[len - 2] >= 0x80))) {
-        len--;
-    }
-    say(text, "#");
-    while (len-- > 0) {
-        say(text, "%02x", bytes[len]);
-    }
-}
-
-static void print_item(struct text *text, chare_decoder *decoder);
-
-static void
-print_items(struct text *text, chare_decoder *decoder, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        say(text, "%s", i == 0 ? "" : " ");
-        print_item(text, decoder);
-    }
-}
-
-static void
-print_item(struct text *text, chare_decoder *decoder)
-{
-    chare_value value;
-
-    if (chare_get(decoder, &value) != CHARE_OK) {
-        say(text, "MALFORMED");
-        return;
-    }
-    switch (value.tag) {
-    case CHARE_TAG_FALSE:
-    case CHARE_TAG_TRUE:
-        say(text, "%s", value.tag == CHARE_TAG_TRUE ? "True" : "False");
-        break;
-    case CHARE_TAG_INT:
-        say(text, "%" PRId64, value.as.integer);
-        break;
-    case CHARE_TAG_BIGINT:
-        print_big(text, &value);
-        break;
-    case CHARE_TAG_FLOAT:
-        say(text, "%.*f", value.as.real == floor(value.as.real) ? 1 : 3,
-            value.as.real);
-        break;
-    case CHARE_TAG_COMPLEX:
-        say(text, "%g+%gj", value.as.complex.real, value.as.complex.imag);
-        break;
-    case CHARE_TAG_STR:
-        say(text, "'%.*s'", (int)value.as.bytes.len,
-            (const char *)value.as.bytes.at);
-        break;
-    case CHARE_TAG_SCALAR:
-        say(text, "%s:", dtype_names[value.as.bytes.dtype]);
-        print_element(text, value.as.bytes.dtype, value.as.bytes.at);
-        break;
-    case CHARE_TAG_ARRAY:
-        print_array(text, &value);
-        break;
-    case CHARE_TAG_LIST:
-        say(text, "[");
-        print_items(text, decoder, value.as.count);
-        say(text, "]");
-        break;
-    case CHARE_TAG_TUPLE:
-        say(text, "(");
-        print_items(text, decoder, value.as.count);
-        say(text, ")");
-        break;
-    case CHARE_TAG_ERROR:
-        print_items(text, decoder, value.as.count);
-        break;
-    default:
-        say(text, "?%d", value.tag);
-    }
-}
 
 /* ---- combining */
 
@@ -419,7 +51,7 @@ value_of(const char *text)
     if (chi_encoder_init(&encoder, pool, 64) != CHARE_OK) {
         abort();
     }
-    parse_item(&encoder, &text);
+    value_parse(&encoder, &text);
     if (chare_encoder_take(&encoder, &buffer) != CHARE_OK) {
         abort();
     }
@@ -459,7 +91,7 @@ combine(uint32_t reducer, chare_buffer *const *buffers, size_t count,
 }
 
 static void
-print_buffer(struct text *text, chare_buffer *buffer)
+print_buffer(struct value_text *text, chare_buffer *buffer)
 {
     chare_decoder decoder;
     chare_value value;
@@ -468,10 +100,10 @@ print_buffer(struct text *text, chare_buffer *buffer)
 
     text->len = 0;
     chare_decoder_init(&decoder, bytes, len);
-    print_item(text, &decoder);
+    value_print(text, &decoder);
     if (chare_get(&decoder, &value) != CHARE_OK ||
         value.tag != CHARE_TAG_END) {
-        say(text, " AND MORE");
+        value_say(text, " AND MORE");
     }
 }
 
@@ -487,7 +119,7 @@ row_holds(const struct row *row, chare_status wanted)
 {
     chare_buffer *buffers[5];
     chare_buffer *result;
-    struct text text;
+    struct value_text text;
     chare_status status;
     size_t count = 0;
     bool holds;
@@ -731,7 +363,7 @@ odd_parts(void)
         chare_part parts[] = {{CHARE_FORMAT_VALUE, "\xa1", 1}, rows[i].part};
         chare_encoder encoder;
         chare_buffer *buffer;
-        struct text text;
+        struct value_text text;
 
         CHECK_EQ(chi_encoder_init(&encoder, pool, 0), CHARE_OK);
         CHECK_EQ(chi_reducer_combine(SUM, parts, 2, &encoder),
@@ -910,7 +542,7 @@ grouping_does_not_matter(void)
         const uint32_t reducer = SUM + i % 7;
         chare_buffer *buffers[PARTS_MAX];
         chare_buffer *whole;
-        struct text texts[2];
+        struct value_text texts[2];
         size_t count = PARTS_MAX;
 
         for (size_t k = 0; k < count; k++) {
@@ -953,7 +585,7 @@ errors_pass_through_rounds(void)
 {
     chare_buffer *buffers[PARTS_MAX];
     chare_buffer *result;
-    struct text text;
+    struct value_text text;
 
     pool_start();
     for (size_t i = 0; i < PARTS_MAX; i++) {

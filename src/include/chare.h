@@ -516,6 +516,7 @@ typedef struct chare_callback {
         }                                          \
     }
 
+/* The result goes to a future. */
 static inline chare_callback
 chare_callback_future(chare_future future)
 {
@@ -525,6 +526,7 @@ chare_callback_future(chare_future future)
     return callback;
 }
 
+/* The result is the argument of an entry method of one chare. */
 static inline chare_callback
 chare_callback_element(chare_element element, uint32_t entry)
 {
@@ -535,6 +537,7 @@ chare_callback_element(chare_element element, uint32_t entry)
     return callback;
 }
 
+/* The result is the argument of an entry method of all of a collection. */
 static inline chare_callback
 chare_callback_broadcast(chare_collection collection, uint32_t entry)
 {

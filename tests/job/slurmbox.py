@@ -42,6 +42,7 @@ import tempfile
 import time
 
 HEAD = "head"
+HEAD_ADDRESS = "10.77.0.254"
 CPUS = 16  # of each node, however many the machine has
 START_SECONDS = 60  # for the whole cluster to be idle, on a busy machine
 STOP_SECONDS = 10
@@ -268,10 +269,14 @@ class Cluster:
         self._start_munge()
         if self.mode == "netns":
             self.must(["sh", "-c", "ip link add br0 type bridge && "
-                       "ip addr add 10.77.0.254/24 dev br0 && "
+                       f"ip addr add {HEAD_ADDRESS}/24 dev br0 && "
                        "ip link set br0 up"])
             for index in range(self.nodes):
                 self._plug(index)
+        else:
+            # Names are not resolved where 127.0.0.1 is the only address.
+            self.must(["ip", "addr", "add", f"{HEAD_ADDRESS}/32", "dev",
+                       "lo"])
         self.must(["slurmctld", "-i"])
         for index in range(self.nodes):
             self.start_slurmd(index)
@@ -285,23 +290,21 @@ class Cluster:
 
     def _hosts(self):
         lines = ["127.0.0.1 localhost"]
+        lines.append(f"{HEAD_ADDRESS} {HEAD}")
         if self.mode == "netns":
-            lines.append(f"10.77.0.254 {HEAD}")
             lines += [f"10.77.0.{index + 1} n{index}"
                       for index in range(self.nodes)]
-        else:
-            lines.append(f"127.0.0.1 {HEAD}")
         return "\n".join(lines) + "\n"
 
     def _conf(self):
-        address = "10.77.0.254" if self.mode == "netns" else "127.0.0.1"
-        controller = f"SlurmctldHost={HEAD}({address})\nSlurmctldPort=6817"
+        controller = (f"SlurmctldHost={HEAD}({HEAD_ADDRESS})\n"
+                      "SlurmctldPort=6817")
         lines = []
         for index in range(self.nodes):
             if self.mode == "netns":
                 where = f"NodeAddr=10.77.0.{index + 1} Port=6818"
             else:
-                where = (f"NodeHostname={HEAD} NodeAddr=127.0.0.1 "
+                where = (f"NodeHostname={HEAD} NodeAddr={HEAD_ADDRESS} "
                          f"Port={7000 + index}")
             lines.append(f"NodeName=n{index} {where} CPUs={CPUS} "
                          "State=UNKNOWN")

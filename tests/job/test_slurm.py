@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""test_slurm.py - real jobs under a real Slurm, wired up by its PMIx.
+
+Goal:   what runs under chare run runs under srun, on one node and on several;
+        a job that loses a rank at any time, or is cancelled, ends soon, ends
+        non-zero, says who was lost, and leaves nothing behind on its nodes.
+Method: private clusters (slurmbox.py): one node on loopback, three nodes in
+        namespaces of their own, and three below two switches. Every step runs
+        under a time limit far above what it needs: to reach it is to hang.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+import slurmbox
+import tapunit
+
+SOURCE = pathlib.Path(os.environ.get("top_srcdir", ".")).resolve()
+BUILD = pathlib.Path(os.environ.get("top_builddir", "build")).resolve()
+ACTOR = BUILD / "tests/job/actor"
+PYTHON = os.environ.get("PYTHON", sys.executable)
+EXAMPLES = SOURCE / "examples"
+STAGE = BUILD / "python/stage/chare"
+
+# To hang is to take this long; a step takes a second.
+STEP_SECONDS = 90
+# What the runtime is told to wait for ranks that never come.
+START_TIMEOUT = "8"
+
+TOPOLOGY = """\
+SwitchName=leaf0 Nodes=n0,n1
+SwitchName=leaf1 Nodes=n2
+SwitchName=spine Switches=leaf0,leaf1
+"""
+
+IMPORT_FAILS = """\
+import os
+if os.environ["SLURM_PROCID"] == "1":
+    raise RuntimeError("this rank cannot start")
+from chare import charm
+charm.start(lambda args: charm.exit())
+"""
+
+
+def python_ready():
+    return (STAGE / "__init__.py").exists()
+
+
+class Jobs:
+    """Cases that hold on any number of nodes; mixed into a TestCase."""
+
+    nodes = 1
+    mode = "ports"
+    topology = None
+    extra = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.box = slurmbox.Cluster(cls.nodes, cls.mode, cls.extra,
+                                   topology=cls.topology)
+        cls.box.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.box.stop()
+
+    def tearDown(self):
+        self.nothing_is_left()
+
+    # -- tools
+
+    def srun(self, *command, ranks=None, options=(), env=None,
+             seconds=STEP_SECONDS):
+        """Run a step; it is an error to reach the time limit."""
+        ranks = ranks or 2 * self.nodes
+        result = self.box.run(
+            ["srun", "--mpi=pmix", "-N", self.nodes, "-n", ranks, *options,
+             *command], env=env, seconds=seconds)
+        self.assertNotIn(result.returncode, (124, 137 + 128),
+                         f"hangs: {result.stdout}{result.stderr}")
+        return result
+
+    def good(self, *command, **options):
+        result = self.srun(*command, **options)
+        self.assertEqual(result.returncode, 0,
+                         result.stdout + result.stderr)
+        return result.stdout
+
+    def bad(self, *command, **options):
+        result = self.srun(*command, **options)
+        self.assertNotEqual(result.returncode, 0, result.stdout)
+        return result.stdout + result.stderr
+
+    def places(self):
+        if self.mode == "ports":
+            return [slurmbox.HEAD]
+        return [f"n{index}" for index in range(self.nodes)]
+
+    def nothing_is_left(self):
+        """No process of ours and no shared memory on any node."""
+        for place in self.places():
+            found = self.box.run(["sh", "-c", "ls /dev/shm"], place).stdout
+            self.assertEqual(found, "", f"/dev/shm of {place}")
+            found = self.box.run(["ps", "-e", "-o", "args="], place).stdout
+            mine = [line for line in found.splitlines()
+                    if str(ACTOR.parent) in line or ".py" in line]
+            self.assertEqual(mine, [], f"processes on {place}")
+
+    # -- in C
+
+    def test_hello(self):
+        out = self.good(ACTOR, "hello")
+        self.assertIn(f"hello from {2 * self.nodes} of {2 * self.nodes} PEs "
+                      f"on {self.nodes} nodes", out)
+
+    def test_more_ranks_than_processors(self):
+        ranks = 8 * self.nodes
+        out = self.good(ACTOR, "hello", ranks=ranks)
+        self.assertIn(f"hello from {ranks} of {ranks} PEs", out)
+
+    def test_exit_code(self):
+        result = self.srun(ACTOR, "exit", "7")
+        self.assertEqual(result.returncode, 7, result.stderr)
+
+    def test_rank_killed_in_mid_run(self):
+        for victim in (0, 1):
+            with self.subTest(victim=victim):
+                said = self.bad(ACTOR, "die", victim)
+                self.assertRegex(said, rf"PE {victim}\b")
+
+    def test_rank_that_never_comes(self):
+        said = self.bad("sh", "-c",
+                        f'test $SLURM_PROCID = 1 && exit 3; exec {ACTOR}',
+                        env={"CHARE_START_TIMEOUT": START_TIMEOUT})
+        self.assertRegex(said, r"(PE|rank) 1\b|task 1: Exited")
+
+    def test_scancel(self):
+        step = self.box.popen(["srun", "--mpi=pmix", "-J", "tospin", "-N",
+                               self.nodes, "-n", 2 * self.nodes, ACTOR,
+                               "spin"], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+        try:
+            self.assertEqual(step.stdout.readline(), "running\n")
+            self.box.must(["scancel", "-n", "tospin"])
+            step.communicate(timeout=STEP_SECONDS)
+            self.assertNotEqual(step.returncode, 0)
+        finally:
+            step.kill()
+            step.wait()
+
+    def test_tree_keeps_to_nodes_and_switches(self):
+        parents, address = self.tree(4 * self.nodes)
+        self.assertEqual(parents[0], 0)
+        between = {name: 0 for name in ("node", "switch")}
+        for pe, parent in parents.items():
+            here, there = address[pe], address[parent]
+            between["node"] += here != there
+            between["switch"] += here[:-1] != there[:-1]
+        nodes = set(address.values())
+        self.assertEqual(len(nodes), self.nodes)
+        self.assertEqual(between["node"], len(nodes) - 1)
+        self.assertEqual(between["switch"],
+                         len({place[:-1] for place in nodes}) - 1)
+
+    def tree(self, ranks):
+        """Each PE's parent, and each PE's place: switches and node."""
+        out = self.good(ACTOR, "tree", ranks=ranks)
+        found = re.findall(
+            r"tree pe (\d+) parent (\d+) children \d+ at (\S+)", out)
+        self.assertEqual(len(found), ranks, out)
+        return ({int(pe): int(parent) for pe, parent, _ in found},
+                {int(pe): tuple(place.split("."))
+                 for pe, _, place in found})
+
+    # -- in Python
+
+    def example(self, name):
+        if not python_ready():
+            self.skipTest("built without Python")
+        return [PYTHON, EXAMPLES / name]
+
+    def test_hello_in_python(self):
+        out = self.good(*self.example("hello.py"))
+        for pe in range(2 * self.nodes):
+            self.assertRegex(out, rf"\b{pe}\b")
+
+    def test_pagerank_verifies_itself(self):
+        edges = SOURCE / "tests/data/small.edges"
+        self.good(*self.example("pagerank.py"), edges, "--verify")
+
+    def test_rank_raises_at_import(self):
+        command = self.example("hello.py")[:1]
+        said = self.bad(*command, "-c", IMPORT_FAILS,
+                        env={"CHARE_START_TIMEOUT": START_TIMEOUT})
+        self.assertIn("RuntimeError: this rank cannot start", said)
+        self.assertRegex(said, r"(PE|rank) 1\b|task 1: Exited")
+
+
+class OneNode(Jobs, unittest.TestCase):
+    pass
+
+
+class ThreeNodes(Jobs, unittest.TestCase):
+    nodes = 3
+    mode = "netns"
+
+    def test_node_is_lost(self):
+        box = slurmbox.Cluster(3, "netns")
+        with box:
+            step = box.popen(["srun", "--mpi=pmix", "--no-kill", "-N", 3,
+                              "-n", 6, ACTOR, "spin"],
+                             stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True)
+            self.assertEqual(step.stdout.readline(), "running\n")
+            box.kill_node(2)
+            said, _ = step.communicate(timeout=STEP_SECONDS)
+            self.assertNotEqual(step.returncode, 0)
+            self.assertRegex(said, r"PE [45]\b")
+
+
+class TwoSwitches(Jobs, unittest.TestCase):
+    nodes = 3
+    mode = "netns"
+    topology = TOPOLOGY
+    extra = ("TopologyPlugin=topology/tree",)
+
+    def test_batch_examples(self):
+        if not python_ready():
+            self.skipTest("built without Python")
+        for script in sorted((SOURCE / "contrib/slurm").glob("*.batch")):
+            with self.subTest(script=script.name):
+                self.batch(script)
+
+    def batch(self, script):
+        """Submit, wait for the end, and look at what it wrote."""
+        out = f"/tmp/chare-{os.getpid()}-{script.stem}.out"
+        env = {"CHARE_EDGES": str(SOURCE / "tests/data/small.edges"),
+               "CHARE_SOURCE": str(SOURCE), "PYTHON": PYTHON}
+        try:
+            result = self.box.run(
+                ["sbatch", "--wait", "-o", out, "-t", "5", script],
+                env=env, seconds=2 * STEP_SECONDS)
+            text = pathlib.Path(out).read_text()
+        finally:
+            pathlib.Path(out).unlink(missing_ok=True)
+        self.assertEqual(result.returncode, 0, text + result.stderr)
+        self.assertIn("verified", text)
+
+
+class Box(unittest.TestCase):
+    """The harness itself: what the rest relies on to leave nothing."""
+
+    def test_everything_ends_with_the_test(self):
+        script = ("import slurmbox, os, sys\n"
+                  "box = slurmbox.Cluster(1)\n"
+                  "box.start()\n"
+                  "print(box.base, *[p for p, _ in box.pids.values()],"
+                  " flush=True)\n"
+                  "os.kill(os.getpid(), 9)\n")
+        said = subprocess.run([sys.executable, "-c", script], text=True,
+                              stdout=subprocess.PIPE, cwd=SOURCE,
+                              env=dict(os.environ, PYTHONPATH=os.path.dirname(
+                                  os.path.abspath(__file__)))).stdout.split()
+        base = pathlib.Path(said[0])
+        slurmbox._wait_until(
+            lambda: not any(slurmbox._alive(pid) for pid in said[1:]),
+            STEP_SECONDS, "the box ends")
+        self.assertEqual(list((base / "t").iterdir()), [])
+        slurmbox.shutil.rmtree(base)
+
+
+if __name__ == "__main__":
+    reason = slurmbox.missing()
+    if os.environ.get("CHARE_CHECK") == "quick":
+        reason = "CHARE_CHECK=quick"
+    if "#define CHI_WITH_PMIX 1" not in (BUILD / "config.h").read_text():
+        reason = "built without PMIx"
+    if reason:
+        print(f"1..0 # SKIP {reason}")
+        sys.exit(0)
+    tapunit.main()

@@ -33,8 +33,7 @@ report.subject("settings are in chare(1)", [
 groff = shutil.which("groff")
 if groff:
     paths = [command, *sorted((lint.build / "docs/man3").glob("*.3"))]
-    for path in paths:
-        said = subprocess.run([groff, "-man", "-Tutf8", "-wall", "-z", path],
-                              capture_output=True, text=True).stderr
-        report.subject("groff has nothing to say", said.splitlines())
+    said = subprocess.run([groff, "-man", "-Tutf8", "-wall", "-z", *paths],
+                          capture_output=True, text=True).stderr
+    report.subject("groff has nothing to say", said.splitlines())
 report.finish()

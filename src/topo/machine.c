@@ -54,6 +54,10 @@ topology_configure(hwloc_topology_t topology, const char *synthetic)
         hwloc_topology_set_flags(topology, flags) != 0) {
         return -1;
     }
+    /* It would move this thread to every processor in turn, to learn what
+     * the kernel tells as well. Where hwloc has no such part, all is well. */
+    (void)hwloc_topology_set_components(
+        topology, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
     return synthetic == NULL
                ? 0
                : hwloc_topology_set_synthetic(topology, synthetic);

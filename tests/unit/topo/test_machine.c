@@ -198,7 +198,8 @@ static void
 machine_without_cores_or_caches_works(void)
 {
     struct chi_binding binding;
-    struct chi_place place = place_bound("pu:4", "auto", 2, 4, &binding);
+    struct chi_place place =
+        place_bound("numa:1 pu:4", "auto", 2, 4, &binding);
 
     CHECK_EQ(binding.by, CHI_BOUND_BY_US);
     CHECK(strcmp(binding.cpus, "2") == 0);
@@ -210,7 +211,7 @@ machine_without_cores_or_caches_works(void)
 static void
 switches_come_from_the_setting_or_slurm(void)
 {
-    struct chi_machine *machine = machine_of("pu:1");
+    struct chi_machine *machine = machine_of("numa:1 pu:1");
     struct chi_settings settings = settings_bind("none");
     struct chi_place slurm;
     struct chi_place set;
@@ -234,7 +235,7 @@ switches_come_from_the_setting_or_slurm(void)
 static void
 long_host_name_is_cut(void)
 {
-    struct chi_machine *machine = machine_of("pu:1");
+    struct chi_machine *machine = machine_of("numa:1 pu:1");
     const struct chi_settings settings = settings_bind("none");
     struct chi_place place;
     char host[200];

@@ -38,7 +38,7 @@ struct chi_tree_edges {
 
 /*
  * The place of 'pe' in the tree with this root. 'fanout' 0: the default for
- * each level; else CHI_TREE_FANOUT_MIN to _MAX. Takes well below 1 us, whatever
+ * each level; else CHI_TREE_FANOUT_MIN to _MAX. Takes less than 1 us, whatever
  * the number of PEs.
  */
 void chi_tree_edges(const struct chi_layout *layout, uint32_t root,

@@ -27,6 +27,8 @@ Install its development package, say where it is by --with-$1=PREFIX$9.])])
   PKG_CONFIG_PATH=$chare_save_PKG_CONFIG_PATH
 ])
 AC_SUBST([DISTCHECK_WITH_$2], [--with-$1=$with_$1])
+AC_DEFINE_UNQUOTED([CHI_$2_VERSION], ["$chare_$1_summary"],
+  [Version of $1 that this was built with, or "no".])
 ])
 
 AC_DEFUN([CHARE_CHECK_HWLOC], [

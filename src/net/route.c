@@ -75,7 +75,8 @@ net_arrived_bulk(struct chi_route_slot *slot, struct chi_msg *msg)
     struct chi_route *route = slot->route;
     struct chi_route_peer *peer = bulk_peer(slot, msg);
 
-    if (peer == NULL) {
+    if (peer == NULL ||
+        (msg->env.handler == CHI_HANDLER_BULK_OFFER && !slot->rma)) {
         route->bulk.dropped++;
         chi_msg_release(msg);
     } else if (msg->env.handler == CHI_HANDLER_BULK_DONE) {
@@ -154,9 +155,11 @@ bulk_failed(void *context, uint32_t rank, chare_status why)
 {
     struct chi_route *route = context;
 
-    chi_log_error(route->options.log,
-                  "cannot fetch a large message from PE %" PRIu32 ": %s", rank,
-                  chare_status_text(why));
+    if (why != CHARE_ERR_PEER_LOST) { /* else its net has said it */
+        chi_log_error(route->options.log,
+                      "cannot fetch a large message from PE %" PRIu32 ": %s",
+                      rank, chare_status_text(why));
+    }
     route_lose(route, rank, why);
 }
 

@@ -42,6 +42,7 @@ struct sim_job_pe {
     uint64_t received[SIM_JOB_PES_MAX]; /* by sender */
     uint32_t lost[SIM_JOB_PES_MAX];     /* times reported */
     chare_status lost_why;
+    bool in_progress; /* the only time for upcalls */
     void (*on_arrived)(struct sim_job_pe *pe, const struct chi_msg *msg);
 };
 
@@ -65,14 +66,16 @@ struct sim_job {
     } while (0)
 
 /* As CHECK, and say which seed it was and how to run it again. */
-#define CHECK_SEED(job, condition)                                         \
-    do {                                                                   \
-        if (!(condition)) {                                                \
-            printf("# %s\n# seed %" PRIu64 "; TEST_SEED=%" PRIu64 " %s\n", \
-                   (job)->wrong, (job)->seed, (job)->seed,                 \
-                   program_invocation_name);                               \
-        }                                                                  \
-        CHECK(condition);                                                  \
+#define CHECK_SEED(job, condition)                                \
+    do {                                                          \
+        const bool holds_ = (condition);                          \
+        if (!holds_) {                                            \
+            printf("# %s\n# seed %" PRIu64 "; TEST_SEED=%" PRIu64 \
+                   " %s\n# %s\n",                                 \
+                   (job)->wrong, (job)->seed, (job)->seed,        \
+                   program_invocation_name, #condition);          \
+        }                                                         \
+        CHECK(holds_);                                            \
     } while (0)
 
 static inline uint64_t
@@ -161,7 +164,9 @@ sim_job_arrived(void *context, struct chi_msg *msg)
     struct sim_job *job = pe->job;
     const uint64_t from = msg->env.collection;
 
-    if (from >= job->pe_count || msg->env.entry != pe->rank) {
+    if (!pe->in_progress) {
+        SIM_JOB_WRONG(job, "an upcall outside progress");
+    } else if (from >= job->pe_count || msg->env.entry != pe->rank) {
         SIM_JOB_WRONG(job, "a message from %" PRIu64 " to %u came to %u", from,
                       msg->env.entry, pe->rank);
     } else if (msg->env.key != pe->received[from]) {
@@ -189,6 +194,9 @@ sim_job_peer_lost(void *context, uint32_t rank, chare_status why)
 {
     struct sim_job_pe *pe = context;
 
+    if (!pe->in_progress) {
+        SIM_JOB_WRONG(pe->job, "a loss reported outside progress");
+    }
     pe->lost[rank]++;
     pe->lost_why = why;
 }
@@ -280,6 +288,24 @@ sim_job_close(struct sim_job *job)
     return clean;
 }
 
+static inline uint32_t
+sim_job_progress(struct sim_job_pe *pe, uint32_t events_max)
+{
+    uint32_t events;
+
+    if (pe->route == NULL || chi_sim_world_lost(pe->job->world, pe->rank)) {
+        return 0;
+    }
+    pe->in_progress = true;
+    events = chi_route_progress(pe->route, events_max);
+    pe->in_progress = false;
+    if (events > events_max) {
+        SIM_JOB_WRONG(pe->job, "%u events, at most %u were asked for", events,
+                      events_max);
+    }
+    return events;
+}
+
 /* Let all PEs make progress, at most 'events_max' events each. */
 static inline uint32_t
 sim_job_progress_all(struct sim_job *job, uint32_t events_max)
@@ -287,9 +313,7 @@ sim_job_progress_all(struct sim_job *job, uint32_t events_max)
     uint32_t events = 0;
 
     for (uint32_t i = 0; i < job->pe_count; i++) {
-        if (!chi_sim_world_lost(job->world, i)) {
-            events += chi_route_progress(job->pes[i].route, events_max);
-        }
+        events += sim_job_progress(&job->pes[i], events_max);
     }
     return events;
 }
@@ -301,19 +325,36 @@ sim_job_step(struct sim_job *job, uint32_t events_max)
     uint32_t rank = 0;
     bool stepped = chi_sim_world_step(job->world, &rank);
 
-    if (stepped && !chi_sim_world_lost(job->world, rank) &&
-        sim_job_below(job, 4) != 0) {
-        (void)chi_route_progress(job->pes[rank].route, events_max);
+    if (stepped && sim_job_below(job, 4) != 0) {
+        (void)sim_job_progress(&job->pes[rank], events_max);
         return true;
     }
     return sim_job_progress_all(job, events_max) > 0 || stepped;
+}
+
+/* Step until nothing happens for a while, or something is wrong. */
+static inline void
+sim_job_settle(struct sim_job *job)
+{
+    for (int idle = 0; idle < 8 && job->wrong[0] == '\0';) {
+        idle = sim_job_step(job, 8) ? 0 : idle + 1;
+    }
+}
+
+static inline void
+sim_job_init(struct sim_job *job, uint64_t seed)
+{
+    memset(job, 0, sizeof(*job));
+    job->seed = seed;
+    chi_prng_init(&job->prng, seed ^ 0x5eed);
+    job->settings.queue_bytes = 1u << 30;
 }
 
 static inline bool
 sim_job_drained(struct sim_job *job)
 {
     for (uint32_t i = 0; i < job->pe_count; i++) {
-        if (!chi_sim_world_lost(job->world, i) &&
+        if (job->pes[i].route != NULL && !chi_sim_world_lost(job->world, i) &&
             !chi_route_drained(job->pes[i].route)) {
             return false;
         }

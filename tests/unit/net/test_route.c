@@ -62,45 +62,63 @@ draw_options(struct sim_job *job)
     };
 }
 
-static void
-job_init(struct sim_job *job, uint64_t seed)
+/* To whom 'from' may send. */
+static uint32_t
+draw_other(struct sim_job *job, uint32_t from)
 {
-    memset(job, 0, sizeof(*job));
-    job->seed = seed;
-    chi_prng_init(&job->prng, seed ^ 0x5eed);
-    job->settings.queue_bytes = 1u << 30;
+    const uint32_t n = job->pe_count;
+
+    return (from + 1 + (uint32_t)sim_job_below(job, n - 1)) % n;
 }
 
-/* Random sends between random progress, then progress to the end. */
+/* Random sends between random progress. */
 static void
-mixture_run(struct sim_job *job, uint64_t eager_bytes, uint32_t messages)
+mixture_send(struct sim_job *job, uint64_t eager_bytes, uint32_t messages)
 {
-    const uint32_t patience = 3000000;
-    uint32_t events_max = 1 + (uint32_t)sim_job_below(job, 16);
+    const uint32_t events_max = 1 + (uint32_t)sim_job_below(job, 16);
 
-    for (uint32_t sent = 0; sent < messages;) {
-        if (sim_job_below(job, 3) != 0) {
-            const uint32_t n = job->pe_count;
-            uint32_t from = (uint32_t)sim_job_below(job, n);
-            uint32_t to = (from + 1 + (uint32_t)sim_job_below(job, n - 1)) % n;
+    while (messages > 0) {
+        const uint32_t from = (uint32_t)sim_job_below(job, job->pe_count);
+        const uint32_t to = draw_other(job, from);
+        chare_status status;
 
-            if (sim_job_send(&job->pes[from], to,
-                             draw_len(job, eager_bytes)) != CHARE_OK) {
-                SIM_JOB_WRONG(job, "send failed");
-            }
-            sent++;
-        } else {
+        if (sim_job_below(job, 3) == 0) {
             (void)sim_job_step(job, events_max);
+            continue;
+        }
+        status = sim_job_send(&job->pes[from], to, draw_len(job, eager_bytes));
+        if (status != CHARE_OK && (status != CHARE_ERR_PEER_LOST ||
+                                   !chi_sim_world_lost(job->world, to))) {
+            SIM_JOB_WRONG(job, "send: %s", chare_status_name(status));
+        }
+        messages--;
+    }
+}
+
+/* What must hold when nothing happens any more. */
+static void
+settled_check(struct sim_job *job)
+{
+    for (uint32_t i = 0; i < job->pe_count; i++) {
+        for (uint32_t j = 0; j < job->pe_count; j++) {
+            if (chi_sim_world_lost(job->world, i) ||
+                chi_sim_world_lost(job->world, j)) {
+                continue;
+            }
+            if (job->pes[i].sent[j] != job->pes[j].received[i]) {
+                SIM_JOB_WRONG(
+                    job, "%u to %u: %" PRIu64 " sent, %" PRIu64 " came", i, j,
+                    job->pes[i].sent[j], job->pes[j].received[i]);
+            }
+        }
+        if (!chi_sim_world_lost(job->world, i) &&
+            chi_route_queued_bytes(job->pes[i].route) != 0) {
+            SIM_JOB_WRONG(job, "%u has a queue", i);
         }
     }
-    for (uint32_t i = 0; i < patience && job->wrong[0] == '\0'; i++) {
-        if (job->received == messages && sim_job_drained(job)) {
-            return;
-        }
-        (void)sim_job_step(job, events_max);
+    if (!sim_job_drained(job)) {
+        SIM_JOB_WRONG(job, "not drained");
     }
-    SIM_JOB_WRONG(job, "%" PRIu64 " of %u messages came", job->received,
-                  messages);
 }
 
 static void
@@ -113,19 +131,375 @@ mixture_arrives_whole_and_in_order(void)
         struct sim_job job;
         struct chi_sim_options options;
 
-        job_init(&job, seed);
+        sim_job_init(&job, seed);
         options = draw_options(&job);
         job.settings.eager_bytes = sim_job_below(&job, 4) == 0 ? 2000 : 0;
         CHECK_SEED(&job, sim_job_open(&job, &options));
-        mixture_run(&job, options.eager_bytes, 120);
-        CHECK_SEED(&job, job.wrong[0] == '\0');
-        for (uint32_t i = 0; i < job.pe_count; i++) {
-            CHECK_SEED(&job, chi_route_queued_bytes(job.pes[i].route) == 0);
-        }
+        mixture_send(&job, options.eager_bytes, 120);
+        sim_job_settle(&job);
+        settled_check(&job);
         CHECK_SEED(&job, sim_job_dropped(&job) == 0);
         (void)sim_job_close(&job);
         CHECK_SEED(&job, job.wrong[0] == '\0');
     }
 }
 
-TAP_MAIN(TAP_CASE(mixture_arrives_whole_and_in_order))
+/* In the middle of streams and fetches, seed by seed at another step. */
+static void
+lost_peer_is_reported_once_and_forgotten(void)
+{
+    uint64_t seed;
+    uint64_t count = sim_job_seeds(SEEDS, &seed);
+
+    for (; count > 0; count--, seed++) {
+        struct sim_job job;
+        struct chi_sim_options options;
+        uint32_t lost;
+
+        sim_job_init(&job, seed);
+        options = draw_options(&job);
+        lost = (uint32_t)sim_job_below(&job, options.pe_count);
+        options.lost_rank = lost;
+        options.lose_step = 1 + sim_job_below(&job, 250);
+        CHECK_SEED(&job, sim_job_open(&job, &options));
+        mixture_send(&job, options.eager_bytes, 80);
+        chi_sim_world_lose(job.world, lost); /* if it was not yet */
+        sim_job_settle(&job);
+        settled_check(&job);
+        for (uint32_t i = 0; i < job.pe_count; i++) {
+            if (i != lost) {
+                CHECK_SEED(&job, job.pes[i].lost[lost] == 1);
+                CHECK_SEED(&job, sim_job_send(&job.pes[i], lost, 9) ==
+                                     CHARE_ERR_PEER_LOST);
+                CHECK_SEED(&job, sim_job_send(&job.pes[i], lost, 400000) ==
+                                     CHARE_ERR_PEER_LOST);
+            }
+        }
+        (void)sim_job_close(&job);
+        CHECK_SEED(&job, job.wrong[0] == '\0');
+    }
+}
+
+/* Close in the middle of everything: only the pools' counts are checked. */
+static void
+close_releases_everything(void)
+{
+    uint64_t seed;
+    uint64_t count = sim_job_seeds(SEEDS / 3, &seed);
+
+    for (; count > 0; count--, seed++) {
+        struct sim_job job;
+        struct chi_sim_options options;
+
+        sim_job_init(&job, seed);
+        options = draw_options(&job);
+        CHECK_SEED(&job, sim_job_open(&job, &options));
+        mixture_send(&job, options.eager_bytes,
+                     (uint32_t)sim_job_below(&job, 100));
+        (void)sim_job_close(&job);
+        CHECK_SEED(&job, job.wrong[0] == '\0');
+    }
+}
+
+/* Two PEs that send all they have before either makes progress. */
+static void
+flood_both_ways_with_one_credit(void)
+{
+    uint64_t seed;
+    uint64_t count = sim_job_seeds(SEEDS / 10, &seed);
+
+    for (; count > 0; count--, seed++) {
+        struct sim_job job;
+        const struct chi_sim_options options = {
+            .seed = seed,
+            .pe_count = 2,
+            .delay_ns_max = 100,
+            .credit = 1,
+            .eager_bytes = 1024,
+            .rma = seed % 2 == 0,
+        };
+
+        sim_job_init(&job, seed);
+        CHECK_SEED(&job, sim_job_open(&job, &options));
+        for (uint32_t i = 0; i < 1000; i++) {
+            for (uint32_t from = 0; from < 2; from++) {
+                const uint64_t len =
+                    i % 20 == 7 ? 977 + sim_job_below(&job, 20000) : 100;
+
+                CHECK_SEED(&job, sim_job_send(&job.pes[from], 1 - from, len) ==
+                                     CHARE_OK);
+            }
+        }
+        CHECK_SEED(&job, !sim_job_drained(&job));
+        sim_job_settle(&job);
+        settled_check(&job);
+        (void)sim_job_close(&job);
+        CHECK_SEED(&job, job.wrong[0] == '\0');
+    }
+}
+
+static bool
+plain_job_open(struct sim_job *job, uint32_t pe_count, uint32_t credit,
+               bool rma, uint64_t queue_bytes)
+{
+    const struct chi_sim_options options = {
+        .seed = 1,
+        .pe_count = pe_count,
+        .credit = credit,
+        .eager_bytes = 1024,
+        .rma = rma,
+    };
+
+    sim_job_init(job, 1);
+    job->settings.queue_bytes = queue_bytes;
+    return sim_job_open(job, &options);
+}
+
+static void
+waiting_bytes_are_bounded(void)
+{
+    struct sim_job job;
+    struct chi_route *route;
+    uint64_t queued = 0;
+
+    CHECK(plain_job_open(&job, 3, 1, false, 10000));
+    route = job.pes[0].route;
+    CHECK_EQ(sim_job_send(&job.pes[0], 1, 52), CHARE_OK);
+    for (int i = 0; i < 100; i++) {
+        CHECK_EQ(chi_route_queued_bytes(route), queued);
+        CHECK_EQ(sim_job_send(&job.pes[0], 1 + i % 2, 52), CHARE_OK);
+        queued += 100;
+    }
+    CHECK_EQ(sim_job_send(&job.pes[0], 1, 52), CHARE_ERR_TOO_LARGE);
+    CHECK_EQ(sim_job_send(&job.pes[0], 2, 0), CHARE_ERR_TOO_LARGE);
+    CHECK_EQ(chi_route_queued_bytes(route), 10000);
+    CHECK_EQ(chi_route_queued_bytes_to(route, 1), 5000);
+    CHECK_EQ(chi_route_queued_bytes_to(route, 2), 5000);
+    CHECK_EQ(chi_route_wait_begin(route), CHARE_ERR_AGAIN);
+
+    sim_job_settle(&job);
+    CHECK_EQ(chi_route_queued_bytes(route), 0);
+    CHECK_EQ(chi_route_wait_begin(route), CHARE_OK);
+    chi_route_wait_end(route);
+    CHECK_EQ(sim_job_send(&job.pes[0], 1, 52), CHARE_OK);
+    sim_job_settle(&job);
+    settled_check(&job);
+    (void)sim_job_close(&job);
+    CHECK_SEED(&job, job.wrong[0] == '\0');
+}
+
+/* Else it could never be sent at all. */
+static void
+one_message_over_the_bound_passes(void)
+{
+    for (int rma = 0; rma < 2; rma++) {
+        struct sim_job job;
+
+        CHECK(plain_job_open(&job, 2, 1, rma, 10000));
+        CHECK_EQ(sim_job_send(&job.pes[0], 1, 8), CHARE_OK);
+        CHECK_EQ(sim_job_send(&job.pes[0], 1, 50000), CHARE_OK);
+        sim_job_settle(&job);
+        settled_check(&job);
+        (void)sim_job_close(&job);
+        CHECK_SEED(&job, job.wrong[0] == '\0');
+    }
+}
+
+/* While the receiver sleeps, the sender must not fill its memory. */
+static void
+little_is_sent_behind_open_offers(void)
+{
+    struct sim_job job;
+    struct chi_sim_stats stats;
+    const uint32_t count = 40000;
+
+    CHECK(plain_job_open(&job, 2, 0, true, 1u << 30));
+    CHECK_EQ(sim_job_send(&job.pes[0], 1, 5000), CHARE_OK);
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK_EQ(sim_job_send(&job.pes[0], 1, 80), CHARE_OK);
+    }
+    for (int i = 0; i < 100; i++) {
+        (void)sim_job_progress(&job.pes[0], 100);
+    }
+    chi_sim_world_stats(job.world, &stats);
+    CHECK_EQ(stats.sent[CHI_HANDLER_BULK_OFFER], 1);
+    CHECK(stats.sent[CHI_HANDLER_BULK] > 1000);
+    CHECK(stats.sent[CHI_HANDLER_BULK] < 10000);
+    CHECK_EQ(stats.sent[CHI_HANDLER_FUNCTION], 0);
+    sim_job_settle(&job);
+    settled_check(&job);
+    chi_sim_world_stats(job.world, &stats);
+    CHECK(stats.sent[CHI_HANDLER_FUNCTION] > count / 2);
+    (void)sim_job_close(&job);
+    CHECK_SEED(&job, job.wrong[0] == '\0');
+}
+
+/* One message, several holders; what waits must not be linked through it. */
+static void
+shared_message_goes_to_several(void)
+{
+    for (uint32_t variant = 0; variant < 8; variant++) {
+        const uint64_t len = variant % 2 == 0 ? 100 : 9000;
+        struct sim_job job;
+        struct chi_msg *msg;
+
+        CHECK(plain_job_open(&job, 4, variant / 4 % 2, variant / 2 % 2,
+                             1u << 30));
+        msg = sim_job_message(&job.pes[0], 0, len);
+        msg->env.collection = CHARE_PES_MAX; /* compared by nobody */
+        for (uint32_t to = 1; to < 4; to++) {
+            for (int twice = 0; twice < 2; twice++) {
+                CHECK_EQ(
+                    chi_route_send(job.pes[0].route, to, chi_msg_ref(msg)),
+                    CHARE_OK);
+            }
+        }
+        chi_msg_release(msg);
+        sim_job_settle(&job);
+        CHECK(strstr(job.wrong, "a message from 16777216 to 0") != NULL);
+        job.wrong[0] = '\0';
+        sim_job_settle(&job);
+        (void)sim_job_close(&job);
+    }
+}
+
+/* The sender ends before its message was fetched. */
+static void
+failed_fetch_loses_the_peer(void)
+{
+    struct sim_job job;
+
+    CHECK(plain_job_open(&job, 2, 0, true, 1u << 30));
+    CHECK_EQ(sim_job_send(&job.pes[0], 1, 9u << 20), CHARE_OK);
+    while (sim_job_progress(&job.pes[1], 1) == 0) {
+        (void)sim_job_progress(&job.pes[0], 1);
+        CHECK(chi_sim_world_step(job.world, NULL));
+    }
+    CHECK(chi_msg_pool_live(job.pes[1].pool) > 0); /* being fetched */
+    chi_route_close(job.pes[0].route);
+    job.pes[0].route = NULL;
+    sim_job_settle(&job);
+    CHECK_EQ(job.pes[1].lost[0], 1);
+    CHECK_EQ(job.pes[1].lost_why, CHARE_ERR_FABRIC);
+    CHECK_EQ(chi_msg_pool_live(job.pes[1].pool), 0);
+    CHECK(chi_route_drained(job.pes[1].route));
+    (void)sim_job_close(&job);
+    CHECK_SEED(&job, job.wrong[0] == '\0');
+}
+
+/* ---- what makes no sense */
+
+struct bad {
+    const char *what;
+    enum chi_handler handler;
+    uint32_t source;
+    uint64_t words[3];
+    uint64_t data; /* bytes behind the words */
+};
+
+static bool
+inject(struct sim_job *job, const struct bad *bad)
+{
+    union {
+        struct {
+            struct chi_envelope env;
+            uint64_t words[3];
+        } head;
+        unsigned char bytes[2048];
+    } wire = {0};
+
+    wire.head.env.version = CHI_MSG_WIRE_VERSION;
+    wire.head.env.handler = (uint8_t)bad->handler;
+    wire.head.env.source_pe = bad->source;
+    wire.head.env.len = sizeof(bad->words) + bad->data;
+    memcpy(wire.head.words, bad->words, sizeof(bad->words));
+    return chi_sim_world_inject(job->world, 0, 1, 77, wire.bytes,
+                                sizeof(wire.head) + bad->data) == CHARE_OK;
+}
+
+static void
+malformed_pieces_are_dropped_and_counted(void)
+{
+    /* words: sequence, total, and offset or length of the key */
+    static const struct bad bads[] = {
+        {"no data", CHI_HANDLER_BULK, 0, {0, 1000, 0}, 0},
+        {"less than an envelope", CHI_HANDLER_BULK, 0, {0, 47, 0}, 40},
+        {"impossible total", CHI_HANDLER_BULK, 0, {0, UINT64_MAX, 0}, 40},
+        {"hostile total", CHI_HANDLER_BULK, 0, {0, 1ull << 41, 0}, 40},
+        {"over the total", CHI_HANDLER_BULK, 0, {0, 48, 0}, 49},
+        {"not the first", CHI_HANDLER_BULK, 0, {0, 1000, 8}, 40},
+        {"not the next", CHI_HANDLER_BULK, 0, {1, 1000, 0}, 40},
+        {"from nobody", CHI_HANDLER_BULK, 3, {0, 1000, 0}, 40},
+        {"from far", CHI_HANDLER_BULK, 0xffffffff, {0, 1000, 0}, 40},
+        {"from itself", CHI_HANDLER_BULK, 1, {0, 1000, 0}, 40},
+        {"whole, but no message", CHI_HANDLER_BULK, 0, {0, 100, 0}, 100},
+        {"key too long", CHI_HANDLER_BULK_OFFER, 0, {1, 1000, 65}, 65},
+        {"key too short", CHI_HANDLER_BULK_OFFER, 0, {1, 1000, 17}, 16},
+        {"offer of nothing", CHI_HANDLER_BULK_OFFER, 0, {1, 0, 16}, 16},
+        {"not the next offer", CHI_HANDLER_BULK_OFFER, 0, {9, 999, 16}, 16},
+        {"done too long", CHI_HANDLER_BULK_DONE, 0, {0, 0, 0}, 0},
+        {"done of nothing", CHI_HANDLER_BULK_DONE, 2, {0, 0, 0}, 0},
+    };
+    const uint64_t count = sizeof(bads) / sizeof(bads[0]);
+    struct sim_job job;
+
+    CHECK(plain_job_open(&job, 3, 0, true, 1u << 30));
+    for (uint64_t i = 0; i < count; i++) {
+        CHECK(inject(&job, &bads[i]));
+        sim_job_settle(&job);
+        if (chi_route_foreign_dropped(job.pes[1].route) != i + 1) {
+            printf("# %s\n", bads[i].what);
+        }
+        CHECK_EQ(chi_route_foreign_dropped(job.pes[1].route), i + 1);
+    }
+    /* The pair 2 to 1 was not touched. */
+    CHECK_EQ(sim_job_send(&job.pes[2], 1, 5000), CHARE_OK);
+    sim_job_settle(&job);
+    CHECK_EQ(job.pes[1].received[2], 1);
+    CHECK_EQ(job.received, 1);
+    (void)sim_job_close(&job);
+    CHECK_SEED(&job, job.wrong[0] == '\0');
+}
+
+/* Anything from a process of the job, between real messages. */
+static void
+random_pieces_do_no_harm(void)
+{
+    uint64_t seed;
+    uint64_t count = sim_job_seeds(SEEDS, &seed);
+
+    for (; count > 0; count--, seed++) {
+        struct sim_job job;
+
+        CHECK(plain_job_open(&job, 3, 4, seed % 2 == 0, 1u << 30));
+        chi_prng_init(&job.prng, seed);
+        for (int i = 0; i < 100; i++) {
+            const struct bad bad = {
+                .handler = CHI_HANDLER_BULK +
+                           (enum chi_handler)sim_job_below(&job, 3),
+                .source = (uint32_t)sim_job_below(&job, 2) * 2,
+                .words = {sim_job_below(&job, 3), sim_job_below(&job, 2000),
+                          sim_job_below(&job, 3) * 16},
+                .data = sim_job_below(&job, 100),
+            };
+
+            CHECK_SEED(&job, inject(&job, &bad));
+            (void)sim_job_send(&job.pes[2 * (i % 2)], 1, i * 30);
+            sim_job_settle(&job);
+            job.wrong[0] = '\0'; /* contents may be anything */
+        }
+        CHECK_SEED(&job, sim_job_close(&job));
+    }
+}
+
+TAP_MAIN(TAP_CASE(mixture_arrives_whole_and_in_order),
+         TAP_CASE(lost_peer_is_reported_once_and_forgotten),
+         TAP_CASE(close_releases_everything),
+         TAP_CASE(flood_both_ways_with_one_credit),
+         TAP_CASE(waiting_bytes_are_bounded),
+         TAP_CASE(one_message_over_the_bound_passes),
+         TAP_CASE(little_is_sent_behind_open_offers),
+         TAP_CASE(shared_message_goes_to_several),
+         TAP_CASE(failed_fetch_loses_the_peer),
+         TAP_CASE(malformed_pieces_are_dropped_and_counted),
+         TAP_CASE(random_pieces_do_no_harm))

@@ -52,6 +52,13 @@ CHARE_CHECK_PACKAGE([libfabric], [LIBFABRIC], [libfabric], [1.14],
   [rdma/fabric.h], [fi_getinfo], [fabric], [yes],
   [, or build for one node by --without-libfabric])
 AM_CONDITIONAL([WITH_LIBFABRIC], [test $chare_libfabric_found = yes])
+# It is loaded at run time: where from, when that is not a usual place.
+LIBFABRIC_DIR=
+for chare_flag in $LIBFABRIC_LIBS; do
+  AS_CASE([$chare_flag], [-L*],
+    [LIBFABRIC_DIR=`AS_ECHO(["$chare_flag"]) | sed 's/^-L//'`; break])
+done
+AC_SUBST([LIBFABRIC_DIR])
 AS_IF([test $chare_libfabric_found = yes],
   [AC_DEFINE([CHI_WITH_LIBFABRIC], [1], [libfabric is used between nodes.])],
   [AC_DEFINE([CHI_WITH_LIBFABRIC], [0])])

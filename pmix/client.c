@@ -110,6 +110,23 @@ read_host(struct pmix_wireup *pmix)
     value_release(value);
 }
 
+/* Where the launcher says so: the place among the processes of this node. */
+static void
+read_local(struct pmix_wireup *pmix)
+{
+    pmix_value_t *rank = get_known(&pmix->me, pmix->me.rank, PMIX_LOCAL_RANK);
+    pmix_value_t *size =
+        get_known(&pmix->me, PMIX_RANK_WILDCARD, PMIX_LOCAL_SIZE);
+
+    if (rank != NULL && rank->type == PMIX_UINT16 && size != NULL &&
+        size->type == PMIX_UINT32) {
+        pmix->wireup.local_rank = rank->data.uint16;
+        pmix->wireup.local_size = size->data.uint32;
+    }
+    value_release(rank);
+    value_release(size);
+}
+
 /* "OpenPMIx 4.2.2 (PMIx Standard: ...)" is too long for a line of text. */
 static void
 read_launcher(struct pmix_wireup *pmix)
@@ -227,6 +244,7 @@ pmix_open(const struct chi_wireup_options *options, struct chi_wireup **out)
     }
     read_host(pmix);
     read_launcher(pmix);
+    read_local(pmix);
     pmix->wireup.ops = &chi_wireup_pmix_ops;
     pmix->wireup.rank = pmix->me.rank;
     pmix->wireup.size = size;

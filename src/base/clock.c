@@ -32,3 +32,16 @@ chi_clock_manual_init(struct chi_clock_manual *manual, uint64_t now_ns)
     manual->clock.now_ns = manual_now_ns;
     manual->now_ns = now_ns;
 }
+
+uint64_t
+chi_clock_ticks_of_ns(uint64_t ns)
+{
+    const uint64_t start_ns = chi_clock_now_ns(&chi_clock_real);
+    const uint64_t start = chi_clock_ticks();
+    uint64_t end_ns;
+
+    do {
+        end_ns = chi_clock_now_ns(&chi_clock_real);
+    } while (end_ns - start_ns < 50 * CHI_NS_PER_US);
+    return ns * (chi_clock_ticks() - start) / (end_ns - start_ns);
+}

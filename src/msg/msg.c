@@ -83,8 +83,7 @@ class_refill(struct chi_msg_pool *pool, uint32_t size_class)
 {
     const size_t each = (size_t)1 << (CLASS_SHIFT_MIN + size_class);
     const size_t count = each < SLAB_BYTES ? SLAB_BYTES / each : 1;
-    struct slab *slab =
-        aligned_alloc(ALIGNMENT, sizeof(*slab) + count * each);
+    struct slab *slab = aligned_alloc(ALIGNMENT, sizeof(*slab) + count * each);
 
     if (slab == NULL) {
         return false;
@@ -100,6 +99,10 @@ class_refill(struct chi_msg_pool *pool, uint32_t size_class)
     }
     return true;
 }
+
+static_assert(((uint64_t)1 << CLASS_SHIFT_MIN) - sizeof(struct chi_msg) >=
+                  CHI_MSG_TRAILER_BYTES_MAX,
+              "a message with a payload takes a trailer without moving");
 
 static struct chi_msg *
 heap_alloc(struct chi_msg_pool *pool, uint64_t total)
@@ -201,6 +204,25 @@ chi_msg_resize(struct chi_msg **msg_inout, uint64_t len)
     chi_assert(old->payload_ops == NULL);
     chi_msg_release(old);
     *msg_inout = msg;
+    return CHARE_OK;
+}
+
+chare_status
+chi_msg_add_trailer(struct chi_msg **msg_inout, const void *bytes,
+                    uint16_t len)
+{
+    const uint64_t end = (*msg_inout)->env.len;
+    chare_status status;
+
+    chi_assert((*msg_inout)->env.trailer_len + len <=
+               CHI_MSG_TRAILER_BYTES_MAX);
+    status = chi_msg_resize(msg_inout, end + len);
+    if (status != CHARE_OK) {
+        return status;
+    }
+    memcpy((*msg_inout)->bytes + end, bytes, len);
+    (*msg_inout)->env.trailer_len =
+        (uint16_t)((*msg_inout)->env.trailer_len + len);
     return CHARE_OK;
 }
 

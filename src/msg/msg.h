@@ -29,7 +29,7 @@
 
 enum {
     CHI_MSG_WIRE_VERSION = 1,
-    CHI_MSG_TRAILER_BYTES_MAX = 256,
+    CHI_MSG_TRAILER_BYTES_MAX = 144, /* fits into any message without data */
 };
 
 /*
@@ -38,28 +38,26 @@ enum {
  */
 enum chi_handler {
     CHI_HANDLER_NONE = 0,
-    CHI_HANDLER_INVOKE,     /* obj: an entry method of one chare */
-    CHI_HANDLER_CREATE,     /* obj: a collection */
-    CHI_HANDLER_INSERT,     /* obj: one chare of a sparse array */
-    CHI_HANDLER_INSERT_DONE,/* obj: a sparse array is complete */
-    CHI_HANDLER_UNDELIVERED,/* obj: a message that came back */
-    CHI_HANDLER_BROADCAST,  /* obj: an entry method of all of a collection */
-    CHI_HANDLER_REDUCE,     /* coll: a partial result, up the tree */
-    CHI_HANDLER_INTEREST,   /* coll: a subtree has, or has no, elements */
-    CHI_HANDLER_LOC_UPDATE, /* loc: where an element is */
-    CHI_HANDLER_LOC_FENCE,  /* loc: the old way is empty behind this */
-    CHI_HANDLER_LOC_ACK,    /* loc: the fence came through */
-    CHI_HANDLER_FUTURE,     /* future: a value */
-    CHI_HANDLER_FUNCTION,   /* cb: a registered function */
-    CHI_HANDLER_QD_WAVE,    /* qd: count, down the tree */
-    CHI_HANDLER_QD_COUNT,   /* qd: counts, up the tree */
-    CHI_HANDLER_QD_ASK,     /* qd: somebody wants to know */
-    CHI_HANDLER_EXIT,       /* rt: the job ends, in order */
-    CHI_HANDLER_EXIT_DONE,  /* rt: a subtree has stopped */
-    CHI_HANDLER_ABORT,      /* rt: the job ends, with an error */
-    CHI_HANDLER_BULK,       /* net: a piece of a large message */
-    CHI_HANDLER_BULK_OFFER, /* net: a large message to be fetched by RMA */
-    CHI_HANDLER_BULK_DONE,  /* net: it was fetched */
+    CHI_HANDLER_INVOKE,      /* obj: an entry method of one chare */
+    CHI_HANDLER_CREATE,      /* obj: a collection */
+    CHI_HANDLER_INSERT,      /* obj: one chare of a sparse array */
+    CHI_HANDLER_INSERT_DONE, /* obj: a sparse array is complete */
+    CHI_HANDLER_BROADCAST,   /* obj: an entry method of all of a collection */
+    CHI_HANDLER_CENSUS,      /* coll: elements in a subtree, up the tree */
+    CHI_HANDLER_REDUCE,      /* coll: a partial result, up the tree */
+    CHI_HANDLER_SURVEY,      /* coll: a question to all PEs, down the tree */
+    CHI_HANDLER_SURVEY_SUM,  /* coll: its answers, up the tree */
+    CHI_HANDLER_LOC_UPDATE,  /* loc: where an element is */
+    CHI_HANDLER_LOC_FENCE,   /* loc: the old way is empty behind this */
+    CHI_HANDLER_LOC_ACK,     /* loc: the fence came through */
+    CHI_HANDLER_FUTURE,      /* future: a value */
+    CHI_HANDLER_FUNCTION,    /* cb: a registered function */
+    CHI_HANDLER_QUIESCENCE,  /* qd: somebody wants to know */
+    CHI_HANDLER_EXIT,        /* rt: the job ends, in order */
+    CHI_HANDLER_ABORT,       /* rt: the job ends, with an error */
+    CHI_HANDLER_BULK,        /* net: a piece of a large message */
+    CHI_HANDLER_BULK_OFFER,  /* net: a large message to be fetched by RMA */
+    CHI_HANDLER_BULK_DONE,   /* net: it was fetched */
     CHI_HANDLER_COUNT,
 };
 
@@ -67,6 +65,7 @@ enum chi_env_flags {
     CHI_ENV_WIDE = 1,      /* trailer: the full index, key is its hash */
     CHI_ENV_REPLY = 2,     /* trailer: where the result goes */
     CHI_ENV_UNCOUNTED = 4, /* quiescence does not see it */
+    CHI_ENV_ROUTED = 8,    /* may have to be forwarded: look at its arrival */
 };
 
 /*
@@ -75,19 +74,19 @@ enum chi_env_flags {
  */
 struct chi_envelope {
     uint64_t collection;
-    uint64_t key;      /* the packed index */
-    uint64_t len;      /* of bytes[]: data and trailer */
+    uint64_t key; /* the packed index */
+    uint64_t len; /* of bytes[]: data and trailer */
     uint32_t entry;
     uint32_t source_pe;
-    uint32_t caller;   /* the entry that was executing at the sender */
+    uint32_t caller; /* the entry that was executing at the sender */
     int16_t priority;
-    uint16_t hops;     /* times it was forwarded */
-    uint8_t version;   /* CHI_MSG_WIRE_VERSION */
-    uint8_t handler;   /* enum chi_handler */
-    uint8_t format;    /* chare_format of the data */
-    uint8_t flags;     /* enum chi_env_flags */
+    uint16_t hops;   /* times it was forwarded */
+    uint8_t version; /* CHI_MSG_WIRE_VERSION */
+    uint8_t handler; /* enum chi_handler */
+    uint8_t format;  /* chare_format of the data */
+    uint8_t flags;   /* enum chi_env_flags */
     uint16_t trailer_len;
-    uint16_t spare;    /* free for the handler */
+    uint16_t spare; /* free for the handler */
 };
 
 static_assert(sizeof(struct chi_envelope) == 48,
@@ -163,6 +162,20 @@ struct chi_msg *chi_msg_alloc_wire(struct chi_msg_pool *pool,
  */
 CHARE_MUST_CHECK chare_status chi_msg_resize(struct chi_msg **msg_inout,
                                              uint64_t len);
+
+/*
+ * Append to the trailer. Nothing may be appended to the data afterwards.
+ * Errors: CHARE_ERR_NO_MEMORY.
+ */
+CHARE_MUST_CHECK chare_status chi_msg_add_trailer(struct chi_msg **msg_inout,
+                                                  const void *bytes,
+                                                  uint16_t len);
+
+static inline const unsigned char *
+chi_msg_trailer(const struct chi_msg *msg)
+{
+    return msg->bytes + chi_msg_data_len(msg);
+}
 
 /* Give up one reference; the last one frees, with the payload if any. */
 void chi_msg_release(struct chi_msg *msg);

@@ -342,6 +342,19 @@ chi_route_open_net(struct chi_route *route, const struct chi_net_ops *ops,
     return CHARE_OK;
 }
 
+uint64_t
+chi_route_eager_bytes(const struct chi_route *route)
+{
+    uint64_t least = UINT64_MAX;
+
+    for (uint32_t i = 0; i < route->slot_count; i++) {
+        if (route->slots[i].eager_bytes < least) {
+            least = route->slots[i].eager_bytes;
+        }
+    }
+    return least;
+}
+
 chare_status
 chi_route_connect(struct chi_route *route, struct chi_net *net,
                   uint64_t job_key, const struct chi_net_peer *peers,

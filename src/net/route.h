@@ -49,6 +49,9 @@ CHARE_MUST_CHECK chare_status chi_route_connect(
     struct chi_route *route, struct chi_net *net, uint64_t job_key,
     const struct chi_net_peer *peers, uint32_t peer_count);
 
+/* Messages up to this wire length are sent in one piece, by all nets. */
+uint64_t chi_route_eager_bytes(const struct chi_route *route);
+
 /* The net that reaches 'rank', or NULL. */
 const struct chi_net *chi_route_net(const struct chi_route *route,
                                     uint32_t rank);

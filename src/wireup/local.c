@@ -37,6 +37,7 @@ local_open(const struct chi_wireup_options *options, struct chi_wireup **out)
         .ops = &chi_wireup_local_ops,
         .rank = 0,
         .size = 1,
+        .local_size = 1,
         .launcher = "none",
         .job = "local",
         .host = local->host,

@@ -82,6 +82,8 @@ struct chi_wireup {
     const struct chi_wireup_ops *ops;
     uint32_t rank;
     uint32_t size;
+    uint32_t local_rank;  /* among the processes on this node */
+    uint32_t local_size;  /* how many those are; 0: not known */
     const char *launcher; /* for people: "Slurm 22.05 (PMIx)", "chare run" */
     const char *job;      /* the job's name there, such as "12.0" */
     const char *host;     /* this node, as the launcher calls it */

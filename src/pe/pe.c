@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pe.c - sending, arriving, executing.
+ *
+ * Counting for quiescence: a message that counts is 'made' once, where it is
+ * sent, and 'done' once, where it was executed. A handler that keeps a message
+ * takes its 'done' back.
+ */
+#include "config.h"
+
+#include "pe/pe.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "msg/buffer.h"
+#include "msg/codec.h"
+#include "net/route.h"
+
+enum {
+    POLL_BUSY_NS = 5000, /* a busy PE polls the net this often */
+};
+
+chare_status
+chi_pe_open(const struct chi_pe_options *options, struct chi_pe **out)
+{
+    struct chi_pe *pe = calloc(1, sizeof(*pe));
+
+    if (pe == NULL) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    pe->options = *options;
+    pe->rank = options->rank;
+    pe->size = options->size;
+    pe->pool = options->pool;
+    pe->simulated = options->clock != &chi_clock_real;
+    pe->spin_ns = options->settings->spin_ns;
+    pe->poll_ticks = chi_clock_ticks_of_ns(POLL_BUSY_NS);
+    chi_queue_init(&pe->queue);
+    chi_timers_init(&pe->timers);
+    pe->epoll_fd = -1;
+    pe->bell_fd = -1;
+    if (!pe->simulated) {
+        struct epoll_event event = {.events = EPOLLIN};
+
+        pe->bell_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        pe->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+        if (pe->bell_fd < 0 || pe->epoll_fd < 0 ||
+            epoll_ctl(pe->epoll_fd, EPOLL_CTL_ADD, pe->bell_fd, &event) != 0) {
+            chi_log_error(options->log, "cannot make an epoll: %s",
+                          strerror(errno));
+            chi_pe_close(pe);
+            return CHARE_ERR_SYSTEM;
+        }
+    }
+    *out = pe;
+    return CHARE_OK;
+}
+
+void
+chi_pe_close(struct chi_pe *pe)
+{
+    if (pe == NULL) {
+        return;
+    }
+    chi_queue_fini(&pe->queue);
+    chi_timers_fini(&pe->timers);
+    if (pe->epoll_fd >= 0) {
+        close(pe->epoll_fd);
+    }
+    if (pe->bell_fd >= 0) {
+        close(pe->bell_fd);
+    }
+    free(pe);
+}
+
+chare_status
+chi_pe_attach(struct chi_pe *pe, struct chi_route *route)
+{
+    int fds[CHI_PE_WAIT_FDS_MAX];
+    uint32_t count;
+
+    pe->route = route;
+    if (pe->simulated) {
+        return CHARE_OK;
+    }
+    count = chi_route_wait_fds(route, fds, &pe->wait_polled);
+    for (uint32_t i = 0; i < count; i++) {
+        struct epoll_event event = {.events = EPOLLIN};
+
+        if (epoll_ctl(pe->epoll_fd, EPOLL_CTL_ADD, fds[i], &event) != 0) {
+            chi_log_error(pe->options.log,
+                          "cannot wait on the descriptor of a net: %s",
+                          strerror(errno));
+            return CHARE_ERR_SYSTEM;
+        }
+    }
+    return CHARE_OK;
+}
+
+void
+chi_pe_set_handler(struct chi_pe *pe, enum chi_handler handler,
+                   chi_handler_fn fn, void *context)
+{
+    chi_assert(pe->handlers[handler].fn == NULL);
+    pe->handlers[handler].fn = fn;
+    pe->handlers[handler].context = context;
+}
+
+void
+chi_pe_die(struct chi_pe *pe, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    chi_log_error(pe->options.log, "%s", text);
+    exit(1);
+}
+
+struct chi_msg *
+chi_pe_msg(struct chi_pe *pe, enum chi_handler handler, uint64_t data_len)
+{
+    struct chi_msg *msg = chi_msg_alloc(pe->pool, data_len);
+
+    if (chi_unlikely(msg == NULL)) {
+        chi_pe_die(pe, "out of memory for a message of %llu bytes",
+                   (unsigned long long)data_len);
+    }
+    msg->env.handler = (uint8_t)handler;
+    return msg;
+}
+
+/* ---- sending */
+
+static void
+send_remote(struct chi_pe *pe, uint32_t to, struct chi_msg *msg)
+{
+    const uint64_t wire_len = chi_msg_wire_len(msg);
+    const unsigned handler = msg->env.handler;
+    chare_status status;
+
+    chi_assert(to < pe->size);
+    chi_assert(msg->payload_ops == NULL);
+    status = chi_route_send(pe->route, to, msg);
+    if (chi_likely(status == CHARE_OK)) {
+        pe->bytes_sent += wire_len;
+        return;
+    }
+    chi_msg_release(msg);
+    if (status == CHARE_ERR_PEER_LOST || pe->ended) {
+        return; /* reported by peer_lost; the job is ending */
+    }
+    if (status == CHARE_ERR_TOO_LARGE) {
+        chi_pe_die(pe,
+                   "more than %llu bytes of messages wait at PE %u for PE %u, "
+                   "which does not take them; send less at a time, or raise "
+                   "CHARE_QUEUE_BYTES",
+                   (unsigned long long)pe->options.settings->queue_bytes,
+                   pe->rank, to);
+    }
+    chi_pe_die(pe, "cannot send a message (kind %u, %llu bytes) to PE %u: %s",
+               handler, (unsigned long long)wire_len, to,
+               chare_status_text(status));
+}
+
+void
+chi_pe_forward(struct chi_pe *pe, uint32_t to, struct chi_msg *msg)
+{
+    if (to == pe->rank) {
+        chi_queue_push(&pe->queue, msg);
+    } else {
+        send_remote(pe, to, msg);
+    }
+}
+
+void
+chi_pe_count(struct chi_pe *pe, struct chi_msg *msg)
+{
+    msg->env.source_pe = pe->rank;
+    pe->counted_made += (msg->env.flags & CHI_ENV_UNCOUNTED) == 0;
+    pe->sent++;
+}
+
+void
+chi_pe_resend(struct chi_pe *pe, uint32_t to, struct chi_msg *msg)
+{
+    const uint32_t source_pe = msg->env.source_pe;
+
+    chi_pe_count(pe, msg);
+    msg->env.source_pe = source_pe;
+    chi_pe_forward(pe, to, msg);
+}
+
+void
+chi_pe_send(struct chi_pe *pe, uint32_t to, struct chi_msg *msg)
+{
+    chi_pe_count(pe, msg);
+    chi_pe_forward(pe, to, msg);
+}
+
+void
+chi_pe_hold(struct chi_pe *pe, const struct chi_msg *msg)
+{
+    pe->counted_done -= (msg->env.flags & CHI_ENV_UNCOUNTED) == 0;
+}
+
+chare_status
+chi_pe_encode(struct chi_pe *pe, struct chi_msg **msg_inout)
+{
+    struct chi_msg *msg = *msg_inout;
+    struct chi_msg *encoded;
+    chare_encoder encoder;
+    chare_buffer *buffer;
+    chare_status status;
+
+    chi_assert(msg->payload_ops != NULL);
+    chi_assert(msg->env.trailer_len == msg->env.len); /* no other data */
+    status = chi_encoder_init(&encoder, pe->pool, 128);
+    if (status != CHARE_OK) {
+        return status;
+    }
+    status = msg->payload_ops->encode(msg->payload, &encoder);
+    if (status != CHARE_OK) {
+        chare_encoder_fini(&encoder);
+        return status;
+    }
+    status = chare_encoder_take(&encoder, &buffer);
+    if (status != CHARE_OK) {
+        return status;
+    }
+    encoded = chi_msg_of_buffer(buffer);
+    {
+        const uint64_t data_len = encoded->env.len;
+        const uint64_t trailer_len = msg->env.trailer_len;
+
+        status = chi_msg_resize(&encoded, data_len + trailer_len);
+        if (status != CHARE_OK) {
+            chi_msg_release(encoded);
+            return status;
+        }
+        memcpy(encoded->bytes + data_len, msg->bytes, trailer_len);
+        encoded->env = msg->env;
+        encoded->env.len = data_len + trailer_len;
+        encoded->env.format = (uint8_t)msg->payload_ops->format;
+    }
+    chi_msg_release(msg);
+    *msg_inout = encoded;
+    return CHARE_OK;
+}
+
+/* ---- arriving: upcalls of the route */
+
+static void
+route_arrived(void *context, struct chi_msg *msg)
+{
+    struct chi_pe *pe = context;
+
+    pe->bytes_received += chi_msg_wire_len(msg);
+    if (chi_unlikely(msg->env.flags & CHI_ENV_ROUTED) && pe->arrival != NULL &&
+        pe->arrival(pe->arrival_context, msg)) {
+        return;
+    }
+    chi_queue_push(&pe->queue, msg);
+}
+
+static void
+route_peer_lost(void *context, uint32_t rank, chare_status why)
+{
+    struct chi_pe *pe = context;
+
+    if (pe->peer_lost != NULL) {
+        pe->peer_lost(pe->peer_lost_context, rank, why);
+    }
+}
+
+struct chi_route_sink
+chi_pe_route_sink(struct chi_pe *pe)
+{
+    return (struct chi_route_sink){
+        .context = pe,
+        .arrived = route_arrived,
+        .peer_lost = route_peer_lost,
+    };
+}
+
+/* ---- executing */
+
+static inline void
+execute(struct chi_pe *pe, struct chi_msg *msg)
+{
+    const unsigned handler = msg->env.handler;
+    const bool counted = (msg->env.flags & CHI_ENV_UNCOUNTED) == 0;
+
+    if (chi_unlikely(pe->handlers[handler].fn == NULL)) {
+        chi_log_warn(pe->options.log, "a message of kind %u is not for a PE",
+                     handler);
+        chi_msg_release(msg);
+        return;
+    }
+    if (chi_unlikely(pe->closing) && handler != CHI_HANDLER_EXIT &&
+        handler != CHI_HANDLER_ABORT) {
+        chi_msg_release(msg);
+        return;
+    }
+    pe->executed++;
+    pe->handlers[handler].fn(pe->handlers[handler].context, msg);
+    pe->counted_done += counted;
+}
+
+static void
+poll_outside(struct chi_pe *pe)
+{
+    if (pe->route != NULL) {
+        (void)chi_route_progress(pe->route, CHI_PE_POLL_EVENTS_MAX);
+    }
+    if (chi_unlikely(atomic_load_explicit(&pe->lost_rank_plus_1,
+                                          memory_order_relaxed) != 0)) {
+        chi_pe_take_posted(pe);
+    }
+    if (pe->timers.count > 0) {
+        (void)chi_timers_fire(&pe->timers,
+                              chi_clock_now_ns(pe->options.clock));
+    }
+}
+
+uint32_t
+chi_pe_progress(struct chi_pe *pe, uint32_t messages_max)
+{
+    uint32_t done = 0;
+
+    poll_outside(pe);
+    if (!pe->simulated) {
+        pe->last_poll_ticks = chi_clock_ticks();
+    }
+    while (done < messages_max && !pe->ended) {
+        struct chi_msg *msg = chi_queue_pop(&pe->queue);
+        uint64_t ticks;
+
+        if (msg == NULL) {
+            if (pe->on_idle != NULL) {
+                pe->on_idle(pe->on_idle_context);
+            }
+            break;
+        }
+        execute(pe, msg);
+        done++;
+        if (pe->simulated) {
+            poll_outside(pe);
+            continue;
+        }
+        ticks = chi_clock_ticks();
+        if (chi_unlikely(ticks - pe->last_poll_ticks > pe->poll_ticks)) {
+            pe->last_poll_ticks = ticks;
+            poll_outside(pe);
+        }
+    }
+    return done;
+}
+
+bool
+chi_pe_is_idle(const struct chi_pe *pe)
+{
+    return chi_queue_is_empty(&pe->queue) &&
+           (pe->route == NULL || chi_route_queued_bytes(pe->route) == 0);
+}
+
+void
+chi_pe_end(struct chi_pe *pe, chare_status why)
+{
+    if (!pe->ended) {
+        pe->ended = true;
+        pe->end_status = why;
+    }
+}
+
+void
+chi_pe_post_lost(struct chi_pe *pe, uint32_t rank)
+{
+    const uint64_t one = 1;
+    ssize_t n;
+
+    /* Pairs with the acquire in chi_pe_take_posted(): the rank is seen by the
+     * PE that the bell wakes. */
+    atomic_store_explicit(&pe->lost_rank_plus_1, rank + 1,
+                          memory_order_release);
+    n = write(pe->bell_fd, &one, sizeof(one));
+    (void)n; /* full: it rings already */
+}
+
+void
+chi_pe_take_posted(struct chi_pe *pe)
+{
+    const uint32_t rank_plus_1 = atomic_exchange_explicit(
+        &pe->lost_rank_plus_1, 0, memory_order_acquire);
+    uint64_t rings;
+    ssize_t n = read(pe->bell_fd, &rings, sizeof(rings));
+
+    (void)n;
+    if (rank_plus_1 != 0) {
+        route_peer_lost(pe, rank_plus_1 - 1, CHARE_ERR_PEER_LOST);
+    }
+}

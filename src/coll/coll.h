@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHI_COLL_COLL_H
+#define CHI_COLL_COLL_H
+
+/*
+ * coll.h - collective operations over PEs: trees, the census, reductions,
+ * surveys. README.md states the protocol and its invariants.
+ *
+ * The engine knows no elements: the room above says how many there are on
+ * this PE, and feeds contributions.
+ */
+
+#include <chare.h>
+
+#include "base/map.h"
+#include "cb/callback.h"
+#include "pe/pe.h"
+#include "topo/tree.h"
+
+enum {
+    CHI_COLL_PARTS_MAX = 1024, /* combined early when there are more */
+    CHI_SURVEY_WORDS = 2,
+};
+
+/*
+ * What a reduction is named by within its set: the stream of the collection's
+ * own reductions counts 0, 1, 2, ...; others have a tag of the PE that began
+ * them.
+ */
+#define CHI_COLL_TAG_CALL     (1ull << 62) /* completion of a broadcast */
+#define CHI_COLL_TAG_PE_SHIFT 38
+
+struct chi_coll;
+struct chi_reduction;
+
+/* One collection, as this PE's engine sees it; embedded in its owner. */
+struct chi_coll_set {
+    uint64_t collection;
+    const struct chi_tree_edges *edges; /* of the tree to the root */
+    bool is_root;
+    bool local_known;          /* this PE's part of the census is in */
+    bool census_known;         /* the whole subtree's is */
+    uint32_t census_missing;   /* children that have not told */
+    uint64_t local_count;      /* elements here */
+    uint64_t subtree_count;    /* elements in this PE's subtree */
+    struct chi_map reductions; /* tag -> struct chi_reduction */
+    struct chi_reduction *recent;
+};
+
+struct chi_coll_reducer {
+    char *name;
+    chare_combine_fn combine;
+    bool ordered;
+    void *context;
+};
+
+/* What the engine needs of the rooms that own sets. */
+struct chi_coll_ops {
+    /* The set of a collection, or NULL when it is not known here yet; then the
+     * callee keeps 'msg' and executes it again later. */
+    struct chi_coll_set *(*find)(void *context, uint64_t collection,
+                                 struct chi_msg *msg);
+
+    /* At the root: all PEs have told how many elements they have. */
+    void (*census_done)(void *context, struct chi_coll_set *set);
+};
+
+/* A question to all PEs: write this PE's words and return true, or false when
+ * it has no answer before it is idle. */
+typedef bool (*chi_survey_fn)(void *context, uint64_t argument,
+                              uint64_t words_out[CHI_SURVEY_WORDS]);
+
+/* At the PE that asked: the sums over all PEs. */
+typedef void (*chi_survey_done_fn)(void *context, uint64_t argument,
+                                   const uint64_t sums[CHI_SURVEY_WORDS]);
+
+enum chi_survey {
+    CHI_SURVEY_QUIESCENCE,
+    CHI_SURVEY_INSERTIONS,
+    CHI_SURVEY_COUNT,
+};
+
+CHARE_MUST_CHECK chare_status chi_coll_create(struct chi_pe *pe,
+                                              struct chi_cb *cb,
+                                              struct chi_coll **out);
+void chi_coll_destroy(struct chi_coll *coll);
+
+/* Trees exist from now on. */
+void chi_coll_set_layout(struct chi_coll *coll,
+                         const struct chi_layout *layout);
+void chi_coll_set_ops(struct chi_coll *coll, const struct chi_coll_ops *ops,
+                      void *context);
+
+/* As chare_reducer_register(). */
+CHARE_MUST_CHECK chare_status chi_coll_add_reducer(struct chi_coll *coll,
+                                                   const char *name,
+                                                   chare_combine_fn combine,
+                                                   bool ordered, void *context,
+                                                   uint32_t *id_out);
+bool chi_coll_has_reducer(const struct chi_coll *coll, uint32_t reducer);
+
+/* This PE's place in the tree of a root; made once, kept. */
+const struct chi_tree_edges *chi_coll_edges(struct chi_coll *coll,
+                                            uint32_t root);
+
+/*
+ * Pass a message down the tree of 'root' to this PE's children; it stays the
+ * caller's. Its data must be encoded.
+ */
+void chi_coll_send_down(struct chi_coll *coll, uint32_t root,
+                        const struct chi_msg *msg);
+
+void chi_coll_set_init(struct chi_coll *coll, struct chi_coll_set *set,
+                       uint64_t collection, uint32_t root);
+/* A set whose elements are all on this PE: there is no tree. */
+void chi_coll_set_init_alone(struct chi_coll_set *set, uint64_t collection);
+void chi_coll_set_fini(struct chi_coll_set *set);
+
+/* This PE has all its elements: so many. Once for each set. */
+void chi_coll_census(struct chi_coll *coll, struct chi_coll_set *set,
+                     uint64_t local_count);
+
+/*
+ * One element's part in reduction 'tag'. 'value' is a message whose data is
+ * the value (taken over), or NULL. 'index' names the element where order
+ * matters (gather, ordered reducers).
+ */
+void chi_coll_contribute(struct chi_coll *coll, struct chi_coll_set *set,
+                         uint64_t tag, uint32_t reducer, struct chi_msg *value,
+                         const chare_index *index,
+                         const chare_callback *callback);
+
+/*
+ * At the root: reduction 'tag' will come; it is delivered at once if the
+ * collection turns out to be empty. Only while the census is not known, or
+ * when it counted nobody.
+ */
+void chi_coll_expect(struct chi_coll *coll, struct chi_coll_set *set,
+                     uint64_t tag, uint32_t reducer,
+                     const chare_callback *callback);
+
+/* Ask all PEs; 'done' runs on this PE. One survey of a kind at a time. */
+void chi_coll_survey(struct chi_coll *coll, enum chi_survey survey,
+                     uint64_t argument, chi_survey_done_fn done,
+                     void *context);
+void chi_coll_set_survey(struct chi_coll *coll, enum chi_survey survey,
+                         chi_survey_fn fn, void *context);
+
+#endif /* CHI_COLL_COLL_H */

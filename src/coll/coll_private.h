@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHI_COLL_PRIVATE_H
+#define CHI_COLL_PRIVATE_H
+
+/*
+ * coll_private.h - what the files of this room share.
+ */
+
+#include "coll/coll.h"
+
+enum {
+    CHI_COLL_REDUCER_CUSTOM_FIRST = 64
+};
+
+struct chi_survey_state {
+    chi_survey_fn fn;
+    void *context;
+    chi_survey_done_fn done;
+    void *done_context;
+};
+
+/* A survey that passes through this PE. */
+struct chi_survey_wave {
+    struct chi_survey_wave *next;
+    enum chi_survey survey;
+    uint32_t root;
+    uint64_t argument;
+    uint32_t children_missing;
+    bool answered; /* this PE's own words are in */
+    uint64_t sums[CHI_SURVEY_WORDS];
+};
+
+struct chi_coll {
+    struct chi_pe *pe;
+    struct chi_cb *cb;
+    const struct chi_layout *layout;
+    struct chi_map edges; /* root + 1 -> struct chi_tree_edges */
+    const struct chi_coll_ops *ops;
+    void *ops_context;
+    struct chi_coll_reducer *reducers;
+    uint32_t reducer_count;
+    struct chi_survey_state surveys[CHI_SURVEY_COUNT];
+    struct chi_survey_wave *waves;
+};
+
+/* reduction.c */
+void chi_coll_reduce_execute(void *context, struct chi_msg *msg);
+void chi_coll_census_execute(void *context, struct chi_msg *msg);
+
+/* survey.c */
+void chi_coll_survey_execute(void *context, struct chi_msg *msg);
+void chi_coll_survey_sum_execute(void *context, struct chi_msg *msg);
+void chi_coll_survey_idle(void *context);
+
+/*
+ * combine.c: make one of the parts, a list of messages, which is released.
+ * NULL: nothing to carry (all parts were without data).
+ */
+struct chi_msg *chi_coll_combine(struct chi_coll *coll, uint32_t reducer,
+                                 struct chi_msg_queue *parts);
+
+/* At the root: from the combined part to what the callback is given. */
+struct chi_msg *chi_coll_finish(struct chi_coll *coll, uint32_t reducer,
+                                struct chi_msg *part);
+
+/* Whether contributions are kept apart, by index, up to the root. */
+bool chi_coll_keeps_parts(const struct chi_coll *coll, uint32_t reducer);
+
+/* Wrap one value as a record of a gathered list; takes 'value'. */
+struct chi_msg *chi_coll_record(struct chi_coll *coll,
+                                const chare_index *index,
+                                struct chi_msg *value);
+
+#endif /* CHI_COLL_PRIVATE_H */

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * reduction.c - the census, and reductions up a collection's tree.
+ *
+ * Invariants (README.md has the protocol):
+ *  R1  the root delivers a reduction when as many contributions have come as
+ *      the census counted, never before and never again;
+ *  R2  a PE passes a partial result on exactly once for each reduction in
+ *      which its subtree has elements: when its own elements have contributed
+ *      and all children whose subtree has elements have passed theirs on;
+ *  R3  nothing is passed on before the census of the subtree is known.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "coll/coll_private.h"
+
+struct chi_reduction {
+    uint64_t tag;
+    uint64_t count; /* contributions in the parts, and those without data */
+    uint64_t local_count;
+    uint64_t children_reported; /* a bit for each */
+    uint32_t reducer;
+    bool known; /* reducer and callback are set */
+    chare_callback callback;
+    struct chi_msg_queue parts;
+};
+
+static_assert(CHI_TREE_CHILDREN_MAX <= 64, "a bit for each child");
+
+void
+chi_coll_set_init(struct chi_coll *coll, struct chi_coll_set *set,
+                  uint64_t collection, uint32_t root)
+{
+    *set = (struct chi_coll_set){.collection = collection};
+    set->edges = chi_coll_edges(coll, root);
+    set->is_root = root == coll->pe->rank;
+    set->census_missing = set->edges->child_count;
+    chi_map_init(&set->reductions);
+}
+
+void
+chi_coll_set_init_alone(struct chi_coll_set *set, uint64_t collection)
+{
+    static const struct chi_tree_edges no_edges;
+
+    *set = (struct chi_coll_set){
+        .collection = collection,
+        .edges = &no_edges,
+        .is_root = true,
+    };
+    chi_map_init(&set->reductions);
+}
+
+void
+chi_coll_set_fini(struct chi_coll_set *set)
+{
+    size_t cursor = 0;
+    uint64_t tag;
+    void *value;
+
+    while (chi_map_next(&set->reductions, &cursor, &tag, &value)) {
+        struct chi_reduction *reduction = value;
+
+        chi_msg_queue_clear(&reduction->parts);
+        free(reduction);
+    }
+    chi_map_fini(&set->reductions);
+    set->recent = NULL;
+}
+
+static uint32_t
+child_index(const struct chi_tree_edges *edges, uint32_t pe)
+{
+    for (uint32_t i = 0; i < edges->child_count; i++) {
+        if (edges->children[i] == pe) {
+            return i;
+        }
+    }
+    return CHI_TREE_CHILDREN_MAX;
+}
+
+/* ---- reductions */
+
+static struct chi_reduction *
+reduction_get(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag)
+{
+    struct chi_reduction *reduction = set->recent;
+
+    if (reduction != NULL && reduction->tag == tag) {
+        return reduction;
+    }
+    reduction = chi_map_get(&set->reductions, tag);
+    if (reduction == NULL) {
+        reduction = calloc(1, sizeof(*reduction));
+        if (reduction == NULL ||
+            chi_map_put(&set->reductions, tag, reduction) != CHARE_OK) {
+            chi_pe_die(coll->pe, "out of memory for a reduction");
+        }
+        reduction->tag = tag;
+    }
+    set->recent = reduction;
+    return reduction;
+}
+
+static void
+reduction_describe(struct chi_reduction *reduction, uint32_t reducer,
+                   const chare_callback *callback)
+{
+    if (!reduction->known) {
+        reduction->known = true;
+        reduction->reducer = reducer;
+        reduction->callback = *callback;
+    }
+}
+
+static void
+reduction_add(struct chi_coll *coll, struct chi_reduction *reduction,
+              struct chi_msg *part)
+{
+    if (part == NULL) {
+        return;
+    }
+    chi_msg_queue_push(&reduction->parts, part);
+    if (reduction->parts.count >= CHI_COLL_PARTS_MAX &&
+        !chi_coll_keeps_parts(coll, reduction->reducer)) {
+        struct chi_msg *one =
+            chi_coll_combine(coll, reduction->reducer, &reduction->parts);
+
+        if (one != NULL) {
+            chi_msg_queue_push(&reduction->parts, one);
+        }
+    }
+}
+
+/* Send the combined part to the parent, with what it needs to go on. */
+static void
+reduction_pass_up(struct chi_coll *coll, struct chi_coll_set *set,
+                  struct chi_reduction *reduction, struct chi_msg *part)
+{
+    unsigned char trailer[8 + CHI_CALLBACK_WIRE_BYTES_MAX];
+    struct chi_writer writer = chi_writer_of(trailer, sizeof(trailer));
+
+    if (part == NULL) {
+        part = chi_pe_msg(coll->pe, CHI_HANDLER_REDUCE, 0);
+        part->env.spare = 1; /* no data, as opposed to empty data */
+    } else {
+        part->env.spare = 0;
+    }
+    chi_write_u64(&writer, reduction->count);
+    chi_callback_write(&writer, &reduction->callback);
+    chi_assert(!writer.bad);
+    if (chi_msg_add_trailer(&part, trailer, (uint16_t)(writer.at - trailer)) !=
+        CHARE_OK) {
+        chi_pe_die(coll->pe, "out of memory for a reduction");
+    }
+    part->env.handler = CHI_HANDLER_REDUCE;
+    part->env.flags = 0;
+    part->env.collection = set->collection;
+    part->env.key = reduction->tag;
+    part->env.entry = reduction->reducer;
+    chi_pe_send(coll->pe, set->edges->parent, part);
+}
+
+static void
+reduction_deliver(struct chi_coll *coll, struct chi_reduction *reduction,
+                  struct chi_msg *part)
+{
+    chare_data data = {0};
+
+    if (part != NULL) {
+        part = chi_coll_finish(coll, reduction->reducer, part);
+        data = chare_data_buffer((chare_format)part->env.format,
+                                 (chare_buffer *)part);
+    }
+    chi_cb_call_or_die(coll->cb, &reduction->callback, &data);
+}
+
+/* R2, R3: pass on or deliver, when all of this subtree is in. */
+static void
+reduction_check(struct chi_coll *coll, struct chi_coll_set *set,
+                struct chi_reduction *reduction)
+{
+    struct chi_msg *part;
+
+    if (!set->census_known || reduction->count < set->subtree_count) {
+        return;
+    }
+    chi_assert(reduction->count == set->subtree_count); /* R1 */
+    chi_assert(reduction->local_count == set->local_count);
+    chi_map_remove(&set->reductions, reduction->tag);
+    set->recent = NULL;
+    part = chi_coll_combine(coll, reduction->reducer, &reduction->parts);
+    if (set->is_root) {
+        reduction_deliver(coll, reduction, part);
+    } else {
+        reduction_pass_up(coll, set, reduction, part);
+    }
+    free(reduction);
+}
+
+void
+chi_coll_contribute(struct chi_coll *coll, struct chi_coll_set *set,
+                    uint64_t tag, uint32_t reducer, struct chi_msg *value,
+                    const chare_index *index, const chare_callback *callback)
+{
+    struct chi_reduction *reduction = reduction_get(coll, set, tag);
+
+    reduction_describe(reduction, reducer, callback);
+    if (value != NULL && chi_coll_keeps_parts(coll, reduction->reducer)) {
+        value = chi_coll_record(coll, index, value);
+    }
+    reduction_add(coll, reduction, value);
+    reduction->count++;
+    reduction->local_count++;
+    reduction_check(coll, set, reduction);
+}
+
+void
+chi_coll_expect(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag,
+                uint32_t reducer, const chare_callback *callback)
+{
+    struct chi_reduction *reduction = reduction_get(coll, set, tag);
+
+    chi_assert(set->is_root);
+    chi_assert(!set->census_known || set->subtree_count == 0);
+    reduction_describe(reduction, reducer, callback);
+    reduction_check(coll, set, reduction);
+}
+
+void
+chi_coll_reduce_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_coll *coll = context;
+    struct chi_reader reader =
+        chi_reader_of(chi_msg_trailer(msg), msg->env.trailer_len);
+    struct chi_reduction *reduction;
+    struct chi_coll_set *set;
+    chare_callback callback;
+    uint64_t count;
+    uint32_t child;
+
+    set = coll->ops->find(coll->ops_context, msg->env.collection, msg);
+    if (set == NULL) {
+        return; /* kept until the collection is known here */
+    }
+    count = chi_read_u64(&reader);
+    child = child_index(set->edges, msg->env.source_pe);
+    if (!chi_callback_read(&reader, &callback) ||
+        child == CHI_TREE_CHILDREN_MAX) {
+        chi_log_warn(coll->pe->options.log,
+                     "dropped a malformed partial result from PE %u",
+                     msg->env.source_pe);
+        chi_msg_release(msg);
+        return;
+    }
+    reduction = reduction_get(coll, set, msg->env.key);
+    chi_assert((reduction->children_reported >> child & 1) == 0); /* R2 */
+    reduction->children_reported |= (uint64_t)1 << child;
+    reduction_describe(reduction, msg->env.entry, &callback);
+    reduction->count += count;
+    if (msg->env.spare == 1) {
+        chi_msg_release(msg);
+    } else {
+        msg->env.len -= msg->env.trailer_len;
+        msg->env.trailer_len = 0;
+        reduction_add(coll, reduction, msg);
+    }
+    reduction_check(coll, set, reduction);
+}
+
+/* ---- census */
+
+/* All of this subtree has told: tell the parent, and look at what waited. */
+static void
+census_check(struct chi_coll *coll, struct chi_coll_set *set)
+{
+    struct chi_msg *msg;
+    size_t cursor = 0;
+    uint64_t tag;
+    void *value;
+
+    if (!set->local_known || set->census_missing > 0) {
+        return;
+    }
+    chi_assert(!set->census_known);
+    set->census_known = true;
+    if (set->is_root) {
+        coll->ops->census_done(coll->ops_context, set);
+    } else {
+        msg = chi_pe_msg(coll->pe, CHI_HANDLER_CENSUS, 0);
+        msg->env.collection = set->collection;
+        msg->env.key = set->subtree_count;
+        chi_pe_send(coll->pe, set->edges->parent, msg);
+    }
+    while (chi_map_next(&set->reductions, &cursor, &tag, &value)) {
+        const size_t before = set->reductions.count;
+
+        reduction_check(coll, set, value);
+        if (set->reductions.count != before) {
+            cursor = 0; /* one is gone: walk anew */
+        }
+    }
+}
+
+void
+chi_coll_census(struct chi_coll *coll, struct chi_coll_set *set,
+                uint64_t local_count)
+{
+    chi_assert(!set->local_known);
+    set->local_known = true;
+    set->local_count = local_count;
+    set->subtree_count += local_count;
+    census_check(coll, set);
+}
+
+void
+chi_coll_census_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_coll *coll = context;
+    struct chi_coll_set *set;
+    uint32_t child;
+
+    set = coll->ops->find(coll->ops_context, msg->env.collection, msg);
+    if (set == NULL) {
+        return;
+    }
+    child = child_index(set->edges, msg->env.source_pe);
+    if (child != CHI_TREE_CHILDREN_MAX && set->census_missing > 0) {
+        set->subtree_count += msg->env.key;
+        set->census_missing--;
+        census_check(coll, set);
+    }
+    chi_msg_release(msg);
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * loc.c - the location cache, and the way through the home.
+ *
+ * Invariants (states in README.md):
+ *  L1  messages from one PE to one element arrive in the order sent: a sender
+ *      changes from the way through the home to the direct way only after a
+ *      fence sent along the old way has come through;
+ *  L2  a message is forwarded at its arrival, before anything that arrives
+ *      behind it, and at most CHI_LOC_HOPS_MAX times;
+ *  L3  a message to an element that nobody knows waits at its home.
+ */
+#include "config.h"
+
+#include "loc/loc.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+
+enum loc_state {
+    LOC_DRAINING, /* the fence is under way; messages wait here */
+    LOC_KNOWN,    /* messages go to 'pe' */
+};
+
+struct loc_entry {
+    struct loc_entry *next; /* with the same hash */
+    chare_element element;
+    enum loc_state state;
+    uint32_t pe;
+    struct chi_msg_queue waiting;
+};
+
+struct chi_loc {
+    struct chi_pe *pe;
+    const struct chi_loc_ops *ops;
+    void *context;
+    struct chi_map entries; /* hash -> chain of struct loc_entry */
+};
+
+static uint64_t
+element_hash(const chare_element *element)
+{
+    uint64_t hash = chi_mix64(element->collection);
+
+    for (uint32_t i = 0; i < element->index.ndims; i++) {
+        hash = chi_mix64(hash ^ (uint64_t)element->index.at[i]);
+    }
+    return hash;
+}
+
+static bool
+element_equal(const chare_element *a, const chare_element *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static struct loc_entry *
+entry_find(const struct chi_loc *loc, const chare_element *element)
+{
+    struct loc_entry *entry =
+        chi_map_get(&loc->entries, element_hash(element));
+
+    while (entry != NULL && !element_equal(&entry->element, element)) {
+        entry = entry->next;
+    }
+    return entry;
+}
+
+static struct loc_entry *
+entry_add(struct chi_loc *loc, const chare_element *element,
+          enum loc_state state, uint32_t pe)
+{
+    const uint64_t hash = element_hash(element);
+    struct loc_entry *entry = malloc(sizeof(*entry));
+
+    if (entry == NULL) {
+        chi_pe_die(loc->pe, "out of memory for the location of an element");
+    }
+    *entry = (struct loc_entry){
+        .next = chi_map_get(&loc->entries, hash),
+        .element = *element,
+        .state = state,
+        .pe = pe,
+    };
+    if (chi_map_put(&loc->entries, hash, entry) != CHARE_OK) {
+        chi_pe_die(loc->pe, "out of memory for the location of an element");
+    }
+    return entry;
+}
+
+/* ---- sending */
+
+void
+chi_loc_send(struct chi_loc *loc, const chare_element *element, uint32_t home,
+             struct chi_msg *msg)
+{
+    struct loc_entry *entry = entry_find(loc, element);
+
+    msg->env.flags |= CHI_ENV_ROUTED;
+    if (entry == NULL && home == loc->pe->rank) {
+        loc->ops->keep(loc->context, element, msg); /* L3 */
+    } else if (entry == NULL) {
+        chi_pe_forward(loc->pe, home, msg);
+    } else if (entry->state == LOC_DRAINING) {
+        chi_msg_queue_push(&entry->waiting, msg); /* L1 */
+    } else {
+        chi_pe_forward(loc->pe, entry->pe, msg);
+    }
+}
+
+static struct chi_msg *
+loc_msg(struct chi_loc *loc, enum chi_handler handler,
+        const chare_element *element)
+{
+    struct chi_msg *msg = chi_pe_msg(loc->pe, handler, sizeof(*element));
+
+    memcpy(msg->bytes, element, sizeof(*element));
+    msg->env.collection = element->collection;
+    msg->env.flags = CHI_ENV_UNCOUNTED;
+    return msg;
+}
+
+/* The element that a message of this room is about; false: malformed. */
+static bool
+loc_msg_element(const struct chi_msg *msg, chare_element *out)
+{
+    if (msg->env.len != sizeof(*out)) {
+        return false;
+    }
+    memcpy(out, msg->bytes, sizeof(*out));
+    return out->index.ndims >= 1 && out->index.ndims <= CHARE_DIMS_MAX;
+}
+
+void
+chi_loc_tell_home(struct chi_loc *loc, const chare_element *element,
+                  uint32_t home)
+{
+    struct chi_msg *msg = loc_msg(loc, CHI_HANDLER_LOC_UPDATE, element);
+
+    chi_assert(home != loc->pe->rank);
+    msg->env.entry = home;
+    chi_pe_send(loc->pe, home, msg);
+}
+
+/* ---- arriving */
+
+static bool
+loc_arrived(void *context, struct chi_msg *msg)
+{
+    struct chi_loc *loc = context;
+    struct loc_entry *entry;
+    chare_element element;
+
+    if (msg->env.handler == CHI_HANDLER_LOC_FENCE) {
+        if (!loc_msg_element(msg, &element)) {
+            chi_msg_release(msg);
+            return true;
+        }
+    } else if (!loc->ops->target(loc->context, msg, &element)) {
+        return true;
+    }
+    if (loc->ops->is_here(loc->context, &element)) {
+        if (msg->env.hops > 0 && msg->env.handler != CHI_HANDLER_LOC_FENCE &&
+            msg->env.source_pe != loc->pe->rank) {
+            struct chi_msg *update =
+                loc_msg(loc, CHI_HANDLER_LOC_UPDATE, &element);
+
+            update->env.entry = loc->ops->home(loc->context, &element);
+            chi_pe_send(loc->pe, msg->env.source_pe, update);
+        }
+        return false;
+    }
+    entry = entry_find(loc, &element);
+    if (entry == NULL) {
+        loc->ops->keep(loc->context, &element, msg); /* L3 */
+        return true;
+    }
+    chi_assert(entry->state == LOC_KNOWN);
+    chi_assert(msg->env.hops < CHI_LOC_HOPS_MAX); /* L2 */
+    msg->env.hops++;
+    chi_pe_forward(loc->pe, entry->pe, msg);
+    return true;
+}
+
+/* ---- executing this room's messages */
+
+static void
+entry_flush(struct chi_loc *loc, struct loc_entry *entry)
+{
+    struct chi_msg *msg;
+
+    entry->state = LOC_KNOWN;
+    while ((msg = chi_msg_queue_pop(&entry->waiting)) != NULL) {
+        chi_pe_forward(loc->pe, entry->pe, msg);
+    }
+}
+
+static void
+update_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_loc *loc = context;
+    const uint32_t home = msg->env.entry;
+    const uint32_t pe = msg->env.source_pe;
+    chare_element element;
+
+    if (!loc_msg_element(msg, &element) || home >= loc->pe->size) {
+        chi_log_warn(loc->pe->options.log, "dropped a malformed location");
+    } else if (home == loc->pe->rank) {
+        if (entry_find(loc, &element) == NULL) {
+            entry_add(loc, &element, LOC_KNOWN, pe);
+        }
+        loc->ops->placed(loc->context, &element, pe);
+    } else if (entry_find(loc, &element) == NULL) {
+        struct chi_msg *fence = loc_msg(loc, CHI_HANDLER_LOC_FENCE, &element);
+
+        entry_add(loc, &element, LOC_DRAINING, pe);
+        fence->env.flags |= CHI_ENV_ROUTED;
+        chi_pe_send(loc->pe, home, fence); /* L1 */
+    }
+    chi_msg_release(msg);
+}
+
+/* The fence is here: all that was sent before it on the old way is, too. */
+static void
+fence_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_loc *loc = context;
+    chare_element element;
+
+    if (loc_msg_element(msg, &element)) {
+        struct chi_msg *ack = loc_msg(loc, CHI_HANDLER_LOC_ACK, &element);
+
+        chi_pe_send(loc->pe, msg->env.source_pe, ack);
+    }
+    chi_msg_release(msg);
+}
+
+static void
+ack_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_loc *loc = context;
+    chare_element element;
+
+    if (loc_msg_element(msg, &element)) {
+        struct loc_entry *entry = entry_find(loc, &element);
+
+        if (entry != NULL && entry->state == LOC_DRAINING) {
+            entry_flush(loc, entry);
+        }
+    }
+    chi_msg_release(msg);
+}
+
+/* ---- life */
+
+chare_status
+chi_loc_create(struct chi_pe *pe, const struct chi_loc_ops *ops, void *context,
+               struct chi_loc **out)
+{
+    struct chi_loc *loc = calloc(1, sizeof(*loc));
+
+    if (loc == NULL) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    loc->pe = pe;
+    loc->ops = ops;
+    loc->context = context;
+    chi_map_init(&loc->entries);
+    pe->arrival = loc_arrived;
+    pe->arrival_context = loc;
+    chi_pe_set_handler(pe, CHI_HANDLER_LOC_UPDATE, update_execute, loc);
+    chi_pe_set_handler(pe, CHI_HANDLER_LOC_FENCE, fence_execute, loc);
+    chi_pe_set_handler(pe, CHI_HANDLER_LOC_ACK, ack_execute, loc);
+    *out = loc;
+    return CHARE_OK;
+}
+
+void
+chi_loc_destroy(struct chi_loc *loc)
+{
+    size_t cursor = 0;
+    uint64_t hash;
+    void *value;
+
+    if (loc == NULL) {
+        return;
+    }
+    while (chi_map_next(&loc->entries, &cursor, &hash, &value)) {
+        struct loc_entry *entry = value;
+
+        while (entry != NULL) {
+            struct loc_entry *next = entry->next;
+
+            chi_msg_queue_clear(&entry->waiting);
+            free(entry);
+            entry = next;
+        }
+    }
+    chi_map_fini(&loc->entries);
+    free(loc);
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * insert.c - filling a sparse array, from any PE.
+ *
+ * Invariants:
+ *  I1  each PE counts the insertions it started, and each home those that it
+ *      knows to be in place;
+ *  I2  an array is complete when, after chare_insert_done(), the sums of both
+ *      over all PEs are equal: all insertions were started before, so the
+ *      first sum is final, and the second grows to it;
+ *  I3  only then is the census taken, and what waits for a chare is
+ *      undeliverable.
+ */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "obj/obj_private.h"
+
+enum {
+    INSERT_DONE_ASK = 0,      /* env.spare: to the root */
+    INSERT_DONE_COMPLETE = 1, /* from the root, down the tree */
+};
+
+static void
+insert_fatal(struct chi_obj *obj, const chare_element *element,
+             const char *what)
+{
+    char name[256];
+    char text[512];
+
+    chi_element_text(obj, element, name, sizeof(name));
+    snprintf(text, sizeof(text), "chare %s %s", name, what);
+    obj->fatal(obj->fatal_context, text);
+}
+
+chare_status
+chi_obj_insert(struct chi_obj *obj, const chare_element *element, uint32_t pe,
+               const chare_data *args)
+{
+    struct chi_collection *collection =
+        chi_collection_find(obj, element->collection);
+    struct chi_msg *msg;
+    chare_status status;
+
+    if (chi_collection_kind(element->collection) != CHI_KIND_ARRAY ||
+        (pe != CHARE_ANY_PE && pe >= obj->pe->size) ||
+        element->index.ndims < 1 || element->index.ndims > CHARE_DIMS_MAX ||
+        (collection != NULL &&
+         (collection->spec.dense ||
+          collection->spec.ndims != element->index.ndims))) {
+        return CHARE_ERR_INVALID;
+    }
+    status = chi_cb_data_msg(obj->pe, CHI_HANDLER_INSERT, args, &msg);
+    if (status == CHARE_OK && msg->payload_ops != NULL) {
+        status = chi_pe_encode(obj->pe, &msg);
+        if (status != CHARE_OK) {
+            msg->payload_ops = NULL;
+            chi_msg_release(msg);
+        }
+    }
+    if (status == CHARE_OK) {
+        status = chi_msg_add_trailer(&msg, element, sizeof(*element));
+    }
+    if (status != CHARE_OK) {
+        return status;
+    }
+    msg->env.collection = element->collection;
+    msg->env.key = pe;
+    chi_pe_count(obj->pe, msg);
+    chi_dispatch(obj, msg);
+    return CHARE_OK;
+}
+
+static bool
+insert_target(const struct chi_collection *collection,
+              const struct chi_msg *msg, chare_element *out)
+{
+    if (msg->env.trailer_len != sizeof(*out)) {
+        return false;
+    }
+    memcpy(out, chi_msg_trailer(msg), sizeof(*out));
+    return out->collection == collection->spec.id &&
+           out->index.ndims == collection->spec.ndims;
+}
+
+void
+chi_insert_dispatch(struct chi_obj *obj, struct chi_collection *collection,
+                    struct chi_msg *msg)
+{
+    chare_element element;
+    uint64_t pe = msg->env.key;
+
+    if (!insert_target(collection, msg, &element)) {
+        chi_msg_release(msg);
+        return;
+    }
+    if (msg->env.source_pe == obj->pe->rank && msg->env.hops == 0) {
+        msg->env.hops = 1;
+        collection->insertions_started++; /* I1 */
+        if (pe == CHARE_ANY_PE) {
+            pe = chi_collection_home(obj, collection, &element.index);
+        }
+        chi_pe_forward(obj->pe, (uint32_t)pe, msg);
+        return;
+    }
+    chi_pe_enqueue(obj->pe, msg);
+}
+
+/* At the home: the element is in place, here or on 'pe'. */
+void
+chi_insert_placed(struct chi_obj *obj, const chare_element *element,
+                  uint32_t pe)
+{
+    struct chi_collection *collection =
+        chi_collection_find(obj, element->collection);
+    struct chi_msg_queue kept;
+    struct chi_msg *msg;
+
+    chi_assert(collection != NULL);
+    if (collection->complete) {
+        insert_fatal(obj, element, "was inserted after chare_insert_done()");
+        return;
+    }
+    collection->insertions_done++; /* I1 */
+    chi_kept_for_element(obj, collection, element, &kept);
+    while ((msg = chi_msg_queue_pop(&kept)) != NULL) {
+        if (pe == obj->pe->rank) {
+            chi_pe_enqueue(obj->pe, msg);
+        } else {
+            msg->env.hops++;
+            chi_pe_forward(obj->pe, pe, msg);
+        }
+    }
+}
+
+void
+chi_insert_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_obj *obj = context;
+    struct chi_collection *collection =
+        chi_collection_find(obj, msg->env.collection);
+    chare_element target;
+    uint32_t home;
+
+    if (collection == NULL || !collection->populated) {
+        chi_pe_hold(obj->pe, msg);
+        if (collection == NULL) {
+            chi_keep_for_collection(obj, msg);
+        } else {
+            chi_keep_for_population(obj, collection, msg);
+        }
+        return;
+    }
+    if (!insert_target(collection, msg, &target)) {
+        chi_log_warn(obj->pe->options.log, "dropped a malformed insertion");
+    } else if (collection->complete) {
+        insert_fatal(obj, &target, "was inserted after chare_insert_done()");
+    } else if (chi_element_find_index(collection, &target.index) != NULL) {
+        insert_fatal(obj, &target, "was inserted twice");
+    } else if (chi_element_add(obj, collection, &target.index, msg) != NULL) {
+        home = chi_collection_home(obj, collection, &target.index);
+        if (home == obj->pe->rank) {
+            chi_insert_placed(obj, &target, home);
+        } else {
+            chi_loc_tell_home(obj->loc, &target, home);
+        }
+    }
+    chi_msg_release(msg);
+}
+
+/* ---- the end of insertions */
+
+chare_status
+chi_obj_insert_done(struct chi_obj *obj, chare_collection id,
+                    const chare_callback *done)
+{
+    struct chi_collection *collection = chi_collection_find(obj, id);
+    const chare_callback nobody = {.kind = CHARE_CALLBACK_NONE};
+    unsigned char bytes[CHI_CALLBACK_WIRE_BYTES_MAX];
+    struct chi_writer writer = chi_writer_of(bytes, sizeof(bytes));
+    struct chi_msg *msg;
+
+    if (chi_collection_kind(id) != CHI_KIND_ARRAY ||
+        (collection != NULL && collection->spec.dense)) {
+        return CHARE_ERR_INVALID;
+    }
+    chi_callback_write(&writer, done == NULL ? &nobody : done);
+    chi_assert(!writer.bad);
+    msg = chi_pe_msg(obj->pe, CHI_HANDLER_INSERT_DONE,
+                     (uint64_t)(writer.at - bytes));
+    memcpy(msg->bytes, bytes, (size_t)(writer.at - bytes));
+    msg->env.collection = id;
+    msg->env.spare = INSERT_DONE_ASK;
+    chi_pe_send(obj->pe, chi_collection_creator(id), msg);
+    return CHARE_OK;
+}
+
+bool
+chi_insert_survey(void *context, uint64_t argument,
+                  uint64_t words_out[CHI_SURVEY_WORDS])
+{
+    struct chi_obj *obj = context;
+    struct chi_collection *collection = chi_collection_find(obj, argument);
+
+    if (collection == NULL) {
+        return false; /* its creation is on the way */
+    }
+    words_out[0] = collection->insertions_started;
+    words_out[1] = collection->insertions_done;
+    return true;
+}
+
+static void
+survey_done(void *context, uint64_t argument,
+            const uint64_t sums[CHI_SURVEY_WORDS])
+{
+    struct chi_obj *obj = context;
+    struct chi_msg *msg;
+
+    if (sums[0] != sums[1]) {
+        chi_coll_survey(obj->coll, CHI_SURVEY_INSERTIONS, argument,
+                        survey_done, obj);
+        return;
+    }
+    msg = chi_pe_msg(obj->pe, CHI_HANDLER_INSERT_DONE, 0);
+    msg->env.collection = argument;
+    msg->env.spare = INSERT_DONE_COMPLETE;
+    chi_pe_send(obj->pe, obj->pe->rank, msg);
+}
+
+static void
+start_survey(struct chi_obj *obj, struct chi_collection *collection,
+             const struct chi_msg *msg)
+{
+    struct chi_reader reader = chi_reader_of(msg->bytes, msg->env.len);
+
+    if (collection->surveying) {
+        obj->fatal(obj->fatal_context,
+                   "chare_insert_done() was called twice for one array");
+        return;
+    }
+    collection->surveying = true;
+    collection->has_created = chi_callback_read(&reader, &collection->created);
+    chi_coll_survey(obj->coll, CHI_SURVEY_INSERTIONS, collection->spec.id,
+                    survey_done, obj);
+}
+
+void
+chi_insert_done_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_obj *obj = context;
+    struct chi_collection *collection =
+        chi_collection_find(obj, msg->env.collection);
+
+    if (collection == NULL || !collection->populated) {
+        chi_pe_hold(obj->pe, msg);
+        if (collection == NULL) {
+            chi_keep_for_collection(obj, msg);
+        } else {
+            chi_keep_for_population(obj, collection, msg);
+        }
+        return;
+    }
+    if (msg->env.spare == INSERT_DONE_ASK) {
+        start_survey(obj, collection, msg);
+    } else {
+        chi_coll_send_down(obj->coll, msg->env.source_pe, msg);
+        collection->complete = true; /* I3 */
+        chi_kept_is_lost(obj, collection);
+        chi_coll_census(obj->coll, &collection->set, collection->count);
+    }
+    chi_msg_release(msg);
+}

@@ -1,0 +1,619 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * invoke.c - calls: sending them, executing them, answering them.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "msg/buffer.h"
+#include "msg/codec.h"
+#include "obj/obj_private.h"
+
+enum {
+    WIDE_BYTES = sizeof(int64_t) * CHARE_DIMS_MAX,
+    REPLY_TO_CALLBACK = 0, /* chare_reply.kind */
+    REPLY_TO_REDUCTION = 1,
+    REPLY_TO_GATHER = 2,
+};
+
+/* One execution; the call is what user code sees of it. */
+struct invocation {
+    chare_call call; /* first: a chare_call * is an invocation * */
+    struct chi_obj *obj;
+    struct chi_msg *msg;
+    bool shared; /* the message has other targets too */
+    bool reply_taken;
+    bool buffer_taken;
+};
+
+/* ---- sending to one chare */
+
+bool
+chi_msg_target(const struct chi_collection *collection,
+               const struct chi_msg *msg, chare_element *element_out,
+               const chare_index **wide_out)
+{
+    *element_out = (chare_element){.collection = msg->env.collection};
+    *wide_out = NULL;
+    if ((msg->env.flags & CHI_ENV_WIDE) == 0) {
+        chi_index_unpack(msg->env.key, collection->spec.ndims,
+                         &element_out->index);
+        return true;
+    }
+    if (msg->env.trailer_len < WIDE_BYTES) {
+        return false;
+    }
+    element_out->index.ndims = collection->spec.ndims;
+    memcpy(element_out->index.at, chi_msg_trailer(msg), WIDE_BYTES);
+    *wide_out = &element_out->index;
+    return true;
+}
+
+/* Send a message away from this PE, which needs its data in bytes. */
+static void
+send_away(struct chi_obj *obj, struct chi_collection *collection,
+          const chare_element *element, uint32_t home, struct chi_msg *msg)
+{
+    if (collection == NULL || collection->spec.dense ||
+        collection->kind != CHI_KIND_ARRAY) {
+        chi_pe_forward(obj->pe, home, msg);
+    } else {
+        chi_loc_send(obj->loc, element, home, msg);
+    }
+}
+
+static void
+encode_or_die(struct chi_obj *obj, struct chi_msg **msg_inout)
+{
+    if ((*msg_inout)->payload_ops != NULL &&
+        chi_pe_encode(obj->pe, msg_inout) != CHARE_OK) {
+        chi_pe_die(
+            obj->pe,
+            "the arguments of a call to %s, which have to go "
+            "to another PE, cannot be encoded",
+            chi_registry_entry_name(obj->registry, (*msg_inout)->env.entry));
+    }
+}
+
+void
+chi_dispatch(struct chi_obj *obj, struct chi_msg *msg)
+{
+    struct chi_collection *collection =
+        chi_collection_find(obj, msg->env.collection);
+    const chare_index *wide;
+    chare_element element;
+    uint32_t home;
+
+    if (collection == NULL) {
+        chi_keep_for_collection(obj, msg);
+        return;
+    }
+    if (msg->env.handler == CHI_HANDLER_INSERT) {
+        chi_insert_dispatch(obj, collection, msg);
+        return;
+    }
+    if (msg->env.handler != CHI_HANDLER_INVOKE) {
+        chi_pe_enqueue(obj->pe, msg);
+        return;
+    }
+    if (!chi_msg_target(collection, msg, &element, &wide)) {
+        chi_msg_release(msg);
+        return;
+    }
+    if (chi_element_find(collection, msg->env.key, wide) != NULL) {
+        chi_pe_enqueue(obj->pe, msg);
+        return;
+    }
+    home = chi_collection_home(obj, collection, &element.index);
+    if (home == obj->pe->rank &&
+        (!collection->populated || collection->spec.dense ||
+         collection->kind != CHI_KIND_ARRAY)) {
+        chi_pe_enqueue(obj->pe, msg); /* the handler sees what is the matter */
+        return;
+    }
+    encode_or_die(obj, &msg);
+    send_away(obj, collection, &element, home, msg);
+}
+
+/* Add the parts of a message that few have. */
+static chare_status
+add_trailer(struct chi_msg **msg_inout, const chare_index *wide,
+            const chare_callback *reply)
+{
+    unsigned char trailer[WIDE_BYTES + CHI_CALLBACK_WIRE_BYTES_MAX];
+    struct chi_writer writer = chi_writer_of(trailer, sizeof(trailer));
+    chare_status status;
+    uint8_t flags = 0;
+
+    if (wide != NULL) {
+        chi_write(&writer, wide->at, WIDE_BYTES);
+        flags |= CHI_ENV_WIDE;
+    }
+    if (reply != NULL) {
+        chi_callback_write(&writer, reply);
+        flags |= CHI_ENV_REPLY;
+    }
+    chi_assert(!writer.bad);
+    status = chi_msg_add_trailer(msg_inout, trailer,
+                                 (uint16_t)(writer.at - trailer));
+    (*msg_inout)->env.flags |= flags;
+    return status;
+}
+
+/* Undo chi_cb_data_msg() for a call that failed: the data is the caller's. */
+static void
+give_data_back(struct chi_msg *msg, const chare_data *data)
+{
+    if (data != NULL && data->buffer != NULL) {
+        msg->env.len -= msg->env.trailer_len;
+        msg->env.trailer_len = 0;
+        return;
+    }
+    msg->payload_ops = NULL;
+    chi_msg_release(msg);
+}
+
+/* The ways a target can be wrong that the sender can see. */
+static bool
+target_ok(const struct chi_obj *obj, const struct chi_collection *collection,
+          const chare_element *target)
+{
+    const uint32_t ndims = target->index.ndims;
+
+    if (ndims < 1 || ndims > CHARE_DIMS_MAX) {
+        return false;
+    }
+    switch (chi_collection_kind(target->collection)) {
+    case CHI_KIND_SINGLE:
+    case CHI_KIND_GROUP:
+        return ndims == 1 && target->index.at[0] >= 0 &&
+               target->index.at[0] < obj->pe->size;
+    case CHI_KIND_ARRAY:
+        return collection == NULL || ndims == collection->spec.ndims;
+    }
+    return false;
+}
+
+static chare_status
+message_for(struct chi_obj *obj, const chare_element *target, uint32_t entry,
+            const chare_data *data, const chare_send_options *options,
+            struct chi_msg **msg_out)
+{
+    const bool packed = chi_index_pack(&target->index, &(uint64_t){0});
+    const chare_callback *reply = options == NULL ? NULL : options->reply;
+    struct chi_msg *msg;
+    chare_status status;
+
+    if (reply != NULL && reply->kind == CHARE_CALLBACK_NONE) {
+        reply = NULL;
+    }
+    status = chi_cb_data_msg(obj->pe, CHI_HANDLER_INVOKE, data, &msg);
+    if (status != CHARE_OK) {
+        return status;
+    }
+    msg->env.collection = target->collection;
+    (void)chi_index_pack(&target->index, &msg->env.key);
+    msg->env.entry = entry;
+    msg->env.priority = options == NULL ? 0 : options->priority;
+    if (chi_unlikely(!packed || reply != NULL)) {
+        status = add_trailer(&msg, packed ? NULL : &target->index, reply);
+        if (status != CHARE_OK) {
+            give_data_back(msg, data);
+            return status;
+        }
+    }
+    *msg_out = msg;
+    return CHARE_OK;
+}
+
+chare_status
+chi_obj_send(struct chi_obj *obj, const chare_element *target, uint32_t entry,
+             const chare_data *data, const chare_send_options *options)
+{
+    struct chi_collection *collection =
+        chi_collection_find(obj, target->collection);
+    struct chi_element *element = NULL;
+    struct chi_msg *msg;
+    chare_status status;
+
+    if (entry == 0 || entry >= obj->registry->entry_count ||
+        !target_ok(obj, collection, target)) {
+        return CHARE_ERR_INVALID;
+    }
+    status = message_for(obj, target, entry, data, options, &msg);
+    if (status != CHARE_OK) {
+        return status;
+    }
+    if (collection != NULL) {
+        element = chi_element_find(
+            collection, msg->env.key,
+            msg->env.flags & CHI_ENV_WIDE ? &target->index : NULL);
+    }
+    if (element == NULL && msg->payload_ops != NULL) {
+        status = chi_pe_encode(obj->pe, &msg);
+        if (status != CHARE_OK) {
+            give_data_back(msg, data);
+            return status;
+        }
+    }
+    chi_pe_count(obj->pe, msg);
+    if (chi_likely(element != NULL)) {
+        chi_pe_enqueue(obj->pe, msg);
+    } else if (collection == NULL &&
+               chi_collection_kind(target->collection) != CHI_KIND_ARRAY) {
+        chi_pe_forward(obj->pe, (uint32_t)target->index.at[0], msg);
+    } else {
+        chi_dispatch(obj, msg);
+    }
+    return CHARE_OK;
+}
+
+/* ---- executing on one chare */
+
+static inline void
+run_entry(struct chi_obj *obj, struct invocation *run, void *object)
+{
+    const struct chi_entry *entry = &obj->registry->entries[run->call.entry];
+    const uint32_t caller = obj->pe->caller;
+
+    obj->pe->caller = run->call.entry;
+    if (chi_likely(entry->function != NULL)) {
+        entry->function(object, &run->call, entry->context);
+    } else {
+        const struct chi_type *type = &obj->registry->types[entry->type];
+
+        type->ops.invoke(object, &run->call, type->context, entry->context);
+    }
+    obj->pe->caller = caller;
+}
+
+static void
+reply_done(struct invocation *run)
+{
+    chare_reply reply;
+
+    chi_obj_take_reply(&run->call, &reply);
+    if (chi_obj_reply(run->obj, &reply, NULL) != CHARE_OK) {
+        chi_pe_die(
+            run->obj->pe, "the answer to a call of %s was lost",
+            chi_registry_entry_name(run->obj->registry, run->call.entry));
+    }
+}
+
+void
+chi_invoke_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_obj *obj = context;
+    struct chi_collection *collection =
+        chi_collection_find(obj, msg->env.collection);
+    const chare_index *wide = NULL;
+    struct invocation run;
+    struct chi_element *element;
+    chare_element target;
+
+    if (chi_unlikely(collection == NULL || !collection->populated)) {
+        chi_pe_hold(obj->pe, msg);
+        if (collection == NULL) {
+            chi_keep_for_collection(obj, msg);
+        } else {
+            chi_keep_for_population(obj, collection, msg);
+        }
+        return;
+    }
+    if (chi_unlikely(msg->env.flags & CHI_ENV_WIDE) &&
+        !chi_msg_target(collection, msg, &target, &wide)) {
+        chi_msg_release(msg);
+        return;
+    }
+    element = chi_element_find(collection, msg->env.key, wide);
+    if (chi_unlikely(element == NULL)) {
+        (void)chi_msg_target(collection, msg, &target, &wide);
+        chi_pe_hold(obj->pe, msg);
+        chi_keep_for_element(obj, collection, &target, msg);
+        return;
+    }
+    if (chi_unlikely(msg->env.entry >= obj->registry->entry_count ||
+                     msg->env.entry == 0)) {
+        chi_log_warn(obj->pe->options.log, "dropped a call of no entry");
+        chi_msg_release(msg);
+        return;
+    }
+    chi_cb_call_of_msg(obj->cb, msg, &run.call);
+    run.call.self = &element->self;
+    run.obj = obj;
+    run.msg = msg;
+    run.shared = false;
+    run.reply_taken = false;
+    run.buffer_taken = false;
+    run_entry(obj, &run, element->object);
+    if (chi_unlikely(run.call.wants_reply) && !run.reply_taken) {
+        reply_done(&run);
+    }
+    if (chi_likely(!run.buffer_taken)) {
+        chi_msg_release(msg);
+    }
+}
+
+/* ---- broadcasts */
+
+/*
+ * What a broadcast that wants a reply carries in its trailer: the tag of the
+ * reduction that says when all have run, how to combine, and the callback.
+ */
+static chare_status
+add_broadcast_trailer(struct chi_obj *obj, struct chi_msg **msg_inout,
+                      const chare_send_options *options)
+{
+    unsigned char trailer[16 + CHI_CALLBACK_WIRE_BYTES_MAX];
+    struct chi_writer writer = chi_writer_of(trailer, sizeof(trailer));
+
+    chi_write_u64(&writer,
+                  CHI_COLL_TAG_CALL |
+                      (uint64_t)obj->pe->rank << CHI_COLL_TAG_PE_SHIFT |
+                      obj->calls++);
+    chi_write_u32(&writer,
+                  options->gather ? REPLY_TO_GATHER : REPLY_TO_REDUCTION);
+    chi_callback_write(&writer, options->reply);
+    chi_assert(!writer.bad);
+    (*msg_inout)->env.flags |= CHI_ENV_REPLY;
+    return chi_msg_add_trailer(msg_inout, trailer,
+                               (uint16_t)(writer.at - trailer));
+}
+
+static bool
+read_broadcast_trailer(const struct chi_msg *msg, chare_reply *out)
+{
+    struct chi_reader reader =
+        chi_reader_of(chi_msg_trailer(msg), msg->env.trailer_len);
+
+    out->tag = chi_read_u64(&reader);
+    out->kind = chi_read_u32(&reader);
+    return chi_callback_read(&reader, &out->callback);
+}
+
+static uint32_t
+reply_reducer(const chare_reply *reply)
+{
+    return reply->kind == REPLY_TO_GATHER ? CHARE_REDUCE_GATHER
+                                          : CHARE_REDUCE_NOP;
+}
+
+chare_status
+chi_obj_broadcast(struct chi_obj *obj, chare_collection collection,
+                  uint32_t entry, const chare_data *data,
+                  const chare_send_options *options)
+{
+    const enum chi_kind kind = chi_collection_kind(collection);
+    struct chi_msg *msg;
+    chare_status status;
+
+    if (entry == 0 || entry >= obj->registry->entry_count ||
+        (kind != CHI_KIND_GROUP && kind != CHI_KIND_ARRAY)) {
+        return CHARE_ERR_INVALID;
+    }
+    status = chi_cb_data_msg(obj->pe, CHI_HANDLER_BROADCAST, data, &msg);
+    if (status != CHARE_OK) {
+        return status;
+    }
+    if (msg->payload_ops != NULL) {
+        status = chi_pe_encode(obj->pe, &msg);
+    }
+    if (status == CHARE_OK && options != NULL && options->reply != NULL &&
+        options->reply->kind != CHARE_CALLBACK_NONE) {
+        status = add_broadcast_trailer(obj, &msg, options);
+    }
+    if (status != CHARE_OK) {
+        give_data_back(msg, data);
+        return status;
+    }
+    msg->env.collection = collection;
+    msg->env.entry = entry;
+    msg->env.priority = options == NULL ? 0 : options->priority;
+    chi_pe_send(obj->pe, obj->pe->rank, msg);
+    return CHARE_OK;
+}
+
+/* At the root of the collection: a broadcast to nobody is over at once. */
+static void
+expect_reply(struct chi_obj *obj, struct chi_collection *collection,
+             const struct chi_msg *msg)
+{
+    chare_reply reply;
+
+    if (collection->set.is_root &&
+        (!collection->set.census_known ||
+         collection->set.subtree_count == 0) &&
+        read_broadcast_trailer(msg, &reply)) {
+        chi_coll_expect(obj->coll, &collection->set, reply.tag,
+                        reply_reducer(&reply), &reply.callback);
+    }
+}
+
+void
+chi_broadcast_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_obj *obj = context;
+    struct chi_collection *collection =
+        chi_collection_find(obj, msg->env.collection);
+    struct invocation run;
+
+    if (msg->env.spare == 0) {
+        if (msg->env.source_pe >= obj->pe->size) {
+            chi_msg_release(msg);
+            return;
+        }
+        chi_coll_send_down(obj->coll, msg->env.source_pe, msg);
+        msg->env.spare = 1; /* passed on: it may have to wait here */
+    }
+    if (collection == NULL || !collection->populated) {
+        chi_pe_hold(obj->pe, msg);
+        if (collection == NULL) {
+            chi_keep_for_collection(obj, msg);
+        } else {
+            chi_keep_for_population(obj, collection, msg);
+        }
+        return;
+    }
+    if (msg->env.entry == 0 || msg->env.entry >= obj->registry->entry_count) {
+        chi_msg_release(msg);
+        return;
+    }
+    if (msg->env.flags & CHI_ENV_REPLY) {
+        expect_reply(obj, collection, msg);
+    }
+    for (size_t i = 0; i < collection->count && !obj->pe->ended; i++) {
+        struct chi_element *element = collection->elements[i];
+
+        chi_cb_call_of_msg(obj->cb, msg, &run.call);
+        run.call.self = &element->self;
+        run.obj = obj;
+        run.msg = msg;
+        run.shared = true;
+        run.reply_taken = false;
+        run.buffer_taken = false;
+        run_entry(obj, &run, element->object);
+        if (run.call.wants_reply && !run.reply_taken) {
+            reply_done(&run);
+        }
+    }
+    chi_msg_release(msg);
+}
+
+/* ---- answering */
+
+void
+chi_obj_take_reply(const chare_call *call, chare_reply *reply_out)
+{
+    struct invocation *run = (struct invocation *)(uintptr_t)call;
+    struct chi_reader reader;
+
+    chi_assert(call->wants_reply);
+    chi_assert(!run->reply_taken);
+    run->reply_taken = true;
+    *reply_out = (chare_reply){.self = *call->self};
+    if (run->msg->env.handler == CHI_HANDLER_BROADCAST) {
+        (void)read_broadcast_trailer(run->msg, reply_out);
+        return;
+    }
+    reader =
+        chi_reader_of(chi_msg_trailer(run->msg), run->msg->env.trailer_len);
+    if (run->msg->env.flags & CHI_ENV_WIDE) {
+        (void)chi_read_bytes(&reader, WIDE_BYTES);
+    }
+    (void)chi_callback_read(&reader, &reply_out->callback);
+    reply_out->kind = REPLY_TO_CALLBACK;
+}
+
+chare_buffer *
+chi_obj_take_buffer(const chare_call *call)
+{
+    struct invocation *run = (struct invocation *)(uintptr_t)call;
+
+    if (run->shared || run->buffer_taken || call->payload_ops != NULL) {
+        return NULL;
+    }
+    run->buffer_taken = true;
+    return chi_buffer_of_msg(run->msg);
+}
+
+/* The value None, for a gathered result of a method that returned nothing. */
+static struct chi_msg *
+none_msg(struct chi_obj *obj)
+{
+    chare_encoder encoder;
+    chare_buffer *buffer;
+
+    if (chi_encoder_init(&encoder, obj->pe->pool, 16) != CHARE_OK) {
+        chi_pe_die(obj->pe, "out of memory for a result");
+    }
+    chare_put_none(&encoder);
+    if (chare_encoder_take(&encoder, &buffer) != CHARE_OK) {
+        chi_pe_die(obj->pe, "out of memory for a result");
+    }
+    chi_msg_of_buffer(buffer)->env.format = CHARE_FORMAT_VALUE;
+    return chi_msg_of_buffer(buffer);
+}
+
+/* 'data' as a message whose data is in bytes; NULL data gives NULL. */
+static chare_status
+value_msg(struct chi_obj *obj, const chare_data *data,
+          struct chi_msg **msg_out)
+{
+    chare_status status;
+
+    *msg_out = NULL;
+    if (data == NULL) {
+        return CHARE_OK;
+    }
+    status = chi_cb_data_msg(obj->pe, CHI_HANDLER_REDUCE, data, msg_out);
+    if (status == CHARE_OK && (*msg_out)->payload_ops != NULL) {
+        status = chi_pe_encode(obj->pe, msg_out);
+        if (status != CHARE_OK) {
+            give_data_back(*msg_out, data);
+        }
+    }
+    return status;
+}
+
+chare_status
+chi_obj_reply(struct chi_obj *obj, const chare_reply *reply,
+              const chare_data *data)
+{
+    struct chi_collection *collection;
+    struct chi_msg *msg;
+    chare_status status;
+
+    if (reply->kind == REPLY_TO_CALLBACK) {
+        return chi_cb_call(obj->cb, &reply->callback, data);
+    }
+    collection = chi_collection_find(obj, reply->self.collection);
+    if (collection == NULL) {
+        return CHARE_ERR_NOT_FOUND;
+    }
+    status = value_msg(obj, data, &msg);
+    if (status != CHARE_OK) {
+        return status;
+    }
+    if (reply->kind == REPLY_TO_GATHER && msg == NULL) {
+        msg = none_msg(obj);
+    } else if (reply->kind == REPLY_TO_REDUCTION && msg != NULL &&
+               msg->env.format != CHARE_FORMAT_ERROR) {
+        chi_msg_release(msg);
+        msg = NULL;
+    }
+    chi_coll_contribute(obj->coll, &collection->set, reply->tag,
+                        reply_reducer(reply), msg, &reply->self.index,
+                        &reply->callback);
+    return CHARE_OK;
+}
+
+chare_status
+chi_obj_contribute(struct chi_obj *obj, const chare_element *self,
+                   uint32_t reducer, const chare_data *value,
+                   const chare_callback *callback)
+{
+    struct chi_collection *collection =
+        chi_collection_find(obj, self->collection);
+    struct chi_element *element;
+    struct chi_msg *msg;
+    chare_status status;
+
+    element = collection == NULL
+                  ? NULL
+                  : chi_element_find_index(collection, &self->index);
+    if (element == NULL) {
+        return CHARE_ERR_NOT_FOUND;
+    }
+    if (!chi_coll_has_reducer(obj->coll, reducer) || callback == NULL ||
+        (value == NULL && reducer != CHARE_REDUCE_NOP)) {
+        return CHARE_ERR_INVALID;
+    }
+    status = value_msg(obj, reducer == CHARE_REDUCE_NOP ? NULL : value, &msg);
+    if (status != CHARE_OK) {
+        return status;
+    }
+    chi_coll_contribute(obj->coll, &collection->set, element->reduction_next++,
+                        reducer, msg, &self->index, callback);
+    return CHARE_OK;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * keep.c - messages that came too early, and those that can never arrive.
+ *
+ * A message waits for its array to be known, for the array to be populated on
+ * this PE, or for its target to be inserted. All that waits is bounded by
+ * CHARE_QUEUE_BYTES. When the array is complete, what still waits for a chare
+ * is answered with an error.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "obj/obj_private.h"
+
+static void
+keep(struct chi_obj *obj, struct chi_msg_queue *queue, struct chi_msg *msg)
+{
+    obj->kept_bytes += chi_msg_wire_len(msg);
+    if (obj->kept_bytes > obj->pe->options.settings->queue_bytes) {
+        chi_pe_die(obj->pe,
+                   "more than %llu bytes of messages wait at PE %u for chares "
+                   "that do not exist yet (the last one for %s, from PE %u); "
+                   "create them first, or raise CHARE_QUEUE_BYTES",
+                   (unsigned long long)obj->pe->options.settings->queue_bytes,
+                   obj->pe->rank,
+                   chi_registry_entry_name(obj->registry, msg->env.entry),
+                   msg->env.source_pe);
+    }
+    chi_msg_queue_push(queue, msg);
+}
+
+static void
+give_back(struct chi_obj *obj, struct chi_msg_queue *queue,
+          struct chi_msg_queue *out)
+{
+    *out = *queue;
+    *queue = (struct chi_msg_queue){0};
+    for (const struct chi_msg *msg = out->head; msg != NULL; msg = msg->next) {
+        obj->kept_bytes -= chi_msg_wire_len(msg);
+    }
+}
+
+void
+chi_keep_for_collection(struct chi_obj *obj, struct chi_msg *msg)
+{
+    const chare_collection id = msg->env.collection;
+    struct chi_pending *pending = chi_map_get(&obj->pending, id);
+
+    if (pending == NULL) {
+        pending = calloc(1, sizeof(*pending));
+        if (pending == NULL ||
+            chi_map_put(&obj->pending, id, pending) != CHARE_OK) {
+            chi_pe_die(obj->pe, "out of memory for a message that waits");
+        }
+    }
+    keep(obj, &pending->waiting, msg);
+}
+
+void
+chi_kept_for_collection(struct chi_obj *obj, chare_collection id,
+                        struct chi_msg_queue *out)
+{
+    struct chi_pending *pending = chi_map_remove(&obj->pending, id);
+
+    *out = (struct chi_msg_queue){0};
+    if (pending != NULL) {
+        give_back(obj, &pending->waiting, out);
+        free(pending);
+    }
+}
+
+void
+chi_keep_for_population(struct chi_obj *obj, struct chi_collection *collection,
+                        struct chi_msg *msg)
+{
+    keep(obj, &collection->waiting, msg);
+}
+
+void
+chi_kept_for_population(struct chi_obj *obj, struct chi_collection *collection,
+                        struct chi_msg_queue *out)
+{
+    give_back(obj, &collection->waiting, out);
+}
+
+void
+chi_keep_for_element(struct chi_obj *obj, struct chi_collection *collection,
+                     const chare_element *element, struct chi_msg *msg)
+{
+    struct chi_missing *missing;
+    uint64_t key;
+
+    if (collection->complete) {
+        chi_undeliverable(obj, element, msg);
+        return;
+    }
+    (void)chi_index_pack(&element->index, &key);
+    missing = chi_map_get(&collection->missing, key);
+    while (missing != NULL &&
+           memcmp(&missing->element, element, sizeof(*element)) != 0) {
+        missing = missing->next;
+    }
+    if (missing == NULL) {
+        missing = calloc(1, sizeof(*missing));
+        if (missing == NULL) {
+            chi_pe_die(obj->pe, "out of memory for a message that waits");
+        }
+        missing->element = *element;
+        missing->next = chi_map_get(&collection->missing, key);
+        if (chi_map_put(&collection->missing, key, missing) != CHARE_OK) {
+            chi_pe_die(obj->pe, "out of memory for a message that waits");
+        }
+    }
+    keep(obj, &missing->waiting, msg);
+}
+
+void
+chi_kept_for_element(struct chi_obj *obj, struct chi_collection *collection,
+                     const chare_element *element, struct chi_msg_queue *out)
+{
+    struct chi_missing *chain;
+    struct chi_missing **link;
+    uint64_t key;
+
+    *out = (struct chi_msg_queue){0};
+    (void)chi_index_pack(&element->index, &key);
+    chain = chi_map_remove(&collection->missing, key);
+    for (link = &chain; *link != NULL; link = &(*link)->next) {
+        struct chi_missing *missing = *link;
+
+        if (memcmp(&missing->element, element, sizeof(*element)) == 0) {
+            give_back(obj, &missing->waiting, out);
+            *link = missing->next;
+            free(missing);
+            break;
+        }
+    }
+    if (chain != NULL) {
+        /* Cannot fail: the slot of the key has just become free. */
+        chare_status status = chi_map_put(&collection->missing, key, chain);
+
+        chi_assert(status == CHARE_OK);
+    }
+}
+
+void
+chi_kept_is_lost(struct chi_obj *obj, struct chi_collection *collection)
+{
+    size_t cursor = 0;
+    uint64_t key;
+    void *value;
+
+    chi_assert(collection->complete);
+    while (chi_map_next(&collection->missing, &cursor, &key, &value)) {
+        struct chi_missing *missing = value;
+
+        while (missing != NULL) {
+            struct chi_missing *next = missing->next;
+            struct chi_msg_queue queue;
+            struct chi_msg *msg;
+
+            give_back(obj, &missing->waiting, &queue);
+            while ((msg = chi_msg_queue_pop(&queue)) != NULL) {
+                chi_undeliverable(obj, &missing->element, msg);
+            }
+            free(missing);
+            missing = next;
+        }
+    }
+    chi_map_fini(&collection->missing);
+}
+
+void
+chi_keep_clear_collection(struct chi_collection *collection)
+{
+    size_t cursor = 0;
+    uint64_t key;
+    void *value;
+
+    chi_msg_queue_clear(&collection->waiting);
+    while (chi_map_next(&collection->missing, &cursor, &key, &value)) {
+        struct chi_missing *missing = value;
+
+        while (missing != NULL) {
+            struct chi_missing *next = missing->next;
+
+            chi_msg_queue_clear(&missing->waiting);
+            free(missing);
+            missing = next;
+        }
+    }
+}
+
+void
+chi_keep_clear(struct chi_obj *obj)
+{
+    size_t cursor = 0;
+    uint64_t id;
+    void *value;
+
+    while (chi_map_next(&obj->pending, &cursor, &id, &value)) {
+        struct chi_pending *pending = value;
+
+        chi_msg_queue_clear(&pending->waiting);
+        free(pending);
+    }
+    chi_map_fini(&obj->pending);
+}
+
+/* ---- never */
+
+/* Where the result of a call was to go; false: nobody asked. */
+static bool
+reply_of(const struct chi_msg *msg, chare_callback *out)
+{
+    struct chi_reader reader =
+        chi_reader_of(chi_msg_trailer(msg), msg->env.trailer_len);
+
+    if ((msg->env.flags & CHI_ENV_REPLY) == 0) {
+        return false;
+    }
+    if (msg->env.flags & CHI_ENV_WIDE) {
+        (void)chi_read_bytes(&reader, sizeof(int64_t) * CHARE_DIMS_MAX);
+    }
+    return chi_callback_read(&reader, out);
+}
+
+void
+chi_undeliverable(struct chi_obj *obj, const chare_element *target,
+                  struct chi_msg *msg)
+{
+    char name[256];
+    char text[1024];
+    chare_callback reply;
+
+    chi_element_text(obj, target, name, sizeof(name));
+    snprintf(text, sizeof(text),
+             "there is no chare %s; %s was called on it from PE %u (in %s)",
+             name, chi_registry_entry_name(obj->registry, msg->env.entry),
+             msg->env.source_pe,
+             msg->env.caller == 0
+                 ? "no entry method"
+                 : chi_registry_entry_name(obj->registry, msg->env.caller));
+    if (reply_of(msg, &reply)) {
+        chi_cb_call_error(obj->cb, &reply, "LookupError", text);
+    } else if (!obj->pe->ended) {
+        obj->fatal(obj->fatal_context, text);
+    }
+    obj->pe->counted_done++; /* it was sent, and will never be executed */
+    chi_msg_release(msg);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * obj.c - the room's life, and what it does for the rooms below.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "obj/obj_private.h"
+
+/* ---- for coll */
+
+static struct chi_coll_set *
+set_find(void *context, uint64_t id, struct chi_msg *msg)
+{
+    struct chi_obj *obj = context;
+    struct chi_collection *collection = chi_collection_find(obj, id);
+
+    if (collection == NULL) {
+        chi_pe_hold(obj->pe, msg);
+        chi_keep_for_collection(obj, msg);
+        return NULL;
+    }
+    return &collection->set;
+}
+
+static void
+census_done(void *context, struct chi_coll_set *set)
+{
+    struct chi_obj *obj = context;
+    struct chi_collection *collection = (struct chi_collection *)set;
+
+    chi_assert(!collection->spec.dense ||
+               set->subtree_count == collection->dense_count);
+    if (collection->has_created) {
+        chi_cb_call_or_die(obj->cb, &collection->created, NULL);
+    }
+}
+
+static const struct chi_coll_ops coll_ops = {
+    .find = set_find,
+    .census_done = census_done,
+};
+
+/* ---- for loc */
+
+static bool
+loc_is_here(void *context, const chare_element *element)
+{
+    return chi_obj_local(context, element) != NULL;
+}
+
+static uint32_t
+loc_home(void *context, const chare_element *element)
+{
+    struct chi_obj *obj = context;
+    struct chi_collection *collection =
+        chi_collection_find(obj, element->collection);
+
+    chi_assert(collection != NULL);
+    return chi_collection_home(obj, collection, &element->index);
+}
+
+static void
+loc_keep(void *context, const chare_element *element, struct chi_msg *msg)
+{
+    struct chi_obj *obj = context;
+    struct chi_collection *collection =
+        chi_collection_find(obj, element->collection);
+
+    chi_assert(collection != NULL);
+    chi_keep_for_element(obj, collection, element, msg);
+}
+
+static void
+loc_placed(void *context, const chare_element *element, uint32_t pe)
+{
+    chi_insert_placed(context, element, pe);
+}
+
+static bool
+loc_target(void *context, struct chi_msg *msg, chare_element *element_out)
+{
+    struct chi_obj *obj = context;
+    struct chi_collection *collection =
+        chi_collection_find(obj, msg->env.collection);
+    const chare_index *wide;
+
+    if (collection == NULL) {
+        chi_keep_for_collection(obj, msg);
+        return false;
+    }
+    if (!chi_msg_target(collection, msg, element_out, &wide)) {
+        chi_msg_release(msg);
+        return false;
+    }
+    return true;
+}
+
+static const struct chi_loc_ops loc_ops = {
+    .is_here = loc_is_here,
+    .home = loc_home,
+    .keep = loc_keep,
+    .placed = loc_placed,
+    .target = loc_target,
+};
+
+/* ---- for callbacks */
+
+static chare_status
+element_target(void *context, const chare_callback *callback,
+               const chare_data *data)
+{
+    return chi_obj_send(context, &callback->element, callback->entry, data,
+                        NULL);
+}
+
+static chare_status
+broadcast_target(void *context, const chare_callback *callback,
+                 const chare_data *data)
+{
+    return chi_obj_broadcast(context, callback->element.collection,
+                             callback->entry, data, NULL);
+}
+
+/* ---- life */
+
+chare_status
+chi_obj_create(struct chi_pe *pe, struct chi_registry *registry,
+               struct chi_cb *cb, struct chi_coll *coll, chi_fatal_fn fatal,
+               void *fatal_context, struct chi_obj **out)
+{
+    struct chi_obj *obj = calloc(1, sizeof(*obj));
+    chare_status status;
+
+    if (obj == NULL) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    obj->pe = pe;
+    obj->registry = registry;
+    obj->cb = cb;
+    obj->coll = coll;
+    obj->fatal = fatal;
+    obj->fatal_context = fatal_context;
+    chi_map_init(&obj->collections);
+    chi_map_init(&obj->pending);
+    status = chi_loc_create(pe, &loc_ops, obj, &obj->loc);
+    if (status != CHARE_OK) {
+        free(obj);
+        return status;
+    }
+    chi_coll_set_ops(coll, &coll_ops, obj);
+    chi_coll_set_survey(coll, CHI_SURVEY_INSERTIONS, chi_insert_survey, obj);
+    chi_cb_set_target(cb, CHARE_CALLBACK_ELEMENT, element_target, obj);
+    chi_cb_set_target(cb, CHARE_CALLBACK_BROADCAST, broadcast_target, obj);
+    chi_pe_set_handler(pe, CHI_HANDLER_INVOKE, chi_invoke_execute, obj);
+    chi_pe_set_handler(pe, CHI_HANDLER_BROADCAST, chi_broadcast_execute, obj);
+    chi_pe_set_handler(pe, CHI_HANDLER_CREATE, chi_create_execute, obj);
+    chi_pe_set_handler(pe, CHI_HANDLER_INSERT, chi_insert_execute, obj);
+    chi_pe_set_handler(pe, CHI_HANDLER_INSERT_DONE, chi_insert_done_execute,
+                       obj);
+    *out = obj;
+    return CHARE_OK;
+}
+
+void
+chi_obj_destroy(struct chi_obj *obj)
+{
+    size_t cursor = 0;
+    uint64_t id;
+    void *collection;
+
+    if (obj == NULL) {
+        return;
+    }
+    while (chi_map_next(&obj->collections, &cursor, &id, &collection)) {
+        chi_collection_free(obj, collection);
+    }
+    chi_map_fini(&obj->collections);
+    chi_keep_clear(obj);
+    chi_loc_destroy(obj->loc);
+    free(obj);
+}
+
+void *
+chi_obj_local(const struct chi_obj *obj, const chare_element *element)
+{
+    const struct chi_collection *collection =
+        chi_map_get(&obj->collections, element->collection);
+    const struct chi_element *found;
+
+    if (collection == NULL || element->index.ndims != collection->spec.ndims) {
+        return NULL;
+    }
+    found = chi_element_find_index(collection, &element->index);
+    return found == NULL ? NULL : found->object;
+}

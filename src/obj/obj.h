@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHI_OBJ_OBJ_H
+#define CHI_OBJ_OBJ_H
+
+/*
+ * obj.h - chares: collections of them, their tables, and calls to them.
+ */
+
+#include <chare.h>
+
+#include "cb/callback.h"
+#include "coll/coll.h"
+#include "entry/registry.h"
+#include "loc/loc.h"
+#include "pe/pe.h"
+
+struct chi_obj;
+
+/* End the job because of an error of the user's; 'text' says which. */
+typedef void (*chi_fatal_fn)(void *context, const char *text);
+
+CHARE_MUST_CHECK chare_status
+chi_obj_create(struct chi_pe *pe, struct chi_registry *registry,
+               struct chi_cb *cb, struct chi_coll *coll, chi_fatal_fn fatal,
+               void *fatal_context, struct chi_obj **out);
+
+/* Destroys all chares of this PE first. */
+void chi_obj_destroy(struct chi_obj *obj);
+
+/* As the public functions of these names; arguments are checked here. */
+CHARE_MUST_CHECK chare_status chi_obj_single_create(
+    struct chi_obj *obj, uint32_t type, uint32_t pe, const chare_data *args,
+    const chare_callback *created, chare_element *element_out);
+CHARE_MUST_CHECK chare_status chi_obj_group_create(
+    struct chi_obj *obj, uint32_t type, const chare_data *args,
+    const chare_callback *created, chare_collection *collection_out);
+CHARE_MUST_CHECK chare_status
+chi_obj_array_create(struct chi_obj *obj, const chare_array_options *options,
+                     const chare_data *args, chare_collection *collection_out);
+CHARE_MUST_CHECK chare_status chi_obj_insert(struct chi_obj *obj,
+                                             const chare_element *element,
+                                             uint32_t pe,
+                                             const chare_data *args);
+CHARE_MUST_CHECK chare_status chi_obj_insert_done(struct chi_obj *obj,
+                                                  chare_collection collection,
+                                                  const chare_callback *done);
+CHARE_MUST_CHECK chare_status chi_obj_send(struct chi_obj *obj,
+                                           const chare_element *target,
+                                           uint32_t entry,
+                                           const chare_data *data,
+                                           const chare_send_options *options);
+CHARE_MUST_CHECK chare_status chi_obj_broadcast(
+    struct chi_obj *obj, chare_collection collection, uint32_t entry,
+    const chare_data *data, const chare_send_options *options);
+CHARE_MUST_CHECK chare_status chi_obj_contribute(
+    struct chi_obj *obj, const chare_element *self, uint32_t reducer,
+    const chare_data *value, const chare_callback *callback);
+CHARE_MUST_CHECK chare_status chi_obj_reply(struct chi_obj *obj,
+                                            const chare_reply *reply,
+                                            const chare_data *data);
+void *chi_obj_local(const struct chi_obj *obj, const chare_element *element);
+
+/* The call must be one that this room is executing. */
+void chi_obj_take_reply(const chare_call *call, chare_reply *reply_out);
+chare_buffer *chi_obj_take_buffer(const chare_call *call);
+
+#endif /* CHI_OBJ_OBJ_H */

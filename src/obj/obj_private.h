@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHI_OBJ_PRIVATE_H
+#define CHI_OBJ_PRIVATE_H
+
+/*
+ * obj_private.h - what the files of this room share.
+ */
+
+#include "obj/obj.h"
+
+/*
+ * A collection's name: kind, the PE that created it, and that PE's counter.
+ * The kind is in the name so that a message to a single chare or a group can
+ * be addressed before the collection is known.
+ */
+enum chi_kind {
+    CHI_KIND_SINGLE = 1,
+    CHI_KIND_GROUP = 2,
+    CHI_KIND_ARRAY = 3,
+};
+
+enum {
+    CHI_COLLECTION_KIND_SHIFT = 61,
+    CHI_COLLECTION_PE_SHIFT = 37,
+};
+
+static inline enum chi_kind
+chi_collection_kind(chare_collection id)
+{
+    return (enum chi_kind)(id >> CHI_COLLECTION_KIND_SHIFT);
+}
+
+static inline uint32_t
+chi_collection_creator(chare_collection id)
+{
+    return (uint32_t)(id >> CHI_COLLECTION_PE_SHIFT) & (CHARE_PES_MAX - 1);
+}
+
+struct chi_collection;
+
+struct chi_element {
+    void *object;
+    struct chi_collection *collection;
+    struct chi_element *next_wide; /* with the same key, among wide ones */
+    uint64_t reduction_next;       /* the number of its next contribution */
+    uint64_t key;
+    bool wide;
+    chare_element self;
+};
+
+/* Messages that wait for an element nobody knows. */
+struct chi_missing {
+    struct chi_missing *next; /* with the same key */
+    chare_element element;
+    struct chi_msg_queue waiting;
+};
+
+/* What every PE knows of a collection; sent with its creation. */
+struct chi_collection_spec {
+    chare_collection id;
+    uint32_t type;
+    uint32_t ndims;
+    uint32_t map;
+    uint32_t dense;
+    int64_t dims[CHARE_DIMS_MAX];
+};
+
+struct chi_collection {
+    struct chi_coll_set set; /* first */
+    struct chi_collection_spec spec;
+    enum chi_kind kind;
+    bool populated; /* this PE's chares were created */
+    bool complete;  /* no chare will be inserted any more */
+    bool has_created;
+    uint64_t dense_count;
+    struct chi_map packed;
+    struct chi_map wide;
+    struct chi_element **elements;
+    size_t count;
+    size_t room;
+    struct chi_map missing;       /* key -> chain of struct chi_missing */
+    struct chi_msg_queue waiting; /* for population */
+    chare_callback created;       /* at the root */
+    uint64_t insertions_started;  /* by this PE */
+    uint64_t insertions_done;     /* known to this PE as their home */
+    bool surveying;               /* at the root */
+};
+
+/* Messages for an array that is not known here. */
+struct chi_pending {
+    struct chi_msg_queue waiting;
+};
+
+struct chi_obj {
+    struct chi_pe *pe;
+    struct chi_registry *registry;
+    struct chi_cb *cb;
+    struct chi_coll *coll;
+    struct chi_loc *loc;
+    struct chi_map collections;
+    struct chi_collection *recent;
+    struct chi_map pending; /* collection -> struct chi_pending */
+    uint64_t counter;       /* of collections created here */
+    uint64_t calls;         /* broadcasts that want a reply, made here */
+    uint64_t kept_bytes;    /* in all queues for missing things */
+    chi_fatal_fn fatal;     /* ends the job */
+    void *fatal_context;
+};
+
+/* ---- index.c: indices as keys and positions */
+
+/* False: it does not fit, and *key_out is a hash of it. */
+bool chi_index_pack(const chare_index *index, uint64_t *key_out);
+void chi_index_unpack(uint64_t key, uint32_t ndims, chare_index *out);
+
+/* Row-major position in a dense array; false: outside. */
+bool chi_index_position(const struct chi_collection_spec *spec,
+                        const chare_index *index, uint64_t *position_out);
+void chi_index_at_position(const struct chi_collection_spec *spec,
+                           uint64_t position, chare_index *out);
+
+/* The PE an array's map names. */
+uint32_t chi_collection_home(const struct chi_obj *obj,
+                             const struct chi_collection *collection,
+                             const chare_index *index);
+
+/* "Worker[3,4]" or so, for people. */
+void chi_element_text(const struct chi_obj *obj, const chare_element *element,
+                      char *out, size_t room);
+
+/* ---- table.c: collections and elements */
+
+static inline struct chi_collection *
+chi_collection_find(struct chi_obj *obj, chare_collection id)
+{
+    struct chi_collection *recent = obj->recent;
+
+    if (chi_likely(recent != NULL && recent->spec.id == id)) {
+        return recent;
+    }
+    recent = chi_map_get(&obj->collections, id);
+    if (recent != NULL) {
+        obj->recent = recent;
+    }
+    return recent;
+}
+
+/* A collection known from its spec; what was kept for it is executed. */
+struct chi_collection *
+chi_collection_add(struct chi_obj *obj,
+                   const struct chi_collection_spec *spec);
+void chi_collection_free(struct chi_obj *obj,
+                         struct chi_collection *collection);
+
+struct chi_element *chi_element_find_slow(const struct chi_collection *from,
+                                          uint64_t key,
+                                          const chare_index *index);
+
+/* The chare with this packed key (index NULL), or wide index. */
+static inline struct chi_element *
+chi_element_find(const struct chi_collection *collection, uint64_t key,
+                 const chare_index *wide_index)
+{
+    if (chi_likely(wide_index == NULL)) {
+        return chi_map_get(&collection->packed, key);
+    }
+    return chi_element_find_slow(collection, key, wide_index);
+}
+
+struct chi_element *
+chi_element_find_index(const struct chi_collection *collection,
+                       const chare_index *index);
+
+/*
+ * Make a chare from the constructor's data in 'msg'. NULL: its create hook
+ * failed, and the job is ending.
+ */
+struct chi_element *chi_element_add(struct chi_obj *obj,
+                                    struct chi_collection *collection,
+                                    const chare_index *index,
+                                    struct chi_msg *msg);
+
+/* ---- keep.c: what cannot be executed yet, or ever */
+
+/* Keep for an array that is not known here. */
+void chi_keep_for_collection(struct chi_obj *obj, struct chi_msg *msg);
+void chi_keep_for_population(struct chi_obj *obj,
+                             struct chi_collection *collection,
+                             struct chi_msg *msg);
+
+/* Keep for an element that may come, or answer that it never will. */
+void chi_keep_for_element(struct chi_obj *obj,
+                          struct chi_collection *collection,
+                          const chare_element *element, struct chi_msg *msg);
+
+/* Give back what was kept. */
+void chi_kept_for_collection(struct chi_obj *obj, chare_collection id,
+                             struct chi_msg_queue *out);
+void chi_kept_for_population(struct chi_obj *obj,
+                             struct chi_collection *collection,
+                             struct chi_msg_queue *out);
+void chi_kept_for_element(struct chi_obj *obj,
+                          struct chi_collection *collection,
+                          const chare_element *element,
+                          struct chi_msg_queue *out);
+
+/* The array is complete: what waits for elements is undeliverable. */
+void chi_kept_is_lost(struct chi_obj *obj, struct chi_collection *collection);
+
+/* Free all, at the end. */
+void chi_keep_clear(struct chi_obj *obj);
+void chi_keep_clear_collection(struct chi_collection *collection);
+
+/* Answer a message whose target cannot be. Takes the message. */
+void chi_undeliverable(struct chi_obj *obj, const chare_element *target,
+                       struct chi_msg *msg);
+
+/* ---- invoke.c */
+
+/* Where a counted message for one chare has to go; takes it. */
+void chi_dispatch(struct chi_obj *obj, struct chi_msg *msg);
+
+/* The target's index; *wide_out: or NULL when the key says it all. */
+bool chi_msg_target(const struct chi_collection *collection,
+                    const struct chi_msg *msg, chare_element *element_out,
+                    const chare_index **wide_out);
+
+void chi_invoke_execute(void *context, struct chi_msg *msg);
+void chi_broadcast_execute(void *context, struct chi_msg *msg);
+
+/* ---- create.c, insert.c */
+
+void chi_create_execute(void *context, struct chi_msg *msg);
+void chi_insert_execute(void *context, struct chi_msg *msg);
+void chi_insert_done_execute(void *context, struct chi_msg *msg);
+void chi_insert_dispatch(struct chi_obj *obj,
+                         struct chi_collection *collection,
+                         struct chi_msg *msg);
+void chi_insert_placed(struct chi_obj *obj, const chare_element *element,
+                       uint32_t pe);
+bool chi_insert_survey(void *context, uint64_t argument,
+                       uint64_t words_out[CHI_SURVEY_WORDS]);
+
+#endif /* CHI_OBJ_PRIVATE_H */

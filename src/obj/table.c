@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * table.c - the collections known here, and the chares that are here.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "obj/obj_private.h"
+
+/* ---- elements */
+
+struct chi_element *
+chi_element_find_slow(const struct chi_collection *from, uint64_t key,
+                      const chare_index *index)
+{
+    struct chi_element *element = chi_map_get(&from->wide, key);
+
+    while (element != NULL &&
+           memcmp(&element->self.index, index, sizeof(*index)) != 0) {
+        element = element->next_wide;
+    }
+    return element;
+}
+
+struct chi_element *
+chi_element_find_index(const struct chi_collection *collection,
+                       const chare_index *index)
+{
+    uint64_t key;
+    const bool packed = chi_index_pack(index, &key);
+
+    return chi_element_find(collection, key, packed ? NULL : index);
+}
+
+static chare_status
+element_link(struct chi_collection *collection, struct chi_element *element)
+{
+    struct chi_map *map =
+        element->wide ? &collection->wide : &collection->packed;
+
+    if (collection->count == collection->room) {
+        const size_t room = collection->room == 0 ? 4 : collection->room * 2;
+        struct chi_element **grown =
+            realloc(collection->elements, room * sizeof(struct chi_element *));
+
+        if (grown == NULL) {
+            return CHARE_ERR_NO_MEMORY;
+        }
+        collection->elements = grown;
+        collection->room = room;
+    }
+    element->next_wide = element->wide ? chi_map_get(map, element->key) : NULL;
+    if (chi_map_put(map, element->key, element) != CHARE_OK) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    collection->elements[collection->count++] = element;
+    return CHARE_OK;
+}
+
+static void
+element_unlink_last(struct chi_collection *collection)
+{
+    struct chi_element *element = collection->elements[--collection->count];
+    struct chi_map *map =
+        element->wide ? &collection->wide : &collection->packed;
+
+    (void)chi_map_remove(map, element->key);
+    if (element->next_wide != NULL) {
+        /* Cannot fail: the slot of the key has just become free. */
+        chare_status status =
+            chi_map_put(map, element->key, element->next_wide);
+
+        chi_assert(status == CHARE_OK);
+    }
+}
+
+struct chi_element *
+chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
+                const chare_index *index, struct chi_msg *msg)
+{
+    const struct chi_type *type = &obj->registry->types[collection->spec.type];
+    struct chi_element *element = calloc(1, sizeof(*element));
+    chare_status status;
+    chare_call call;
+
+    if (element == NULL) {
+        chi_pe_die(obj->pe, "out of memory for a chare");
+    }
+    element->collection = collection;
+    element->self.collection = collection->spec.id;
+    element->self.index = *index;
+    element->wide = !chi_index_pack(index, &element->key);
+    if (element_link(collection, element) != CHARE_OK) {
+        chi_pe_die(obj->pe, "out of memory for a chare");
+    }
+    chi_cb_call_of_msg(obj->cb, msg, &call);
+    call.self = &element->self;
+    call.wants_reply = false;
+    status = type->ops.create(&call, type->context, &element->object);
+    if (status == CHARE_OK && element->object != NULL) {
+        return element;
+    }
+    if (!obj->pe->ended) {
+        char name[256];
+
+        chi_element_text(obj, &element->self, name, sizeof(name));
+        chi_log_error(obj->pe->options.log, "%s could not be created: %s",
+                      name, chare_status_text(status));
+        chi_pe_end(obj->pe, CHARE_ERR_STATE);
+    }
+    element_unlink_last(collection);
+    free(element);
+    return NULL;
+}
+
+/* ---- collections */
+
+struct chi_collection *
+chi_collection_add(struct chi_obj *obj, const struct chi_collection_spec *spec)
+{
+    struct chi_collection *collection = calloc(1, sizeof(*collection));
+
+    if (collection == NULL ||
+        chi_map_put(&obj->collections, spec->id, collection) != CHARE_OK) {
+        chi_pe_die(obj->pe, "out of memory for a collection");
+    }
+    collection->spec = *spec;
+    collection->kind = chi_collection_kind(spec->id);
+    collection->complete = spec->dense != 0;
+    collection->dense_count = 1;
+    for (uint32_t i = 0; i < spec->ndims; i++) {
+        collection->dense_count *= spec->dense ? (uint64_t)spec->dims[i] : 1;
+    }
+    chi_map_init(&collection->packed);
+    chi_map_init(&collection->wide);
+    chi_map_init(&collection->missing);
+    if (collection->kind == CHI_KIND_SINGLE) {
+        chi_coll_set_init_alone(&collection->set, spec->id);
+    } else {
+        chi_coll_set_init(obj->coll, &collection->set, spec->id,
+                          chi_collection_creator(spec->id));
+    }
+    obj->recent = collection;
+    return collection;
+}
+
+void
+chi_collection_free(struct chi_obj *obj, struct chi_collection *collection)
+{
+    const struct chi_type *type = &obj->registry->types[collection->spec.type];
+
+    while (collection->count > 0) {
+        struct chi_element *element =
+            collection->elements[collection->count - 1];
+
+        element_unlink_last(collection);
+        if (type->ops.destroy != NULL) {
+            type->ops.destroy(element->object, type->context);
+        }
+        free(element);
+    }
+    chi_keep_clear_collection(collection);
+    chi_coll_set_fini(&collection->set);
+    chi_map_fini(&collection->packed);
+    chi_map_fini(&collection->wide);
+    chi_map_fini(&collection->missing);
+    free(collection->elements);
+    free(collection);
+}

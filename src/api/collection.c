@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * collection.c - creating chares.
+ */
+#include "config.h"
+
+#include "api/api.h"
+
+chare_status
+chare_single_create(chare_runtime *runtime, uint32_t type, uint32_t pe,
+                    const chare_data *args, const chare_callback *created,
+                    chare_element *element_out)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_single_create(runtime->obj, type, pe, args, created,
+                                 element_out);
+}
+
+chare_status
+chare_group_create(chare_runtime *runtime, uint32_t type,
+                   const chare_data *args, const chare_callback *created,
+                   chare_collection *collection_out)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_group_create(runtime->obj, type, args, created,
+                                collection_out);
+}
+
+chare_status
+chare_array_create(chare_runtime *runtime, const chare_array_options *options,
+                   const chare_data *args, chare_collection *collection_out)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_array_create(runtime->obj, options, args, collection_out);
+}
+
+chare_status
+chare_insert(chare_runtime *runtime, const chare_element *element, uint32_t pe,
+             const chare_data *args)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_insert(runtime->obj, element, pe, args);
+}
+
+chare_status
+chare_insert_done(chare_runtime *runtime, chare_collection collection,
+                  const chare_callback *done)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_insert_done(runtime->obj, collection, done);
+}
+
+void *
+chare_local(const chare_runtime *runtime, const chare_element *element)
+{
+    return chi_obj_local(runtime->obj, element);
+}
+
+bool
+chare_is_local(const chare_runtime *runtime, const chare_element *element)
+{
+    return chi_obj_local(runtime->obj, element) != NULL;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * register.c - types, entry methods, functions, maps and reducers.
+ */
+#include "config.h"
+
+#include "api/api.h"
+
+chare_status
+chare_type_register(chare_runtime *runtime, const chare_type_ops *ops,
+                    void *context, uint32_t *type_out)
+{
+    return chi_registry_add_type(&runtime->registry, ops, context, type_out);
+}
+
+chare_status
+chare_entry_register(chare_runtime *runtime, uint32_t type, const char *name,
+                     chare_entry_fn function, void *context,
+                     uint32_t *entry_out)
+{
+    return chi_registry_add_entry(&runtime->registry, type, name, function,
+                                  context, entry_out);
+}
+
+chare_status
+chare_function_register(chare_runtime *runtime, const char *name,
+                        chare_function_fn function, void *context,
+                        uint32_t *function_out)
+{
+    return chi_registry_add_function(&runtime->registry, name, function,
+                                     context, function_out);
+}
+
+chare_status
+chare_map_register(chare_runtime *runtime, chare_map_fn function,
+                   void *context, uint32_t *map_out)
+{
+    return chi_registry_add_map(&runtime->registry, function, context,
+                                map_out);
+}
+
+chare_status
+chare_reducer_register(chare_runtime *runtime, const char *name,
+                       chare_combine_fn combine, bool ordered, void *context,
+                       uint32_t *reducer_out)
+{
+    chare_status status = chi_coll_add_reducer(runtime->coll, name, combine,
+                                               ordered, context, reducer_out);
+
+    if (status == CHARE_OK) {
+        chi_registry_note(&runtime->registry, "reducer", name);
+    }
+    return status;
+}
+
+const char *
+chare_entry_name(const chare_runtime *runtime, uint32_t entry)
+{
+    return chi_registry_entry_name(&runtime->registry, entry);
+}

@@ -389,8 +389,11 @@ get_any(chare_decoder *decoder, chare_value *out)
         return CHARE_OK;
     }
     if (cursor.at > decoder->at) {
-        decoder->at = cursor.at;
-        return chare_get(decoder, out);
+        chare_decoder behind = {cursor.start, cursor.at, cursor.end};
+        const chare_status status = chare_get(&behind, out);
+
+        decoder->at = status == CHARE_OK ? behind.at : decoder->at;
+        return status;
     }
     code = *cursor.at++;
     if (code >= CHI_CODE_LIST || !read_tagged(&cursor, code, out)) {

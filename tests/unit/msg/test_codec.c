@@ -731,6 +731,24 @@ no_bytes_are_the_end(void)
     CHECK_EQ(chare_skip(&decoder), CHARE_ERR_FORMAT);
 }
 
+/* Padding may stand in front of anything; a failed read moves nothing. */
+static void
+padding_is_passed_over(void)
+{
+    static const unsigned char bytes[] = {CHI_CODE_PAD, CHI_CODE_PAD,
+                                          CHARE_TAG_NONE, CHI_CODE_PAD, 0};
+    chare_decoder decoder;
+    chare_value value;
+
+    chare_decoder_init(&decoder, bytes, 5);
+    CHECK_EQ(get(&decoder).tag, CHARE_TAG_NONE);
+    CHECK_EQ(chare_get(&decoder, &value), CHARE_ERR_FORMAT);
+    CHECK(decoder.at == bytes + 3);
+    chare_decoder_init(&decoder, bytes, 4);
+    CHECK_EQ(chare_skip(&decoder), CHARE_OK);
+    CHECK_EQ(get(&decoder).tag, CHARE_TAG_END);
+}
+
 static void
 an_empty_encoder_says_so(void)
 {
@@ -774,5 +792,5 @@ TAP_MAIN(TAP_CASE(integers_round_trip), TAP_CASE(small_things_are_small),
          TAP_CASE(errors_round_trip), TAP_CASE(nesting_is_limited),
          TAP_CASE(cut_bytes_are_refused), TAP_CASE(any_byte_is_safe),
          TAP_CASE(lengths_that_lie), TAP_CASE(arrays_need_an_aligned_start),
-         TAP_CASE(no_bytes_are_the_end), TAP_CASE(an_empty_encoder_says_so),
-         TAP_CASE(too_much_is_no_memory))
+         TAP_CASE(no_bytes_are_the_end), TAP_CASE(padding_is_passed_over),
+         TAP_CASE(an_empty_encoder_says_so), TAP_CASE(too_much_is_no_memory))

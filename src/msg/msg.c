@@ -158,7 +158,7 @@ chi_msg_alloc(struct chi_msg_pool *pool, uint64_t len)
 {
     struct chi_msg *msg;
 
-    if (len > UINT64_MAX / 2) {
+    if (len > CHI_MSG_LEN_MAX) {
         return NULL;
     }
     /* A trailer comes with few messages; those grow when it is added. */
@@ -176,6 +176,9 @@ struct chi_msg *
 chi_msg_alloc_wire(struct chi_msg_pool *pool, uint64_t wire_len)
 {
     chi_assert(wire_len >= sizeof(struct chi_envelope));
+    if (wire_len > CHI_MSG_LEN_MAX) {
+        return NULL;
+    }
     return alloc_raw(pool, wire_len - sizeof(struct chi_envelope));
 }
 
@@ -190,7 +193,7 @@ chi_msg_resize(struct chi_msg **msg_inout, uint64_t len)
         old->env.len = len;
         return CHARE_OK;
     }
-    if (len > UINT64_MAX / 4) {
+    if (len > CHI_MSG_LEN_MAX) {
         return CHARE_ERR_NO_MEMORY;
     }
     /* Grow by half again, so that repeated growth stays linear. */

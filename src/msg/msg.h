@@ -32,6 +32,9 @@ enum {
     CHI_MSG_TRAILER_BYTES_MAX = 144, /* fits into any message without data */
 };
 
+/* Longer than any message; a length beyond it is out of memory at once. */
+#define CHI_MSG_LEN_MAX (UINT64_C(1) << 40)
+
 /*
  * Which function executes a message. The PE calls the handler that the owner
  * of the number has set; the bulk and sim numbers never reach the PE.

@@ -69,12 +69,12 @@ what_cannot_be_had(void)
 
     pool_start();
     CHECK(chi_msg_alloc(pool, UINT64_MAX) == NULL);
-    CHECK(chi_msg_alloc(pool, UINT64_MAX / 2) == NULL);
+    CHECK(chi_msg_alloc(pool, CHI_MSG_LEN_MAX + 1) == NULL);
     msg = chi_msg_alloc(pool, 3);
     CHECK(msg != NULL);
     memcpy(msg->bytes, "abc", 3);
-    CHECK_EQ(chi_msg_resize(&msg, UINT64_MAX / 2), CHARE_ERR_NO_MEMORY);
-    CHECK_EQ(chi_msg_resize(&msg, UINT64_MAX / 4), CHARE_ERR_NO_MEMORY);
+    CHECK_EQ(chi_msg_resize(&msg, UINT64_MAX), CHARE_ERR_NO_MEMORY);
+    CHECK_EQ(chi_msg_resize(&msg, CHI_MSG_LEN_MAX + 1), CHARE_ERR_NO_MEMORY);
     CHECK_EQ(msg->env.len, 3);
     CHECK(memcmp(msg->bytes, "abc", 3) == 0);
     chi_msg_release(msg);

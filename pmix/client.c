@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "pmix/cancel.h"
 #include "pmix/claim.h"
 #include "pmix/info.h"
 #include "pmix/missing.h"
@@ -31,7 +32,7 @@
 enum {
     HOST_BYTES = 256,
     LAUNCHER_BYTES = 96,
-    GET_TIMEOUT_S = 10,     /* to fetch one blob that is already there */
+    GET_TIMEOUT_S = 10,     /* to fetch one value that is already there */
     FENCES_MAX = 16,        /* tries, see fence() */
     ABORT_TIMEOUT_S = 5,    /* to tell the server of an abort */
     BLOB_BYTES_GUESS = 256, /* first size of the table, per process */
@@ -150,11 +151,32 @@ read_launcher(struct pmix_wireup *pmix)
              len, version + skip);
 }
 
+/*
+ * Every server knows the size. In a second session of one process, libpmix 4.2
+ * has to ask it again.
+ */
+static pmix_value_t *
+get_size(const pmix_proc_t *me)
+{
+    pmix_value_t *value = get_known(me, PMIX_RANK_WILDCARD, PMIX_JOB_SIZE);
+    pmix_proc_t proc;
+    pmix_info_t timeout;
+
+    if (value != NULL) {
+        return value;
+    }
+    chi_pmix_proc_set(&proc, me->nspace, PMIX_RANK_WILDCARD);
+    chi_pmix_info_int(&timeout, PMIX_TIMEOUT, GET_TIMEOUT_S);
+    if (PMIx_Get(&proc, PMIX_JOB_SIZE, &timeout, 1, &value) != PMIX_SUCCESS) {
+        return NULL;
+    }
+    return value;
+}
+
 static chare_status
 read_size(struct pmix_wireup *pmix, uint32_t *size_out)
 {
-    pmix_value_t *value =
-        get_known(&pmix->me, PMIX_RANK_WILDCARD, PMIX_JOB_SIZE);
+    pmix_value_t *value = get_size(&pmix->me);
     chare_status status = CHARE_ERR_WIREUP;
 
     if (value != NULL && value->type == PMIX_UINT32 &&
@@ -291,27 +313,31 @@ put_blob(struct pmix_wireup *pmix, const void *blob, size_t len)
     return rc == PMIX_SUCCESS ? CHARE_OK : failed(pmix, "PMIx_Commit", rc);
 }
 
-/* Name those who did not come; 'seconds' is how long they had. */
+/* Name those who did not come. */
 static chare_status
 name_missing(struct pmix_wireup *pmix, chare_status status)
 {
     char text[CHI_PMIX_MISSING_TEXT_BYTES];
+    double timeout_s = (double)pmix->timeout_ns / (double)CHI_NS_PER_SEC;
     uint32_t count;
 
     count = chi_pmix_missing_find(&pmix->missing, &pmix->me, pmix->wireup.size,
                                   text, sizeof(text));
+    if (count == 0) {
+        strcpy(text, "unknown");
+    }
     if (status == CHARE_ERR_TIMEOUT) {
         chi_log_error(pmix->log,
-                      "%u of %u processes did not come within %.3g s "
-                      "(CHARE_START_TIMEOUT): rank %s",
-                      count, pmix->wireup.size,
-                      (double)pmix->timeout_ns / (double)CHI_NS_PER_SEC,
-                      count > 0 ? text : "unknown");
+                      "job %s is not complete after %.3g s "
+                      "(CHARE_START_TIMEOUT): %u of %u processes did not come "
+                      "or are out of reach: rank %s",
+                      pmix->wireup.job, timeout_s, count, pmix->wireup.size,
+                      text);
     } else {
         chi_log_error(pmix->log,
-                      "%u of %u processes ended before the job was wired up: "
+                      "%u of %u processes ended before job %s was wired up: "
                       "rank %s",
-                      count, pmix->wireup.size, count > 0 ? text : "unknown");
+                      count, pmix->wireup.size, pmix->wireup.job, text);
     }
     return status;
 }
@@ -489,16 +515,40 @@ abort_main(void *argument)
     return NULL;
 }
 
-static void
-pmix_abort(struct chi_wireup *wireup, int code, const char *text)
+/* True: the server has taken the abort. */
+static bool
+abort_by_server(struct abort_call *call)
 {
-    struct pmix_wireup *pmix = (struct pmix_wireup *)wireup;
-    struct abort_call *call = calloc(1, sizeof(*call));
     pthread_t thread;
     sigset_t all;
     sigset_t before;
     pmix_status_t rc;
     int failure;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    failure = pthread_create(&thread, NULL, abort_main, call);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failure != 0) {
+        free(call);
+        return false;
+    }
+    if (!chi_pmix_wait_for(&call->wait, ABORT_TIMEOUT_S * CHI_NS_PER_SEC,
+                           &rc)) {
+        pthread_detach(thread);
+        return false;
+    }
+    pthread_join(thread, NULL);
+    chi_pmix_wait_fini(&call->wait);
+    free(call);
+    return rc == PMIX_SUCCESS;
+}
+
+static void
+pmix_abort(struct chi_wireup *wireup, int code, const char *text)
+{
+    struct pmix_wireup *pmix = (struct pmix_wireup *)wireup;
+    struct abort_call *call = calloc(1, sizeof(*call));
 
     if (call == NULL) {
         return;
@@ -507,24 +557,12 @@ pmix_abort(struct chi_wireup *wireup, int code, const char *text)
     call->connected = pmix->connected;
     call->code = code;
     snprintf(call->text, sizeof(call->text), "%s", text);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    failure = pthread_create(&thread, NULL, abort_main, call);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failure != 0) {
-        free(call);
-        return;
-    }
-    if (!chi_pmix_wait_for(&call->wait, ABORT_TIMEOUT_S * CHI_NS_PER_SEC,
-                           &rc)) {
-        chi_log_warn(pmix->log, "%s does not answer to an abort of job %s",
+    if (!abort_by_server(call) && !chi_pmix_cancel_step(wireup->job)) {
+        chi_log_warn(pmix->log,
+                     "%s does not answer to an abort of job %s; its other "
+                     "processes may go on",
                      pmix->launcher, wireup->job);
-        pthread_detach(thread);
-        return;
     }
-    pthread_join(thread, NULL);
-    chi_pmix_wait_fini(&call->wait);
-    free(call);
 }
 
 const struct chi_wireup_ops chi_wireup_pmix_ops = {

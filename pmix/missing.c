@@ -4,7 +4,9 @@
  *
  * The server knows the blobs of the processes that have committed one. About
  * others it may answer that there is none, answer a timeout, or never answer:
- * all three mean that the rank did not come.
+ * all three count as missing. When a node's last task has ended, Slurm 22.05
+ * answers nothing about other nodes at all, so that ranks which are well may
+ * be out of reach, too.
  */
 #include "config.h"
 
@@ -22,7 +24,7 @@
 enum {
     HOST_BYTES = 256,
     ANSWER_TIMEOUT_S = 1, /* that the server gives itself for one rank */
-    TOTAL_TIMEOUT_S = 3,  /* that we give the server for all of them */
+    TOTAL_TIMEOUT_S = 2,  /* that we give the server for all of them */
 };
 
 struct question {

@@ -3,7 +3,7 @@
 #define CHI_PMIX_MISSING_H
 
 /*
- * missing.h - who did not come to the wire-up?
+ * missing.h - who did not come to the wire-up, or is out of reach?
  */
 
 #include <stddef.h>

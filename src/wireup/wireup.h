@@ -64,6 +64,8 @@ struct chi_wireup_ops {
      * settings->start_timeout_ns. Called once. Afterwards the death of a
      * process is no matter for the launcher's server any more.
      * The table lives as long as the wireup.
+     * Processes that never came may still run after a failure: the caller
+     * ends them by abort().
      * Errors: CHARE_ERR_TIMEOUT - the ranks that did not come are logged;
      *         CHARE_ERR_WIREUP, CHARE_ERR_NO_MEMORY.
      */

@@ -13,6 +13,7 @@
  *   --abort R CODE       abort after the exchange; others sleep
  *   --twice              open and exchange a second time
  *   --sleep SECONDS      after the exchange
+ * A failed exchange aborts the job, as the runtime does.
  * Prints "rank R size N host H launcher L job J", then "ok" or "bad".
  */
 #include "config.h"
@@ -165,6 +166,8 @@ run(const struct plan *plan, const struct chi_wireup_options *options)
     fflush(stdout);
     if (status == CHARE_OK) {
         misbehave_late(plan, wireup, rank);
+    } else {
+        chi_wireup_abort(wireup, 1, "no wire-up");
     }
     chi_wireup_close(wireup);
     return status == CHARE_OK ? 0 : 1;

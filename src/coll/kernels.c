@@ -2,9 +2,10 @@
 /*
  * kernels.c - one loop for each operation and element type.
  *
- * KERNEL makes a loop that compilers turn into vector code; the lists at the
- * end of each group say what an operation is for that group. Whole numbers are
- * added and multiplied in an unsigned type that is no smaller than int, where
+ * KERNEL makes a loop over blocks of a known length, which compilers turn into
+ * vector code also where they do not care for the rest. The lists in front of
+ * each group say what an operation is for that group. Whole numbers are added
+ * and multiplied in an unsigned type that is no smaller than int, where
  * wrapping around is defined.
  */
 #include "config.h"
@@ -15,12 +16,14 @@
 
 #include "base/check.h"
 
+enum {
+    BLOCK = 16, /* elements; a full vector of the smallest */
+};
+
 #define KERNEL(op, name, type, expression)                                 \
-    static void op##_##name(void *a_inout, const void *b_in, size_t count) \
+    static inline void op##_##name##_some(                                 \
+        type *restrict a_at, const type *restrict b_at, size_t count)      \
     {                                                                      \
-        type *restrict a_at = a_inout;                                     \
-        const type *restrict b_at = b_in;                                  \
-                                                                           \
         for (size_t i = 0; i < count; i++) {                               \
             const type a = a_at[i];                                        \
             const type b = b_at[i];                                        \
@@ -28,6 +31,18 @@
             (void)a;                                                       \
             a_at[i] = (type)(expression);                                  \
         }                                                                  \
+    }                                                                      \
+                                                                           \
+    static void op##_##name(void *a_inout, const void *b_in, size_t count) \
+    {                                                                      \
+        type *a = a_inout;                                                 \
+        const type *b = b_in;                                              \
+        size_t i = 0;                                                      \
+                                                                           \
+        for (; count - i >= BLOCK; i += BLOCK) {                           \
+            op##_##name##_some(a + i, b + i, BLOCK);                       \
+        }                                                                  \
+        op##_##name##_some(a + i, b + i, count - i);                       \
     }
 
 #define LOGICAL_KERNELS(name, type, truth)       \

@@ -446,6 +446,25 @@ whole_elements_against_a_model(void)
     }
 }
 
+/* Whole blocks and what is left of them: no element is missed or touched. */
+static void
+arrays_of_all_lengths(void)
+{
+    for (size_t count = 0; count < 70; count++) {
+        _Alignas(16) int32_t a[71];
+        _Alignas(16) int32_t b[71];
+
+        for (int i = 0; i < 71; i++) {
+            a[i] = i;
+            b[i] = 1000 * i;
+        }
+        chi_kernel_find(SUM, CHARE_DTYPE_I32)(a, b, count);
+        for (int i = 0; i < 71; i++) {
+            CHECK_EQ(a[i], i < (int)count ? 1001 * i : i);
+        }
+    }
+}
+
 /* Every half float is itself after a round trip, and rounding is to even. */
 static void
 half_floats(void)
@@ -607,6 +626,7 @@ TAP_MAIN(TAP_CASE(plain_numbers), TAP_CASE(whole_numbers_grow),
          TAP_CASE(elements_meet_plain_numbers),
          TAP_CASE(arrays_and_containers), TAP_CASE(what_does_not_fit),
          TAP_CASE(odd_parts), TAP_CASE(whole_elements_against_a_model),
-         TAP_CASE(half_floats), TAP_CASE(big_numbers_against_a_model),
+         TAP_CASE(arrays_of_all_lengths), TAP_CASE(half_floats),
+         TAP_CASE(big_numbers_against_a_model),
          TAP_CASE(grouping_does_not_matter),
          TAP_CASE(errors_pass_through_rounds))

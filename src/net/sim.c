@@ -11,14 +11,6 @@
 
 #include "net/sim_world.h"
 
-/* Memory that peers may read. */
-struct exposure {
-    const unsigned char *bytes;
-    uint64_t len;
-    uint64_t secret;
-    uint32_t rank;
-};
-
 struct sim_key {
     uint64_t handle;
     uint64_t secret;
@@ -223,7 +215,7 @@ static void
 report_got(struct chi_sim_net *sim, const struct chi_sim_event *event)
 {
     struct chi_sim_world *world = sim->world;
-    const struct exposure *exposure =
+    const struct chi_sim_exposure *exposure =
         chi_map_get(&world->exposures, event->handle);
     chare_status status = CHARE_OK;
 
@@ -342,7 +334,7 @@ sim_close(struct chi_net *net)
     chi_sim_heap_filter(world, gone_with_net, rank, sim->left_sequence);
     chi_sim_due_clear(sim);
     while (chi_map_next(&world->exposures, &cursor, &handle, &exposure)) {
-        if (((struct exposure *)exposure)->rank == rank) {
+        if (((struct chi_sim_exposure *)exposure)->rank == rank) {
             free(chi_map_remove(&world->exposures, handle));
             cursor = 0;
         }
@@ -424,11 +416,15 @@ sim_expose(struct chi_net *net, const void *bytes, uint64_t len, void *key_out,
 {
     struct chi_sim_net *sim = (struct chi_sim_net *)net;
     struct chi_sim_world *world = sim->world;
-    struct exposure *exposure;
+    struct chi_sim_exposure *exposure;
     struct sim_key key;
 
     if (!world->options.rma) {
         return CHARE_ERR_STATE;
+    }
+    if (world->options.expose_max != 0 &&
+        world->exposures.count >= world->options.expose_max) {
+        return CHARE_ERR_NO_MEMORY;
     }
     chi_assert(*key_len_inout >= sizeof(key));
     exposure = malloc(sizeof(*exposure));
@@ -437,7 +433,8 @@ sim_expose(struct chi_net *net, const void *bytes, uint64_t len, void *key_out,
     }
     key.handle = ++world->next_handle;
     key.secret = chi_prng_next(&world->prng);
-    *exposure = (struct exposure){bytes, len, key.secret, net->options.rank};
+    *exposure =
+        (struct chi_sim_exposure){bytes, len, key.secret, net->options.rank};
     if (chi_map_put(&world->exposures, key.handle, exposure) != CHARE_OK) {
         free(exposure);
         return CHARE_ERR_NO_MEMORY;
@@ -452,7 +449,8 @@ static void
 sim_unexpose(struct chi_net *net, uint64_t handle)
 {
     struct chi_sim_net *sim = (struct chi_sim_net *)net;
-    struct exposure *exposure = chi_map_remove(&sim->world->exposures, handle);
+    struct chi_sim_exposure *exposure =
+        chi_map_remove(&sim->world->exposures, handle);
 
     chi_assert(exposure != NULL);
     chi_assert(exposure->rank == net->options.rank);

@@ -50,7 +50,8 @@ struct chi_sim_options {
     uint32_t pair_credit;  /* in flight from one PE to one; 0: any number */
     uint64_t eager_bytes;  /* limit of the net; 0: 8 KiB */
     bool rma;
-    bool self_driving; /* progress() steps the world by itself when idle */
+    uint64_t expose_max; /* of all PEs at a time; 0: any number */
+    bool self_driving;   /* progress() steps the world by itself when idle */
 
     /* After this many steps, lost_rank is gone; 0: never. */
     uint64_t lose_step;
@@ -106,10 +107,15 @@ uint64_t chi_sim_world_next_ns(const struct chi_sim_world *world);
 uint64_t chi_sim_world_in_flight(const struct chi_sim_world *world);
 uint64_t chi_sim_world_due(const struct chi_sim_world *world);
 
-/* 'rank' dies now: what is under way to and from it vanishes, the others are
- * told in time. Its own net is silent from now on. */
+/* 'rank' dies now: what is under way to and from it vanishes; the others are
+ * told in time, some of them by a send() before. Its own net is silent. */
 void chi_sim_world_lose(struct chi_sim_world *world, uint32_t rank);
 bool chi_sim_world_lost(const struct chi_sim_world *world, uint32_t rank);
+
+/* How much of the memory of 'rank' peers may read now: calls of expose() that
+ * were not taken back. */
+uint64_t chi_sim_world_exposed(const struct chi_sim_world *world,
+                               uint32_t rank);
 
 /* The planted bug has happened. */
 bool chi_sim_world_bug_done(const struct chi_sim_world *world);

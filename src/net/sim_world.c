@@ -398,6 +398,10 @@ chi_sim_world_lose(struct chi_sim_world *world, uint32_t rank)
         if (world->nets[i] == NULL || world->lost[i]) {
             continue;
         }
+        if (world->nets[i]->pairs != NULL) {
+            world->nets[i]->pairs[rank].known_lost =
+                chi_prng_below(&world->prng, 2) == 0;
+        }
         event = chi_sim_event_alloc(world, CHI_SIM_EVENT_LOST, rank, i);
         chi_assert(event != NULL);
         chi_sim_event_push(world, event, NULL);
@@ -408,6 +412,20 @@ bool
 chi_sim_world_lost(const struct chi_sim_world *world, uint32_t rank)
 {
     return world->lost[rank];
+}
+
+uint64_t
+chi_sim_world_exposed(const struct chi_sim_world *world, uint32_t rank)
+{
+    uint64_t count = 0;
+    size_t cursor = 0;
+    uint64_t handle;
+    void *exposure;
+
+    while (chi_map_next(&world->exposures, &cursor, &handle, &exposure)) {
+        count += ((struct chi_sim_exposure *)exposure)->rank == rank;
+    }
+    return count;
 }
 
 bool

@@ -51,6 +51,14 @@ struct chi_sim_item {
     struct chi_sim_event *event;
 };
 
+/* Memory that peers may read. */
+struct chi_sim_exposure {
+    const unsigned char *bytes;
+    uint64_t len;
+    uint64_t secret;
+    uint32_t rank;
+};
+
 /* From one rank to another. */
 struct chi_sim_pair {
     uint64_t last_ns; /* when the latest event of the pair is due */
@@ -84,7 +92,7 @@ struct chi_sim_world {
     struct chi_sim_slab *slabs;
     uint64_t sequence;
     uint64_t due_count;
-    struct chi_map exposures;
+    struct chi_map exposures; /* by handle */
     uint64_t next_handle;
     uint64_t bug_seen; /* messages that the bug might befall, so far */
     struct chi_sim_event

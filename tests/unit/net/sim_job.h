@@ -27,7 +27,7 @@
 #include "tap/tap.h"
 
 enum {
-    SIM_JOB_PES_MAX = 8
+    SIM_JOB_PES_MAX = 24
 };
 
 struct sim_job;
@@ -107,7 +107,7 @@ sim_job_below(struct sim_job *job, uint64_t limit)
 static inline uint64_t
 sim_job_pattern(uint32_t from, uint32_t to, uint64_t number)
 {
-    return chi_mix64(number * 64 + from * 8 + to);
+    return chi_mix64(number << 16 | from << 8 | to);
 }
 
 /* The next message of a pair, with 'len' bytes. */

@@ -11,10 +11,13 @@
  */
 #include "config.h"
 
+#include <sys/resource.h>
+
+#include "net/route_peer.h"
 #include "sim_job.h"
 
 enum {
-    SEEDS = 300
+    SEEDS = 150
 };
 
 /* A length around what matters to a net with this eager limit. */
@@ -59,6 +62,7 @@ draw_options(struct sim_job *job)
         .pair_credit = credits[sim_job_below(job, 6)],
         .eager_bytes = eagers[sim_job_below(job, 5)],
         .rma = sim_job_below(job, 2) == 0,
+        .expose_max = credits[sim_job_below(job, 6)],
     };
 }
 
@@ -112,8 +116,9 @@ settled_check(struct sim_job *job)
             }
         }
         if (!chi_sim_world_lost(job->world, i) &&
-            chi_route_queued_bytes(job->pes[i].route) != 0) {
-            SIM_JOB_WRONG(job, "%u has a queue", i);
+            (chi_route_queued_bytes(job->pes[i].route) != 0 ||
+             chi_sim_world_exposed(job->world, i) != 0)) {
+            SIM_JOB_WRONG(job, "%u still has a queue or an offer", i);
         }
     }
     if (!sim_job_drained(job)) {
@@ -321,6 +326,10 @@ little_is_sent_behind_open_offers(void)
     for (int i = 0; i < 100; i++) {
         (void)sim_job_progress(&job.pes[0], 100);
     }
+    /* What waits for an acknowledgement does not keep the PE awake. */
+    CHECK(!chi_route_drained(job.pes[0].route));
+    CHECK_EQ(chi_route_wait_begin(job.pes[0].route), CHARE_OK);
+    chi_route_wait_end(job.pes[0].route);
     chi_sim_world_stats(job.world, &stats);
     CHECK_EQ(stats.sent[CHI_HANDLER_BULK_OFFER], 1);
     CHECK(stats.sent[CHI_HANDLER_BULK] > 1000);
@@ -386,6 +395,90 @@ failed_fetch_loses_the_peer(void)
     (void)sim_job_close(&job);
     CHECK_SEED(&job, job.wrong[0] == '\0');
 }
+
+/* More senders than messages that are fetched at a time. */
+static void
+many_senders_wait_for_their_turn(void)
+{
+    const uint32_t pe_count = CHI_BULK_FETCHES_MAX + 4;
+    const uint64_t len = 3u << 20;
+    uint32_t fetches_max = 0;
+    struct sim_job job;
+
+    CHECK(plain_job_open(&job, pe_count, 0, true, 1u << 30));
+    for (uint32_t i = 1; i < pe_count; i++) {
+        CHECK_EQ(sim_job_send(&job.pes[i], 0, len), CHARE_OK);
+        CHECK_EQ(sim_job_send(&job.pes[i], 0, 5), CHARE_OK);
+    }
+    while (sim_job_step(&job, 1)) {
+        const uint32_t fetches = job.pes[0].route->bulk.fetches;
+
+        fetches_max = fetches > fetches_max ? fetches : fetches_max;
+    }
+    settled_check(&job);
+    CHECK_EQ(fetches_max, CHI_BULK_FETCHES_MAX);
+    CHECK_EQ(job.pes[0].route->bulk.fetches, 0);
+    CHECK_EQ(job.received, 2 * (pe_count - 1));
+    (void)sim_job_close(&job);
+    CHECK_SEED(&job, job.wrong[0] == '\0');
+}
+
+#ifdef __SANITIZE_ADDRESS__
+static void
+message_without_memory_is_dropped(void)
+{
+    SKIP("the sanitizer ends a process that gets no memory");
+}
+#else
+/* The process may have this much more memory than it has now. */
+static bool
+limit_memory(uint64_t more, struct rlimit *before_out)
+{
+    struct rlimit limit;
+    unsigned long pages = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    bool ok = statm != NULL && fscanf(statm, "%lu", &pages) == 1;
+
+    if (statm != NULL) {
+        (void)fclose(statm);
+    }
+    if (!ok || getrlimit(RLIMIT_AS, before_out) != 0) {
+        return false;
+    }
+    limit = *before_out;
+    limit.rlim_cur = pages * 4096 + more;
+    return setrlimit(RLIMIT_AS, &limit) == 0;
+}
+
+/* It is dropped and counted; what comes behind it arrives. */
+static void
+message_without_memory_is_dropped(void)
+{
+    for (int rma = 0; rma < 2; rma++) {
+        const uint64_t len = 128u << 20;
+        struct sim_job job;
+        struct rlimit before;
+        struct chi_msg *msg;
+
+        CHECK(plain_job_open(&job, 2, 4, rma, 1u << 30));
+        msg = chi_msg_alloc(job.pes[0].pool, len);
+        CHECK(msg != NULL);
+        msg->env.handler = CHI_HANDLER_FUNCTION;
+        CHECK_EQ(chi_route_send(job.pes[0].route, 1, msg), CHARE_OK);
+        CHECK_EQ(sim_job_send(&job.pes[0], 1, 5), CHARE_OK);
+        if (!limit_memory(32u << 20, &before)) {
+            SKIP("the memory of a process cannot be limited here");
+        }
+        sim_job_settle(&job);
+        CHECK_EQ(setrlimit(RLIMIT_AS, &before), 0);
+        settled_check(&job);
+        CHECK_EQ(job.received, 1);
+        CHECK_EQ(sim_job_dropped(&job), 1);
+        (void)sim_job_close(&job);
+        CHECK_SEED(&job, job.wrong[0] == '\0');
+    }
+}
+#endif
 
 /* ---- what makes no sense */
 
@@ -501,5 +594,7 @@ TAP_MAIN(TAP_CASE(mixture_arrives_whole_and_in_order),
          TAP_CASE(little_is_sent_behind_open_offers),
          TAP_CASE(shared_message_goes_to_several),
          TAP_CASE(failed_fetch_loses_the_peer),
+         TAP_CASE(many_senders_wait_for_their_turn),
+         TAP_CASE(message_without_memory_is_dropped),
          TAP_CASE(malformed_pieces_are_dropped_and_counted),
          TAP_CASE(random_pieces_do_no_harm))

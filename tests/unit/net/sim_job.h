@@ -27,7 +27,8 @@
 #include "tap/tap.h"
 
 enum {
-    SIM_JOB_PES_MAX = 24
+    SIM_JOB_PES_MAX = 24,
+    SIM_JOB_SHARED = 99, /* env.caller of what goes to several PEs */
 };
 
 struct sim_job;
@@ -55,6 +56,7 @@ struct sim_job {
     uint32_t pe_count;
     struct sim_job_pe pes[SIM_JOB_PES_MAX];
     uint64_t received;
+    uint64_t shared; /* arrivals of messages that went to several PEs */
     char wrong[200]; /* empty: nothing */
 };
 
@@ -166,6 +168,11 @@ sim_job_arrived(void *context, struct chi_msg *msg)
 
     if (!pe->in_progress) {
         SIM_JOB_WRONG(job, "an upcall outside progress");
+    } else if (msg->env.caller == SIM_JOB_SHARED) {
+        job->shared++;
+        if (!sim_job_contents_ok(msg)) {
+            SIM_JOB_WRONG(job, "a shared message came damaged");
+        }
     } else if (from >= job->pe_count || msg->env.entry != pe->rank) {
         SIM_JOB_WRONG(job, "a message from %" PRIu64 " to %u came to %u", from,
                       msg->env.entry, pe->rank);

@@ -227,6 +227,30 @@ credit_is_exact(void)
     CHECK_SEED(&job, job.wrong[0] == '\0');
 }
 
+/* Without a driver: progress() alone lets time pass. */
+static void
+a_world_can_drive_itself(void)
+{
+    struct chi_sim_options options = run_options(5);
+    struct sim_job job;
+
+    options.self_driving = true;
+    sim_job_init(&job, 5);
+    CHECK(sim_job_open(&job, &options));
+    for (uint32_t i = 0; i < 40; i++) {
+        CHECK_EQ(sim_job_send(&job.pes[i % 4], (i + 1) % 4, i * 1000),
+                 CHARE_OK);
+    }
+    for (uint32_t idle = 0; idle < 2000;) {
+        idle = sim_job_progress_all(&job, 8) > 0 ? 0 : idle + 1;
+    }
+    CHECK_EQ(job.received, 40);
+    CHECK(chi_clock_now_ns(chi_sim_world_clock(job.world)) > 0);
+    CHECK(sim_job_drained(&job));
+    CHECK(sim_job_close(&job));
+    CHECK_SEED(&job, job.wrong[0] == '\0');
+}
+
 /* A process that ends too early takes its last messages with it. */
 static void
 undrained_messages_die_with_their_net(void)
@@ -287,5 +311,6 @@ lost_peer_is_silent(void)
 TAP_MAIN(TAP_CASE(a_seed_is_a_run), TAP_CASE(planted_bugs_are_seen),
          TAP_CASE(pairs_overtake_each_other),
          TAP_CASE(clock_moves_to_what_is_due), TAP_CASE(credit_is_exact),
+         TAP_CASE(a_world_can_drive_itself),
          TAP_CASE(undrained_messages_die_with_their_net),
          TAP_CASE(lost_peer_is_silent))

@@ -10,7 +10,8 @@
 
 /*
  * Let scancel end step 'job' ("12.0"), if that is the Slurm step this process
- * belongs to; waits a few seconds at most. False: it is not, or scancel failed.
+ * belongs to; waits a few seconds at most. False: it is not, or scancel
+ * failed.
  */
 bool chi_pmix_cancel_step(const char *job);
 

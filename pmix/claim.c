@@ -18,6 +18,7 @@ struct mark {
     const char *remedy;
 };
 
+/* The innermost launcher first. */
 static const struct mark marks[] = {
     {"CHARE_NODE_SIZE", NULL,
      "Start it by 'chare run' of the same installation, and keep the PMIX_ "
@@ -47,14 +48,12 @@ chi_pmix_claim_find(struct chi_pmix_claim *out)
             continue;
         }
         size = strtoull(text, NULL, 10);
-        if (size > 1) {
-            *out = (struct chi_pmix_claim){
-                .size = size,
-                .variable = marks[i].variable,
-                .remedy = marks[i].remedy,
-            };
-            return true;
-        }
+        *out = (struct chi_pmix_claim){
+            .size = size,
+            .variable = marks[i].variable,
+            .remedy = marks[i].remedy,
+        };
+        return size > 1;
     }
     return false;
 }

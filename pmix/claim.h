@@ -14,12 +14,15 @@
 #include <stdint.h>
 
 struct chi_pmix_claim {
-    uint64_t size;        /* how many processes; at least 2 */
+    uint64_t size;        /* how many processes; at least 2 if true */
     const char *variable; /* that says so */
     const char *remedy;   /* what the user can do; a whole sentence */
 };
 
-/* False: nobody says that there are other processes. */
+/*
+ * False: nobody says that there are other processes. The innermost launcher
+ * that has left a mark is believed: 'chare run', then Slurm, then others.
+ */
 bool chi_pmix_claim_find(struct chi_pmix_claim *out);
 
 #endif /* CHI_PMIX_CLAIM_H */

@@ -180,18 +180,10 @@ static const pmix_server_module_t upcalls = {
 
 /* ---- start ---- */
 
-/*
- * One kind of store (hash tables) instead of several, which also make files;
- * and the processors only instead of all devices when libpmix looks at the
- * machine. What the user has set stays.
- */
-static void
-settle_environment(void)
-{
-    setenv("PMIX_MCA_gds", "hash", 0);
-    setenv("HWLOC_COMPONENTS", "-pci,-linuxio,-opencl,-gl,-cuda,-nvml,-rsmi",
-           0);
-}
+/* hwloc is to look at the processors only, not at all devices. */
+static const char hwloc_variable[] = "HWLOC_COMPONENTS";
+static const char hwloc_components[] =
+    "-pci,-linuxio,-opencl,-gl,-cuda,-nvml,-rsmi,-levelzero";
 
 static pmix_status_t
 library_start(const struct chi_server_options *options)
@@ -203,8 +195,15 @@ library_start(const struct chi_server_options *options)
     char name[] = "chare-run";
     sigset_t all;
     sigset_t before;
+    bool narrow = getenv(hwloc_variable) == NULL;
     pmix_status_t rc = PMIX_ERR_NOMEM;
 
+    /* One kind of store, instead of several that also make files; the ranks
+     * need the same one. What the user has set stays. */
+    setenv("PMIX_MCA_gds", "hash", 0);
+    if (narrow) {
+        setenv(hwloc_variable, hwloc_components, 1);
+    }
     if (directory != NULL && host != NULL) {
         chi_pmix_info_text(&info[0], PMIX_SERVER_TMPDIR, directory);
         chi_pmix_info_text(&info[1], PMIX_SYSTEM_TMPDIR, directory);
@@ -215,6 +214,9 @@ library_start(const struct chi_server_options *options)
         pthread_sigmask(SIG_SETMASK, &all, &before);
         rc = PMIx_server_init(&module, info, 5);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    if (narrow) {
+        unsetenv(hwloc_variable); /* ranks may look at devices */
     }
     free(directory);
     free(host);
@@ -396,7 +398,6 @@ chi_server_open(const struct chi_server_options *options,
     pthread_mutex_init(&server->mutex, NULL);
     chi_pmix_wait_init(&server->wait);
 
-    settle_environment();
     rc = library_start(options);
     if (rc != PMIX_SUCCESS) {
         goto free_server;

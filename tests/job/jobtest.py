@@ -15,6 +15,7 @@ import uuid
 BUILD = pathlib.Path(os.environ.get("top_builddir", ".")).resolve()
 CHARE = str(BUILD / "chare")
 PROBE = str(BUILD / "tests/job/wireup_probe")
+SUPP = pathlib.Path(__file__).resolve().parent / "lsan.supp"
 MARK = "CHARE_TEST_MARK"
 PATIENCE_S = 30  # for what must come; only a failing test waits so long
 
@@ -63,6 +64,10 @@ class JobTest(unittest.TestCase):
         for name in launchers_variables():
             del self.env[name]
         self.env.update({"TMPDIR": self.tmp, MARK: self.mark})
+        # Only our own programs know of sanitizers, if any.
+        self.env.pop("LD_PRELOAD", None)
+        self.env["ASAN_OPTIONS"] = "detect_leaks=1"
+        self.env["LSAN_OPTIONS"] = f"print_suppressions=0:suppressions={SUPP}"
 
     def tearDown(self):
         for pid in self.processes():

@@ -56,7 +56,7 @@ enum {
     CHI_SHM_LEN_BITS = 24,
     CHI_SHM_SLOTS_MIN = 256,
     CHI_SHM_SLOTS_MAX = 1 << 24,
-    CHI_SHM_AHEAD_SLOTS = 8, /* prefetched by a producer */
+    CHI_SHM_AHEAD_SLOTS = 8, /* prefetched, at both ends */
 };
 
 enum {
@@ -176,49 +176,59 @@ chi_shm_reserve(struct chi_shm_ring *ring, uint64_t slots,
 }
 
 /*
+ * The slot that is written AHEAD slots from now, unless the consumer may still
+ * read it: its line comes over while other work is done. Without this each
+ * line is waited for by itself, because stores take effect in order.
+ */
+static inline void
+chi_shm_ahead(const struct chi_shm_ring *ring, uint64_t position)
+{
+    position += CHI_SHM_AHEAD_SLOTS;
+    if (chi_likely(position - ring->head < ring->slot_count)) {
+        chi_cpu_prefetch_write(&ring->slots[position & ring->mask]);
+    }
+}
+
+/*
  * Write a record into reserved slots. 'room' bytes at 'bytes' can be read, at
  * least one chunk: more than 'len' lets all copies have a fixed size.
+ * The first slot comes last: the consumer may be polling it, and would take
+ * its line away again before the stamp follows.
  */
 static inline void
 chi_shm_fill(struct chi_shm_ring *ring, uint64_t position,
              const unsigned char *bytes, uint64_t len, uint64_t room)
 {
-    memcpy(ring->slots[position & ring->mask].bytes, bytes,
-           CHI_SHM_CHUNK_BYTES);
+    const uint64_t first = position;
+    const unsigned char *at = bytes;
+
+    chi_shm_ahead(ring, position);
     while (len > CHI_SHM_CHUNK_BYTES) {
         struct chi_shm_slot *slot;
 
-        bytes += CHI_SHM_CHUNK_BYTES;
+        at += CHI_SHM_CHUNK_BYTES;
         len -= CHI_SHM_CHUNK_BYTES;
         room -= CHI_SHM_CHUNK_BYTES;
         slot = &ring->slots[++position & ring->mask];
+        chi_shm_ahead(ring, position);
         if (chi_likely(room >= CHI_SHM_CHUNK_BYTES)) {
-            memcpy(slot->bytes, bytes, CHI_SHM_CHUNK_BYTES);
+            memcpy(slot->bytes, at, CHI_SHM_CHUNK_BYTES);
         } else {
-            memcpy(slot->bytes, bytes, len);
+            memcpy(slot->bytes, at, len);
         }
     }
+    memcpy(ring->slots[first & ring->mask].bytes, bytes, CHI_SHM_CHUNK_BYTES);
 }
 
 /* Let the consumer see the record. */
 static inline void
 chi_shm_publish(struct chi_shm_ring *ring, uint64_t position, uint64_t len)
 {
-    const uint64_t slots = chi_shm_slots_of(len);
-
     /* Release pairs with the acquire in chi_shm_peek(): who sees the stamp
      * sees the record. */
     atomic_store_explicit(&ring->slots[position & ring->mask].stamp,
                           chi_shm_stamp(ring, position, len),
                           memory_order_release);
-    /* The slots of the next records, unless the consumer may still read
-     * them: their lines come over while other work is done. */
-    if (position + slots + CHI_SHM_AHEAD_SLOTS - ring->head <
-        ring->slot_count) {
-        chi_cpu_prefetch_write(
-            &ring->slots[(position + slots + CHI_SHM_AHEAD_SLOTS) &
-                         ring->mask]);
-    }
 }
 
 /* ---- the consumer's end */
@@ -246,6 +256,10 @@ chi_shm_take(const struct chi_shm_ring *ring, unsigned char *out, uint64_t len,
 {
     uint64_t position = ring->position;
 
+    for (uint64_t i = 1;
+         i <= CHI_SHM_AHEAD_SLOTS && i * CHI_SHM_CHUNK_BYTES < len; i++) {
+        chi_cpu_prefetch_read(&ring->slots[(position + i) & ring->mask]);
+    }
     memcpy(out, ring->slots[position & ring->mask].bytes, CHI_SHM_CHUNK_BYTES);
     while (len > CHI_SHM_CHUNK_BYTES) {
         const struct chi_shm_slot *slot;
@@ -254,6 +268,10 @@ chi_shm_take(const struct chi_shm_ring *ring, unsigned char *out, uint64_t len,
         len -= CHI_SHM_CHUNK_BYTES;
         room -= CHI_SHM_CHUNK_BYTES;
         slot = &ring->slots[++position & ring->mask];
+        if (len > CHI_SHM_AHEAD_SLOTS * CHI_SHM_CHUNK_BYTES) {
+            chi_cpu_prefetch_read(
+                &ring->slots[(position + CHI_SHM_AHEAD_SLOTS) & ring->mask]);
+        }
         if (chi_likely(room >= CHI_SHM_CHUNK_BYTES)) {
             memcpy(out, slot->bytes, CHI_SHM_CHUNK_BYTES);
         } else {

@@ -178,7 +178,9 @@ chi_coll_combine(struct chi_coll *coll, uint32_t reducer,
     if (msg != NULL) {
         return msg;
     }
-    if (queue->count == 1 || reducer == CHARE_REDUCE_NOP) {
+    /* A built-in reducer also sees one alone: the sum of one True is 1. */
+    if (reducer == CHARE_REDUCE_NOP ||
+        (queue->count == 1 && custom_of(coll, reducer) != NULL)) {
         msg = chi_msg_queue_pop(queue);
         chi_msg_queue_clear(queue);
         return msg;

@@ -163,7 +163,7 @@ typedef enum chare_format {
     CHARE_FORMAT_ERROR = 3, /* an error value, see chare_put_error() */
 } chare_format;
 
-/* A message under construction, or one taken over; see chare_buffer_alloc(). */
+/* A message under construction, or taken over; see chare_buffer_alloc(). */
 typedef struct chare_buffer chare_buffer;
 
 typedef struct chare_encoder chare_encoder;
@@ -277,7 +277,7 @@ void chare_buffer_release(chare_buffer *buffer);
  * Life of a runtime
  */
 
-/* What the embedding program wants to do at certain moments; any may be NULL.*/
+/* What the embedding program wants to do at times; any may be NULL. */
 typedef struct chare_hooks {
     size_t size;
 
@@ -503,7 +503,7 @@ typedef enum chare_callback_kind {
 /* A value: copy and send it as you like. All zeros: nowhere. */
 typedef struct chare_callback {
     chare_callback_kind kind;
-    uint32_t entry;        /* ELEMENT, BROADCAST; FUNCTION: the function's id */
+    uint32_t entry;        /* ELEMENT, BROADCAST; FUNCTION: its id */
     chare_future future;   /* FUTURE; FUNCTION: .pe where, .id its argument */
     chare_element element; /* ELEMENT; BROADCAST: only the collection */
 } chare_callback;
@@ -992,7 +992,7 @@ void chare_future_release(chare_runtime *runtime, const chare_future *future,
 /*
  * Built-in reducers. Their contributions are codec values: numbers, arrays of
  * one dtype and shape, or lists and tuples of such, which are combined item by
- * item; for MIN and MAX also texts. The result has that form. Sums and products
+ * item; for MIN and MAX also texts. The result has that form; sums, products
  * of bools are ints, ints grow beyond 64 bits, an int that meets a float
  * becomes one; elements of arrays wrap around. AND, OR and XOR are logical: of
  * plain numbers they give a bool, of elements 0 or 1.

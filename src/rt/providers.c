@@ -9,10 +9,10 @@
 #include "net/shm.h"
 #include "rt/runtime.h"
 #include "wireup/local.h"
-#if CHI_WITH_PMIX && __has_include("pmix/client.h")
+#if CHI_WITH_PMIX
 #include "pmix/client.h"
 #endif
-#if CHI_WITH_LIBFABRIC && __has_include("ofi/ofi.h")
+#if CHI_WITH_LIBFABRIC
 #include "ofi/ofi.h"
 #endif
 
@@ -24,7 +24,7 @@ chi_rt_wireup_open(chare_runtime *runtime, bool single)
         .settings = &runtime->settings,
     };
 
-#if CHI_WITH_PMIX && __has_include("pmix/client.h")
+#if CHI_WITH_PMIX
     if (!single) {
         chare_status status =
             chi_wireup_open(&chi_wireup_pmix_ops, &options, &runtime->wireup);
@@ -48,7 +48,7 @@ shm_open_net(chare_runtime *runtime)
 static chare_status
 ofi_open_net(chare_runtime *runtime)
 {
-#if CHI_WITH_LIBFABRIC && __has_include("ofi/ofi.h")
+#if CHI_WITH_LIBFABRIC
     return chi_route_open_net(runtime->route, &chi_net_ofi_ops, &runtime->ofi);
 #else
     chi_log_error(&runtime->log,

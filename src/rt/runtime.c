@@ -33,6 +33,14 @@ settings_open(chare_runtime *runtime)
                       runtime->settings.log_level);
         return CHARE_ERR_INVALID;
     }
+    if (runtime->settings.tree_fanout == 1 ||
+        runtime->settings.tree_fanout > CHI_TREE_FANOUT_MAX) {
+        chi_log_error(&runtime->log,
+                      "CHARE_TREE_FANOUT=%llu: should be 0 or 2 to %d",
+                      (unsigned long long)runtime->settings.tree_fanout,
+                      CHI_TREE_FANOUT_MAX);
+        return CHARE_ERR_INVALID;
+    }
     return CHARE_OK;
 }
 

@@ -38,6 +38,10 @@ enum {
     BLOB_BYTES_GUESS = 256, /* first size of the table, per process */
 };
 
+/* Arrays of full length: libpmix 3 takes them as such. */
+static const pmix_key_t blob_key = CHI_PMIX_BLOB_KEY;
+static const pmix_key_t size_key = PMIX_JOB_SIZE;
+
 #define SLURM_NSPACE "slurm.pmix."
 
 struct pmix_wireup {
@@ -75,12 +79,14 @@ init_quietly(pmix_proc_t *me)
 
 /* An attribute of the job that the server gave at the start, or NULL. */
 static pmix_value_t *
-get_known(const pmix_proc_t *me, pmix_rank_t rank, const char *key)
+get_known(const pmix_proc_t *me, pmix_rank_t rank, const char *name)
 {
+    pmix_key_t key = ""; /* libpmix 3 takes an array of full length */
     pmix_proc_t proc;
     pmix_info_t optional;
     pmix_value_t *value = NULL;
 
+    snprintf(key, sizeof(key), "%s", name);
     chi_pmix_proc_set(&proc, me->nspace, rank);
     chi_pmix_info_bool(&optional, PMIX_OPTIONAL, true);
     if (PMIx_Get(&proc, key, &optional, 1, &value) != PMIX_SUCCESS) {
@@ -167,7 +173,7 @@ get_size(const pmix_proc_t *me)
     }
     chi_pmix_proc_set(&proc, me->nspace, PMIX_RANK_WILDCARD);
     chi_pmix_info_int(&timeout, PMIX_TIMEOUT, GET_TIMEOUT_S);
-    if (PMIx_Get(&proc, PMIX_JOB_SIZE, &timeout, 1, &value) != PMIX_SUCCESS) {
+    if (PMIx_Get(&proc, size_key, &timeout, 1, &value) != PMIX_SUCCESS) {
         return NULL;
     }
     return value;
@@ -304,7 +310,7 @@ put_blob(struct pmix_wireup *pmix, const void *blob, size_t len)
         return CHARE_ERR_NO_MEMORY;
     }
     memcpy(value.data.bo.bytes, blob, len);
-    rc = PMIx_Put(PMIX_GLOBAL, CHI_PMIX_BLOB_KEY, &value);
+    rc = PMIx_Put(PMIX_GLOBAL, blob_key, &value);
     free(value.data.bo.bytes);
     if (rc != PMIX_SUCCESS) {
         return failed(pmix, "PMIx_Put", rc);
@@ -364,7 +370,7 @@ fence_once(struct pmix_wireup *pmix, uint64_t timeout_ns)
         rc == PMIX_ERR_TIMEOUT) {
         return name_missing(pmix, CHARE_ERR_TIMEOUT);
     }
-    if (rc == PMIX_ERR_PARTIAL_SUCCESS || rc == PMIX_ERR_LOST_CONNECTION) {
+    if (chi_pmix_partial(rc)) {
         return CHARE_ERR_AGAIN;
     }
     return rc == PMIX_SUCCESS ? CHARE_OK : failed(pmix, "PMIx_Fence", rc);
@@ -425,7 +431,7 @@ get_blob(struct pmix_wireup *pmix, uint32_t rank)
 
     chi_pmix_proc_set(&proc, pmix->me.nspace, rank);
     chi_pmix_info_int(&timeout, PMIX_TIMEOUT, GET_TIMEOUT_S);
-    rc = PMIx_Get(&proc, CHI_PMIX_BLOB_KEY, &timeout, 1, &value);
+    rc = PMIx_Get(&proc, blob_key, &timeout, 1, &value);
     if (rc != PMIX_SUCCESS) {
         chi_log_debug(pmix->log, "no blob of rank %u: %s", rank,
                       PMIx_Error_string(rc));

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include <pmix.h>
+#include <pmix_version.h>
 
 static inline pmix_value_t *
 chi_pmix_info_init(pmix_info_t *info, const char *key, pmix_data_type_t type)
@@ -67,6 +68,17 @@ chi_pmix_proc_set(pmix_proc_t *proc, const char *nspace, pmix_rank_t rank)
     memset(proc, 0, sizeof(*proc));
     snprintf(proc->nspace, sizeof(proc->nspace), "%s", nspace);
     proc->rank = rank;
+}
+
+/* Does a fence say that some of its processes have gone? */
+static inline bool
+chi_pmix_partial(pmix_status_t rc)
+{
+#if PMIX_VERSION_MAJOR >= 4
+    return rc == PMIX_ERR_PARTIAL_SUCCESS || rc == PMIX_ERR_LOST_CONNECTION;
+#else
+    return rc == PMIX_ERR_LOST_PEER_CONNECTION;
+#endif
 }
 
 #endif /* CHI_PMIX_INFO_H */

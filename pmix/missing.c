@@ -27,6 +27,10 @@ enum {
     TOTAL_TIMEOUT_S = 2,  /* that we give the server for all of them */
 };
 
+/* Arrays of full length: libpmix 3 takes them as such. */
+static const pmix_key_t blob_key = CHI_PMIX_BLOB_KEY;
+static const pmix_key_t host_key = PMIX_HOSTNAME;
+
 struct question {
     struct chi_pmix_probe *probe;
     bool there; /* under the probe's mutex */
@@ -93,10 +97,9 @@ probe_ask(struct chi_pmix_probe *probe, const pmix_proc_t *me, uint32_t size)
 
         question->probe = probe;
         chi_pmix_proc_set(&proc, me->nspace, rank);
-        rc = rank == me->rank
-                 ? PMIX_OPERATION_SUCCEEDED
-                 : PMIx_Get_nb(&proc, CHI_PMIX_BLOB_KEY, &probe->timeout, 1,
-                               answered, question);
+        rc = rank == me->rank ? PMIX_OPERATION_SUCCEEDED
+                              : PMIx_Get_nb(&proc, blob_key, &probe->timeout,
+                                            1, answered, question);
         if (rc != PMIX_SUCCESS) {
             question->there = rc == PMIX_OPERATION_SUCCEEDED;
             probe_answer(probe);
@@ -117,7 +120,7 @@ read_host(const pmix_proc_t *me, uint32_t rank, char *out, size_t room)
     out[0] = '\0';
     chi_pmix_proc_set(&proc, me->nspace, rank);
     chi_pmix_info_bool(&optional, PMIX_OPTIONAL, true);
-    if (PMIx_Get(&proc, PMIX_HOSTNAME, &optional, 1, &value) != PMIX_SUCCESS) {
+    if (PMIx_Get(&proc, host_key, &optional, 1, &value) != PMIX_SUCCESS) {
         return;
     }
     if (value->type == PMIX_STRING && value->data.string != NULL) {

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <pmix.h>
 #include <pmix_server.h>
+#include <pmix_version.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>

@@ -332,6 +332,10 @@ chi_rt_start(chare_runtime *runtime)
     status = chi_rt_blob(runtime, blob, &len);
     if (status == CHARE_OK) {
         status = chi_wireup_exchange(runtime->wireup, blob, len, &table);
+        if (status == CHARE_ERR_TIMEOUT || status == CHARE_ERR_WIREUP) {
+            /* Processes that never came may still run: end them, too. */
+            chi_wireup_abort(runtime->wireup, 1, "the job is not complete");
+        }
     }
     if (status == CHARE_OK) {
         status = chi_rt_join(runtime, &table);

@@ -5,7 +5,7 @@
 set -u
 version=14
 # Not yet formatted.
-later='src/include/chare.h|src/msg/msg.[ch]|src/topo/(layout|machine).h'
+later='src/include/chare.h|src/msg/msg.[ch]'
 
 for tool in clang-format-$version clang-format; do
 	case $($tool --version 2>/dev/null) in

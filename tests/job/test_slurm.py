@@ -23,6 +23,7 @@ import tapunit
 
 SOURCE = pathlib.Path(os.environ.get("top_srcdir", ".")).resolve()
 BUILD = pathlib.Path(os.environ.get("top_builddir", "build")).resolve()
+PROBE = BUILD / "tests/job/wireup_probe"
 ACTOR = BUILD / "tests/job/actor"
 PYTHON = os.environ.get("PYTHON", sys.executable)
 EXAMPLES = SOURCE / "examples"
@@ -33,7 +34,7 @@ STEP_SECONDS = 90
 # How long the end of a step may take on other nodes, once srun is done.
 END_SECONDS = 20
 # What the runtime is told to wait for ranks that never come.
-START_TIMEOUT = "8"
+START_TIMEOUT = "4"
 
 NODES = 300  # of the graph
 EDGES = 2000
@@ -76,7 +77,7 @@ class Slurm:
         cls.box.stop()
 
     def setUp(self):
-        if not ACTOR.exists():
+        if "wireup" not in self.id() and not ACTOR.exists():
             self.skipTest("tests/job/actor is not built")
         self.addCleanup(self.nothing_is_left)
 
@@ -167,6 +168,28 @@ class Slurm:
 class Jobs(Slurm):
     """Cases that hold on any number of nodes."""
 
+    # The wire-up alone: rank R's blob differs from the others'.
+
+    def test_wireup(self):
+        ranks = 4 * self.nodes
+        out = self.good(PROBE, "--blob", "3000", ranks=ranks)
+        self.assertEqual(out.split().count("ok"), ranks, out)
+        for rank in range(ranks):
+            self.assertRegex(out, rf"rank {rank} size {ranks} ")
+
+    def test_wireup_names_who_never_comes(self):
+        said = self.bad(PROBE, "--leave", "1", "3",
+                        env={"CHARE_START_TIMEOUT": START_TIMEOUT})
+        self.assertIn("did not come", said)
+        self.assertRegex(said, r"rank 1\b")
+        self.assertNotIn("ok", said.split())
+
+    def test_wireup_abort_reaches_all(self):
+        result = self.srun(PROBE, "--abort", "1", "9")
+        self.assertEqual(result.returncode, 9, result.stderr)
+
+    # The runtime.
+
     def test_hello(self):
         out = self.good(ACTOR, "hello")
         self.assertIn(f"hello from {2 * self.nodes} of {2 * self.nodes} PEs "
@@ -192,6 +215,13 @@ class Jobs(Slurm):
                         f'test $SLURM_PROCID = 1 && exit 3; exec {ACTOR}',
                         env={"CHARE_START_TIMEOUT": START_TIMEOUT})
         self.assertRegex(said, r"(PE|rank) 1\b|task 1: Exited")
+
+    def test_rank_that_hangs_before_it_opens(self):
+        # Nobody would end it, if not the others.
+        said = self.bad("sh", "-c", "test $SLURM_PROCID = 1 && "
+                        f"exec sleep 1000; exec {ACTOR}",
+                        env={"CHARE_START_TIMEOUT": START_TIMEOUT})
+        self.assertRegex(said, r"(PE|rank) 1\b")
 
     def test_scancel(self):
         step = self.box.popen(["srun", "--mpi=pmix", "-J", "tospin", "-N",

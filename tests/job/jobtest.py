@@ -15,7 +15,7 @@ import uuid
 BUILD = pathlib.Path(os.environ.get("top_builddir", ".")).resolve()
 CHARE = str(BUILD / "chare")
 PROBE = str(BUILD / "tests/job/wireup_probe")
-SUPP = pathlib.Path(__file__).resolve().parent / "lsan.supp"
+SUPP = pathlib.Path(__file__).resolve().parents[1] / "lsan.supp"
 MARK = "CHARE_TEST_MARK"
 PATIENCE_S = 30  # for what must come; only a failing test waits so long
 

@@ -188,6 +188,7 @@ class Cluster:
         self.keep = keep
         self.base = directory
         self.pids = {}  # of the first processes: [pid, start time]
+        self.parents = []  # the processes that hold them, where we made them
 
     def __enter__(self):
         self.start()
@@ -340,6 +341,7 @@ class Cluster:
         pid = _child_of(process.pid)
         if inside:
             pid = _child_of(pid)
+        self.parents.append(process)
         self.pids[name] = [pid, _stat_of(pid)[2]]
         self.pids[f"{name}.parent"] = [process.pid, _stat_of(process.pid)[2]]
 
@@ -383,14 +385,12 @@ class Cluster:
             if _alive(pid, start):
                 os.kill(pid, signal.SIGKILL)
         end = time.monotonic() + STOP_SECONDS
-        for name, (pid, start) in self.pids.items():
+        for pid, start in self.pids.values():
             while _alive(pid, start) and time.monotonic() < end:
                 time.sleep(0.01)
-            if name.endswith(".parent"):
-                try:
-                    os.waitpid(pid, 0)
-                except ChildProcessError:
-                    pass  # of an earlier process
+        for process in self.parents:
+            process.wait()
+        self.parents = []
         self.pids = {}
         if self.base:
             shutil.rmtree(self.base, ignore_errors=True)

@@ -126,6 +126,20 @@ class ExitTest(jobtest.JobTest):
         self.assertIn("rank 0", err)
         self.assertIn("Segmentation fault", err)
 
+    def test_the_cause_is_named_not_its_witness(self):
+        # Rank 0 fails as soon as it sees that rank 1 is no more.
+        for _ in range(5):
+            path = os.path.join(self.tmp, "pid")
+            code, _, err = self.run_sh(
+                2, f"if [ $R = 1 ]; then echo $$ >{path}.new; "
+                   f"mv {path}.new {path}; kill -9 $$; fi; "
+                   f"while ! read pid <{path}; do :; done; "
+                   "while read _ _ state _ </proc/$pid/stat && "
+                   "[ $state != Z ]; do :; done; exit 5")
+            os.unlink(path)
+            self.assertEqual(code, 137, err)
+            self.assertIn("rank 1", err)
+
     def test_who_ignores_the_end_is_killed(self):
         code, _, _ = self.run_sh(2, "trap '' TERM; [ $R != 1 ] || exit 3; "
                                     "while :; do sleep 1000; done")

@@ -244,6 +244,7 @@ chi_cb_data_msg(struct chi_pe *pe, enum chi_handler handler,
     if (data->buffer != NULL) {
         msg = chi_msg_of_buffer(data->buffer);
         chi_assert(msg->references == 1);
+        chi_msg_strip(msg);
     } else {
         msg =
             chi_msg_alloc(pe->pool, data->payload_ops == NULL ? data->len : 0);

@@ -596,6 +596,7 @@ typedef struct chare_call {
     void *payload; /* a local payload, or NULL; the runtime releases it */
     const chare_payload_ops *payload_ops;
     uint64_t argument; /* of a registered function; or the future's id */
+    void *execution;   /* private */
 } chare_call;
 
 /*
@@ -629,8 +630,10 @@ void chare_call_take_reply(const chare_call *call, chare_reply *reply_out);
  * @call: the call, still executing, with no payload.
  *
  * Ownership: the caller's, to release with chare_buffer_release(); the bytes
- *            stay where they are. A broadcast's bytes are shared: NULL, copy.
- * Returns:   the buffer, or NULL when the bytes cannot be taken.
+ *            stay where they are.
+ * Returns:   the buffer, or NULL when the bytes cannot be taken and have to be
+ *            copied: those of a broadcast, which are shared, and those for
+ *            create hooks, functions and futures.
  * Since:     0.1
  */
 chare_buffer *chare_call_take_buffer(const chare_call *call);

@@ -174,6 +174,16 @@ CHARE_MUST_CHECK chare_status chi_msg_add_trailer(struct chi_msg **msg_inout,
                                                   const void *bytes,
                                                   uint16_t len);
 
+/* Forget all but the data: what a message that is sent anew starts with. */
+static inline void
+chi_msg_strip(struct chi_msg *msg)
+{
+    msg->env = (struct chi_envelope){
+        .version = CHI_MSG_WIRE_VERSION,
+        .len = chi_msg_data_len(msg),
+    };
+}
+
 static inline const unsigned char *
 chi_msg_trailer(const struct chi_msg *msg)
 {

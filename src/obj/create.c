@@ -281,11 +281,7 @@ chi_create_execute(void *context, struct chi_msg *msg)
         chi_coll_census(obj->coll, &collection->set, collection->count);
     }
     chi_kept_for_population(obj, collection, &kept);
-    while ((msg = chi_msg_queue_pop(&kept)) != NULL) {
-        chi_dispatch(obj, msg);
-    }
+    chi_dispatch_kept(obj, &kept);
     chi_kept_for_collection(obj, spec.id, &kept);
-    while ((msg = chi_msg_queue_pop(&kept)) != NULL) {
-        chi_dispatch(obj, msg);
-    }
+    chi_dispatch_kept(obj, &kept);
 }

@@ -68,7 +68,7 @@ chi_obj_insert(struct chi_obj *obj, const chare_element *element, uint32_t pe,
     msg->env.collection = element->collection;
     msg->env.key = pe;
     chi_pe_count(obj->pe, msg);
-    chi_dispatch(obj, msg);
+    chi_dispatch(obj, msg, NULL);
     return CHARE_OK;
 }
 
@@ -84,7 +84,7 @@ insert_target(const struct chi_collection *collection,
            out->index.ndims == collection->spec.ndims;
 }
 
-void
+bool
 chi_insert_dispatch(struct chi_obj *obj, struct chi_collection *collection,
                     struct chi_msg *msg)
 {
@@ -93,7 +93,7 @@ chi_insert_dispatch(struct chi_obj *obj, struct chi_collection *collection,
 
     if (!insert_target(collection, msg, &element)) {
         chi_msg_release(msg);
-        return;
+        return false;
     }
     if (msg->env.source_pe == obj->pe->rank && msg->env.hops == 0) {
         msg->env.hops = 1;
@@ -102,9 +102,9 @@ chi_insert_dispatch(struct chi_obj *obj, struct chi_collection *collection,
             pe = chi_collection_home(obj, collection, &element.index);
         }
         chi_pe_forward(obj->pe, (uint32_t)pe, msg);
-        return;
+        return false;
     }
-    chi_pe_enqueue(obj->pe, msg);
+    return true;
 }
 
 /* At the home: the element is in place, here or on 'pe'. */

@@ -19,12 +19,13 @@ enum {
 
 /* One execution; the call is what user code sees of it. */
 struct invocation {
-    chare_call call; /* first: a chare_call * is an invocation * */
+    chare_call call; /* its 'execution' is this */
     struct chi_obj *obj;
     struct chi_msg *msg;
     bool shared; /* the message has other targets too */
     bool reply_taken;
     bool buffer_taken;
+    chare_reply reply; /* when the message, which names it, was taken first */
 };
 
 /* ---- sending to one chare */
@@ -76,44 +77,70 @@ encode_or_die(struct chi_obj *obj, struct chi_msg **msg_inout)
     }
 }
 
-void
-chi_dispatch(struct chi_obj *obj, struct chi_msg *msg)
+/* Dispatch a call; true: it is to be executed here. */
+static bool
+dispatch_call(struct chi_obj *obj, struct chi_collection *collection,
+              struct chi_msg *msg)
 {
-    struct chi_collection *collection =
-        chi_collection_find(obj, msg->env.collection);
     const chare_index *wide;
     chare_element element;
     uint32_t home;
+
+    if (!chi_msg_target(collection, msg, &element, &wide)) {
+        chi_msg_release(msg);
+        return false;
+    }
+    if (chi_element_find(collection, msg->env.key, wide) != NULL) {
+        return true;
+    }
+    home = chi_collection_home(obj, collection, &element.index);
+    if (home == obj->pe->rank && !collection->populated) {
+        chi_keep_for_population(obj, collection, msg);
+        return false;
+    }
+    if (home == obj->pe->rank &&
+        (collection->spec.dense || collection->kind != CHI_KIND_ARRAY)) {
+        return true; /* the handler sees what is the matter */
+    }
+    encode_or_die(obj, &msg);
+    send_away(obj, collection, &element, home, msg);
+    return false;
+}
+
+void
+chi_dispatch(struct chi_obj *obj, struct chi_msg *msg,
+             struct chi_msg_queue *here)
+{
+    struct chi_collection *collection =
+        chi_collection_find(obj, msg->env.collection);
 
     if (collection == NULL) {
         chi_keep_for_collection(obj, msg);
         return;
     }
-    if (msg->env.handler == CHI_HANDLER_INSERT) {
-        chi_insert_dispatch(obj, collection, msg);
+    if (msg->env.handler == CHI_HANDLER_INVOKE
+            ? !dispatch_call(obj, collection, msg)
+            : msg->env.handler == CHI_HANDLER_INSERT &&
+                  !chi_insert_dispatch(obj, collection, msg)) {
         return;
     }
-    if (msg->env.handler != CHI_HANDLER_INVOKE) {
+    if (here == NULL) {
         chi_pe_enqueue(obj->pe, msg);
-        return;
+    } else {
+        chi_msg_queue_push(here, msg);
     }
-    if (!chi_msg_target(collection, msg, &element, &wide)) {
-        chi_msg_release(msg);
-        return;
+}
+
+void
+chi_dispatch_kept(struct chi_obj *obj, struct chi_msg_queue *kept)
+{
+    struct chi_msg_queue here = {0};
+    struct chi_msg *msg;
+
+    while ((msg = chi_msg_queue_pop(kept)) != NULL) {
+        chi_dispatch(obj, msg, &here);
     }
-    if (chi_element_find(collection, msg->env.key, wide) != NULL) {
-        chi_pe_enqueue(obj->pe, msg);
-        return;
-    }
-    home = chi_collection_home(obj, collection, &element.index);
-    if (home == obj->pe->rank &&
-        (!collection->populated || collection->spec.dense ||
-         collection->kind != CHI_KIND_ARRAY)) {
-        chi_pe_enqueue(obj->pe, msg); /* the handler sees what is the matter */
-        return;
-    }
-    encode_or_die(obj, &msg);
-    send_away(obj, collection, &element, home, msg);
+    chi_queue_return(&obj->pe->queue, &here);
 }
 
 /* Add the parts of a message that few have. */
@@ -244,12 +271,27 @@ chi_obj_send(struct chi_obj *obj, const chare_element *target, uint32_t entry,
                chi_collection_kind(target->collection) != CHI_KIND_ARRAY) {
         chi_pe_forward(obj->pe, (uint32_t)target->index.at[0], msg);
     } else {
-        chi_dispatch(obj, msg);
+        chi_dispatch(obj, msg, NULL);
     }
     return CHARE_OK;
 }
 
 /* ---- executing on one chare */
+
+/* Not by an initializer: 'reply' is large and hardly ever used. */
+static inline void
+run_init(struct invocation *run, struct chi_obj *obj,
+         const struct chi_element *element, struct chi_msg *msg, bool shared)
+{
+    chi_cb_call_of_msg(obj->cb, msg, &run->call);
+    run->call.self = &element->self;
+    run->call.execution = run;
+    run->obj = obj;
+    run->msg = msg;
+    run->shared = shared;
+    run->reply_taken = false;
+    run->buffer_taken = false;
+}
 
 static inline void
 run_entry(struct chi_obj *obj, struct invocation *run, void *object)
@@ -319,13 +361,7 @@ chi_invoke_execute(void *context, struct chi_msg *msg)
         chi_msg_release(msg);
         return;
     }
-    chi_cb_call_of_msg(obj->cb, msg, &run.call);
-    run.call.self = &element->self;
-    run.obj = obj;
-    run.msg = msg;
-    run.shared = false;
-    run.reply_taken = false;
-    run.buffer_taken = false;
+    run_init(&run, obj, element, msg, false);
     run_entry(obj, &run, element->object);
     if (chi_unlikely(run.call.wants_reply) && !run.reply_taken) {
         reply_done(&run);
@@ -468,13 +504,7 @@ chi_broadcast_execute(void *context, struct chi_msg *msg)
     for (size_t i = 0; i < collection->count && !obj->pe->ended; i++) {
         struct chi_element *element = collection->elements[i];
 
-        chi_cb_call_of_msg(obj->cb, msg, &run.call);
-        run.call.self = &element->self;
-        run.obj = obj;
-        run.msg = msg;
-        run.shared = true;
-        run.reply_taken = false;
-        run.buffer_taken = false;
+        run_init(&run, obj, element, msg, true);
         run_entry(obj, &run, element->object);
         if (run.call.wants_reply && !run.reply_taken) {
             reply_done(&run);
@@ -485,38 +515,53 @@ chi_broadcast_execute(void *context, struct chi_msg *msg)
 
 /* ---- answering */
 
+static void
+reply_read(const struct invocation *run, chare_reply *out)
+{
+    struct chi_reader reader =
+        chi_reader_of(chi_msg_trailer(run->msg), run->msg->env.trailer_len);
+
+    *out = (chare_reply){.self = *run->call.self};
+    if (run->msg->env.handler == CHI_HANDLER_BROADCAST) {
+        (void)read_broadcast_trailer(run->msg, out);
+        return;
+    }
+    if (run->msg->env.flags & CHI_ENV_WIDE) {
+        (void)chi_read_bytes(&reader, WIDE_BYTES);
+    }
+    (void)chi_callback_read(&reader, &out->callback);
+    out->kind = REPLY_TO_CALLBACK;
+}
+
 void
 chi_obj_take_reply(const chare_call *call, chare_reply *reply_out)
 {
-    struct invocation *run = (struct invocation *)(uintptr_t)call;
-    struct chi_reader reader;
+    struct invocation *run = call->execution;
 
     chi_assert(call->wants_reply);
     chi_assert(!run->reply_taken);
     run->reply_taken = true;
-    *reply_out = (chare_reply){.self = *call->self};
-    if (run->msg->env.handler == CHI_HANDLER_BROADCAST) {
-        (void)read_broadcast_trailer(run->msg, reply_out);
-        return;
+    if (run->buffer_taken) {
+        *reply_out = run->reply;
+    } else {
+        reply_read(run, reply_out);
     }
-    reader =
-        chi_reader_of(chi_msg_trailer(run->msg), run->msg->env.trailer_len);
-    if (run->msg->env.flags & CHI_ENV_WIDE) {
-        (void)chi_read_bytes(&reader, WIDE_BYTES);
-    }
-    (void)chi_callback_read(&reader, &reply_out->callback);
-    reply_out->kind = REPLY_TO_CALLBACK;
 }
 
 chare_buffer *
 chi_obj_take_buffer(const chare_call *call)
 {
-    struct invocation *run = (struct invocation *)(uintptr_t)call;
+    struct invocation *run = call->execution;
 
-    if (run->shared || run->buffer_taken || call->payload_ops != NULL) {
+    if (run == NULL || run->shared || run->buffer_taken ||
+        call->payload_ops != NULL) {
         return NULL;
     }
+    if (call->wants_reply && !run->reply_taken) {
+        reply_read(run, &run->reply);
+    }
     run->buffer_taken = true;
+    chi_msg_strip(run->msg);
     return chi_buffer_of_msg(run->msg);
 }
 

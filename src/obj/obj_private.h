@@ -217,8 +217,15 @@ void chi_undeliverable(struct chi_obj *obj, const chare_element *target,
 
 /* ---- invoke.c */
 
-/* Where a counted message for one chare has to go; takes it. */
-void chi_dispatch(struct chi_obj *obj, struct chi_msg *msg);
+/*
+ * Where a counted message has to go; takes it. What is to be executed here is
+ * put into 'here', or, if that is NULL, at the end of the PE's queue.
+ */
+void chi_dispatch(struct chi_obj *obj, struct chi_msg *msg,
+                  struct chi_msg_queue *here);
+
+/* Dispatch what was kept; it goes before what came behind it. */
+void chi_dispatch_kept(struct chi_obj *obj, struct chi_msg_queue *kept);
 
 /* The target's index; *wide_out: or NULL when the key says it all. */
 bool chi_msg_target(const struct chi_collection *collection,
@@ -233,7 +240,8 @@ void chi_broadcast_execute(void *context, struct chi_msg *msg);
 void chi_create_execute(void *context, struct chi_msg *msg);
 void chi_insert_execute(void *context, struct chi_msg *msg);
 void chi_insert_done_execute(void *context, struct chi_msg *msg);
-void chi_insert_dispatch(struct chi_obj *obj,
+/* True: it is to be executed here. */
+bool chi_insert_dispatch(struct chi_obj *obj,
                          struct chi_collection *collection,
                          struct chi_msg *msg);
 void chi_insert_placed(struct chi_obj *obj, const chare_element *element,

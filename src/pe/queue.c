@@ -8,10 +8,16 @@
 
 #include <stdlib.h>
 
+/* In the middle, to count up and down from. */
+#define SEQUENCE_START (UINT64_MAX / 2)
+
 void
 chi_queue_init(struct chi_queue *queue)
 {
-    *queue = (struct chi_queue){0};
+    *queue = (struct chi_queue){
+        .sequence_next = SEQUENCE_START,
+        .sequence_first = SEQUENCE_START,
+    };
 }
 
 void
@@ -33,8 +39,8 @@ runs_before(const struct chi_msg *a, const struct chi_msg *b)
                : a->sequence < b->sequence;
 }
 
-void
-chi_queue_push_heap(struct chi_queue *queue, struct chi_msg *msg)
+static void
+push_heap(struct chi_queue *queue, struct chi_msg *msg, uint64_t sequence)
 {
     size_t i = queue->heap_count;
 
@@ -46,13 +52,45 @@ chi_queue_push_heap(struct chi_queue *queue, struct chi_msg *msg)
         queue->heap = heap;
         queue->heap_room = room;
     }
-    msg->sequence = queue->sequence++;
+    msg->sequence = sequence;
     queue->heap_count++;
     while (i > 0 && runs_before(msg, queue->heap[(i - 1) / 2])) {
         queue->heap[i] = queue->heap[(i - 1) / 2];
         i = (i - 1) / 2;
     }
     queue->heap[i] = msg;
+}
+
+void
+chi_queue_push_heap(struct chi_queue *queue, struct chi_msg *msg)
+{
+    push_heap(queue, msg, queue->sequence_next++);
+}
+
+void
+chi_queue_return(struct chi_queue *queue, struct chi_msg_queue *waited)
+{
+    struct chi_msg_queue ordinary = {0};
+    uint64_t sequence = queue->sequence_first - waited->count;
+    struct chi_msg *msg;
+
+    queue->sequence_first = sequence;
+    while ((msg = chi_msg_queue_pop(waited)) != NULL) {
+        if (msg->env.priority == 0) {
+            chi_msg_queue_push(&ordinary, msg);
+        } else {
+            push_heap(queue, msg, sequence++);
+        }
+    }
+    if (ordinary.head == NULL) {
+        return;
+    }
+    ordinary.tail->next = queue->ordinary.head;
+    if (queue->ordinary.head != NULL) {
+        ordinary.tail = queue->ordinary.tail;
+    }
+    ordinary.count += queue->ordinary.count;
+    queue->ordinary = ordinary;
 }
 
 struct chi_msg *

@@ -17,7 +17,8 @@ struct chi_queue {
     struct chi_msg **heap;
     size_t heap_count;
     size_t heap_room;
-    uint64_t sequence;
+    uint64_t sequence_next;  /* of what comes last in its priority */
+    uint64_t sequence_first; /* of what came first */
 };
 
 void chi_queue_init(struct chi_queue *queue);
@@ -26,6 +27,12 @@ void chi_queue_fini(struct chi_queue *queue); /* releases the messages */
 /* Out of memory while growing the heap ends in an assertion. */
 void chi_queue_push_heap(struct chi_queue *queue, struct chi_msg *msg);
 struct chi_msg *chi_queue_pop_heap(struct chi_queue *queue);
+
+/*
+ * Put messages that have waited elsewhere before all others of their priority,
+ * in their order: what came behind them must not overtake them.
+ */
+void chi_queue_return(struct chi_queue *queue, struct chi_msg_queue *waited);
 
 static inline void
 chi_queue_push(struct chi_queue *queue, struct chi_msg *msg)

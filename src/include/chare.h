@@ -98,11 +98,11 @@ const char *chare_status_text(chare_status status);
  */
 
 enum {
-    CHARE_DIMS_MAX = 6,           /* dimensions of an index */
-    CHARE_PES_MAX = 1 << 24,      /* PEs in a job */
-    CHARE_NAME_BYTES_MAX = 200,   /* of a type or entry name, without NUL */
-    CHARE_PRIORITY_MIN = -32768,  /* runs first */
-    CHARE_PRIORITY_MAX = 32767,   /* runs last; 0 is ordinary */
+    CHARE_DIMS_MAX = 6,          /* dimensions of an index */
+    CHARE_PES_MAX = 1 << 24,     /* PEs in a job */
+    CHARE_NAME_BYTES_MAX = 200,  /* of a type or entry name, without NUL */
+    CHARE_PRIORITY_MIN = -32768, /* runs first */
+    CHARE_PRIORITY_MAX = 32767,  /* runs last; 0 is ordinary */
 };
 
 #define CHARE_ANY_PE 0xffffffffu /* the runtime chooses */
@@ -115,8 +115,8 @@ typedef uint64_t chare_collection;
 
 /* Where in its collection a chare is. A group's index is the PE. */
 typedef struct chare_index {
-    uint32_t ndims; /* 1 to CHARE_DIMS_MAX */
-    uint32_t reserved; /* 0 */
+    uint32_t ndims;             /* 1 to CHARE_DIMS_MAX */
+    uint32_t reserved;          /* 0 */
     int64_t at[CHARE_DIMS_MAX]; /* at[ndims] and above are 0 */
 } chare_index;
 
@@ -452,10 +452,12 @@ const char *chare_node_name(const chare_runtime *runtime, uint32_t node);
  * Returns:   CHARE_OK; CHARE_ERR_INVALID - no such PE.
  * Since:     0.1
  */
-CHARE_MUST_CHECK chare_status
-chare_tree_edges(const chare_runtime *runtime, uint32_t root, uint32_t pe,
-                 uint32_t *parent_out, uint32_t *children_out, uint32_t room,
-                 uint32_t *count_out);
+CHARE_MUST_CHECK chare_status chare_tree_edges(const chare_runtime *runtime,
+                                               uint32_t root, uint32_t pe,
+                                               uint32_t *parent_out,
+                                               uint32_t *children_out,
+                                               uint32_t room,
+                                               uint32_t *count_out);
 
 /* Limits of an open runtime. */
 typedef struct chare_limits {
@@ -471,11 +473,11 @@ void chare_limits_get(const chare_runtime *runtime, chare_limits *out);
 /* Counters of one PE since chare_start(). */
 typedef struct chare_counters {
     size_t size;
-    uint64_t messages_sent;     /* to any PE, this one included */
+    uint64_t messages_sent; /* to any PE, this one included */
     uint64_t messages_executed;
     uint64_t bytes_sent;
     uint64_t bytes_received;
-    uint64_t foreign_dropped;   /* messages of strangers */
+    uint64_t foreign_dropped; /* messages of strangers */
 } chare_counters;
 
 /* Fill in *out, whose size must be set. */
@@ -508,6 +510,7 @@ typedef struct chare_callback {
     chare_element element; /* ELEMENT; BROADCAST: only the collection */
 } chare_callback;
 
+/* clang-format off */
 #define CHARE_CALLBACK_INIT(kind)                  \
     {                                              \
         kind, 0, {0, 0, 0},                        \
@@ -515,6 +518,7 @@ typedef struct chare_callback {
             0, { 0, 0, {0, 0, 0, 0, 0, 0} }        \
         }                                          \
     }
+/* clang-format on */
 
 /* The result goes to a future. */
 static inline chare_callback
@@ -571,9 +575,9 @@ chare_callback_function(uint32_t function, uint32_t pe, uint64_t argument)
  * Returns:   as chare_send().
  * Since:     0.1
  */
-CHARE_MUST_CHECK chare_status chare_callback_call(
-    chare_runtime *runtime, const chare_callback *callback,
-    const chare_data *data);
+CHARE_MUST_CHECK chare_status
+chare_callback_call(chare_runtime *runtime, const chare_callback *callback,
+                    const chare_data *data);
 
 /* ------------------------------------------------------------------------
  * Types and entry methods
@@ -715,10 +719,9 @@ CHARE_MUST_CHECK chare_status chare_type_register(chare_runtime *runtime,
  *            function nor invoke hook; CHARE_ERR_NO_MEMORY.
  * Since:     0.1
  */
-CHARE_MUST_CHECK chare_status
-chare_entry_register(chare_runtime *runtime, uint32_t type, const char *name,
-                     chare_entry_fn function, void *context,
-                     uint32_t *entry_out);
+CHARE_MUST_CHECK chare_status chare_entry_register(
+    chare_runtime *runtime, uint32_t type, const char *name,
+    chare_entry_fn function, void *context, uint32_t *entry_out);
 
 /**
  * chare_function_register() - a function that callbacks can name.
@@ -732,10 +735,9 @@ chare_entry_register(chare_runtime *runtime, uint32_t type, const char *name,
  * Returns:   CHARE_OK; CHARE_ERR_INVALID; CHARE_ERR_NO_MEMORY.
  * Since:     0.1
  */
-CHARE_MUST_CHECK chare_status
-chare_function_register(chare_runtime *runtime, const char *name,
-                        chare_function_fn function, void *context,
-                        uint32_t *function_out);
+CHARE_MUST_CHECK chare_status chare_function_register(
+    chare_runtime *runtime, const char *name, chare_function_fn function,
+    void *context, uint32_t *function_out);
 
 /* The name an entry was registered with as "Type.method", or "?". */
 const char *chare_entry_name(const chare_runtime *runtime, uint32_t entry);
@@ -758,10 +760,9 @@ const char *chare_entry_name(const chare_runtime *runtime, uint32_t entry);
  *            chare_send().
  * Since:     0.1
  */
-CHARE_MUST_CHECK chare_status
-chare_single_create(chare_runtime *runtime, uint32_t type, uint32_t pe,
-                    const chare_data *args, const chare_callback *created,
-                    chare_element *element_out);
+CHARE_MUST_CHECK chare_status chare_single_create(
+    chare_runtime *runtime, uint32_t type, uint32_t pe, const chare_data *args,
+    const chare_callback *created, chare_element *element_out);
 
 /**
  * chare_group_create() - one chare on every PE; its index is the PE.
@@ -771,10 +772,9 @@ chare_single_create(chare_runtime *runtime, uint32_t type, uint32_t pe,
  *
  * Since:     0.1
  */
-CHARE_MUST_CHECK chare_status
-chare_group_create(chare_runtime *runtime, uint32_t type,
-                   const chare_data *args, const chare_callback *created,
-                   chare_collection *collection_out);
+CHARE_MUST_CHECK chare_status chare_group_create(
+    chare_runtime *runtime, uint32_t type, const chare_data *args,
+    const chare_callback *created, chare_collection *collection_out);
 
 /* Built-in maps from an index to the PE where its chare is first placed. */
 enum {
@@ -921,10 +921,9 @@ CHARE_MUST_CHECK chare_status chare_send(chare_runtime *runtime,
  *
  * Since:     0.1
  */
-CHARE_MUST_CHECK chare_status
-chare_broadcast(chare_runtime *runtime, chare_collection collection,
-                uint32_t entry, const chare_data *data,
-                const chare_send_options *options);
+CHARE_MUST_CHECK chare_status chare_broadcast(
+    chare_runtime *runtime, chare_collection collection, uint32_t entry,
+    const chare_data *data, const chare_send_options *options);
 
 /**
  * chare_is_local() - whether a payload would reach the chare unencoded.
@@ -1042,10 +1041,9 @@ typedef chare_status (*chare_combine_fn)(void *context,
  * Returns:   CHARE_OK; CHARE_ERR_INVALID; CHARE_ERR_NO_MEMORY.
  * Since:     0.1
  */
-CHARE_MUST_CHECK chare_status
-chare_reducer_register(chare_runtime *runtime, const char *name,
-                       chare_combine_fn combine, bool ordered, void *context,
-                       uint32_t *reducer_out);
+CHARE_MUST_CHECK chare_status chare_reducer_register(
+    chare_runtime *runtime, const char *name, chare_combine_fn combine,
+    bool ordered, void *context, uint32_t *reducer_out);
 
 /**
  * chare_contribute() - this chare's part in its collection's next reduction.
@@ -1062,10 +1060,11 @@ chare_reducer_register(chare_runtime *runtime, const char *name,
  * Returns:   as chare_send(); CHARE_ERR_NOT_FOUND - @self is not here.
  * Since:     0.1
  */
-CHARE_MUST_CHECK chare_status
-chare_contribute(chare_runtime *runtime, const chare_element *self,
-                 uint32_t reducer, const chare_data *value,
-                 const chare_callback *callback);
+CHARE_MUST_CHECK chare_status chare_contribute(chare_runtime *runtime,
+                                               const chare_element *self,
+                                               uint32_t reducer,
+                                               const chare_data *value,
+                                               const chare_callback *callback);
 
 /* Element types of arrays; kind letter and bits, as NumPy names them. */
 typedef enum chare_dtype {
@@ -1103,9 +1102,8 @@ size_t chare_dtype_bytes(chare_dtype dtype);
  */
 CHARE_MUST_CHECK chare_status
 chare_contribute_array(chare_runtime *runtime, const chare_element *self,
-                       uint32_t reducer, chare_dtype dtype,
-                       const void *values, size_t count,
-                       const chare_callback *callback);
+                       uint32_t reducer, chare_dtype dtype, const void *values,
+                       size_t count, const chare_callback *callback);
 
 /* ------------------------------------------------------------------------
  * Quiescence and timers
@@ -1161,7 +1159,9 @@ bool chare_timer_stop(chare_runtime *runtime, uint64_t timer);
 
 #define CHARE_CODEC_VERSION 1
 
-enum { CHARE_CODEC_DEPTH_MAX = 200 }; /* nesting of containers */
+enum {
+    CHARE_CODEC_DEPTH_MAX = 200 /* nesting of containers */
+};
 
 typedef enum chare_tag {
     CHARE_TAG_END = 0, /* only from chare_get(): no more bytes */
@@ -1189,7 +1189,9 @@ typedef enum chare_tag {
     CHARE_TAG_ERROR = 22,     /* 3 items follow: see chare_put_error() */
 } chare_tag;
 
-enum { CHARE_ARRAY_DIMS_MAX = 64 };
+enum {
+    CHARE_ARRAY_DIMS_MAX = 64
+};
 
 /* How an array lies in memory. */
 enum {

@@ -36,10 +36,6 @@ END_SECONDS = 20
 # What the runtime is told to wait for ranks that never come.
 START_TIMEOUT = "4"
 
-# Cases of what the runtime cannot do yet.
-PENDING = ("test_rank_killed_in_mid_run", "test_node_is_lost",
-           "test_rank_that_hangs_before_it_opens")
-
 NODES = 300  # of the graph
 EDGES = 2000
 
@@ -81,8 +77,6 @@ class Slurm:
         cls.box.stop()
 
     def setUp(self):
-        if self.id().rpartition(".")[2] in PENDING:
-            self.skipTest("not yet")
         self.addCleanup(self.nothing_is_left)
 
     # -- tools

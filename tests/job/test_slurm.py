@@ -238,13 +238,21 @@ class Jobs(Slurm):
     def test_tree_keeps_to_nodes(self):
         self.check_tree()
 
+    def test_hello_in_c(self):
+        self.check_hello([BUILD / "examples/hello"])
+
     def test_hello_in_python(self):
-        out = self.good(*self.example("hello.py"))
+        self.check_hello(self.example("hello.py"))
+
+    def check_hello(self, command):
+        out = self.good(*command)
         for pe in range(2 * self.nodes):
-            self.assertRegex(out, rf"\b{pe}\b")
+            self.assertIn(f"hello from PE {pe} of {2 * self.nodes} on n", out)
 
     def test_pagerank_verifies_itself(self):
-        self.good(*self.example("pagerank.py"), self.edges(), "--verify")
+        out = self.good(*self.example("pagerank.py"), self.edges(),
+                        "--verify")
+        self.assertIn("verify: ok", out)
 
     def test_rank_raises_at_import(self):
         command = self.example("hello.py")[:1]
@@ -306,7 +314,7 @@ class TwoSwitches(Slurm, unittest.TestCase):
         finally:
             pathlib.Path(out).unlink(missing_ok=True)
         self.assertEqual(result.returncode, 0, text + result.stderr)
-        self.assertIn("verified", text)
+        self.assertIn("verify: ok", text)
 
 
 class Box(unittest.TestCase):

@@ -50,8 +50,7 @@ def extension_tables():
 if not shutil.which("readelf"):
     lint.skip_all("no readelf")
 binaries = [lint.build / ".libs/libchare.so", lint.build / ".libs/chare",
-            lint.build / "src/tools/.libs/chare",
-            *sorted((lint.build / "python").rglob("_core*.so"))]
+            lint.build / ".libs/_core.so"]
 binaries = [path for path in binaries if path.exists()]
 if not binaries:
     lint.skip_all("nothing is built")

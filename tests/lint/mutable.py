@@ -13,8 +13,9 @@ import subprocess
 
 import lint
 
-TOOLCHAIN = re.compile(r"completed\.\d+|__dso_handle|__TMC_END__|_edata|_end|__bss_start|"
-                       r"__data_start|data_start|std(in|out|err)@.*")
+TOOLCHAIN = re.compile(
+    r"completed\.\d+|__dso_handle|__TMC_END__|_edata|_end|__bss_start|"
+    r"__data_start|data_start|(std(in|out|err)|opt(arg|err|ind|opt))@.*")
 WRITABLE = {".data", ".bss", ".tdata", ".tbss", ".lbss", ".ldata"}
 CPYTHON = (r"\b(PyMethodDef|PyModuleDef|PyModuleDef_Slot|PyType_Slot|"
            r"PyType_Spec|PyMemberDef|PyGetSetDef|PyStructSequence_Field|"
@@ -49,9 +50,10 @@ def extension_tables():
 
 if not shutil.which("readelf"):
     lint.skip_all("no readelf")
-binaries = [lint.build / ".libs/libchare.so", lint.build / ".libs/chare",
-            lint.build / ".libs/_core.so"]
-binaries = [path for path in binaries if path.exists()]
+binaries = [lint.build / ".libs/libchare.so", lint.build / ".libs/_core.so",
+            lint.build / ".libs/chare", lint.build / "chare"]
+binaries = [path for path in binaries
+            if path.exists() and path.read_bytes()[:4] == b"\x7fELF"]
 if not binaries:
     lint.skip_all("nothing is built")
 if any("san_init" in readelf("-s", path) for path in binaries):

@@ -274,17 +274,33 @@ layout_make(chare_runtime *runtime, const struct peer_blob *blobs)
     return status;
 }
 
+/* How many PEs share the processors that this one may use, itself included:
+ * those at the same place, as far as the places tell. */
+static uint32_t
+sharing_count(const chare_runtime *runtime)
+{
+    const struct chi_layout *layout = runtime->layout;
+    const struct chi_place *mine = &runtime->place;
+    const uint32_t node = chi_layout_node_of(layout, runtime->pe->rank);
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < chi_layout_node_pe_count(layout, node); i++) {
+        struct chi_place place;
+
+        chi_layout_place(layout, chi_layout_node_pe(layout, node, i), &place);
+        count += place.package == mine->package && place.numa == mine->numa &&
+                 place.cache == mine->cache && place.core == mine->core;
+    }
+    return count;
+}
+
 /* Polling steals from the others when there are more PEs than processors. */
 static void
 adapt_spinning(chare_runtime *runtime)
 {
-    const uint32_t node =
-        chi_layout_node_of(runtime->layout, runtime->pe->rank);
-
     if (runtime->machine != NULL &&
-        chi_layout_node_pe_count(runtime->layout, node) >
-            chi_machine_usable_cpu_count(runtime->machine) &&
-        runtime->binding.by != CHI_BOUND_BY_US) {
+        sharing_count(runtime) >
+            chi_machine_bound_cpu_count(runtime->machine)) {
         runtime->pe->spin_ns = 0;
     }
 }

@@ -185,6 +185,12 @@ chi_machine_usable_cpu_count(const struct chi_machine *machine)
     return (uint32_t)hwloc_bitmap_weight(machine->usable);
 }
 
+uint32_t
+chi_machine_bound_cpu_count(const struct chi_machine *machine)
+{
+    return (uint32_t)hwloc_bitmap_weight(machine->bound);
+}
+
 /* The caches nearest to the memory; false when none are known. */
 static bool
 last_cache(const struct chi_machine *machine, hwloc_obj_type_t *type_out,

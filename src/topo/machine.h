@@ -50,6 +50,9 @@ uint32_t chi_machine_core_count(const struct chi_machine *machine);
  * mask). */
 uint32_t chi_machine_usable_cpu_count(const struct chi_machine *machine);
 
+/* Processors it may use now: fewer than those after chi_machine_bind(). */
+uint32_t chi_machine_bound_cpu_count(const struct chi_machine *machine);
+
 /* A few lines of text on packages, NUMA nodes, caches and cores. */
 void chi_machine_describe(const struct chi_machine *machine, char *out,
                           size_t room);

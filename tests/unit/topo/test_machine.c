@@ -173,6 +173,7 @@ launchers_binding_is_left_alone(void)
     CHECK_EQ(chi_machine_bind(machine, &settings, 0, 4, &binding), CHARE_OK);
     CHECK_EQ(binding.by, CHI_BOUND_BY_LAUNCHER);
     CHECK(strcmp(binding.cpus, "16-23") == 0);
+    CHECK_EQ(chi_machine_bound_cpu_count(machine), 8);
     chi_machine_place(machine, &settings, "n0", &place);
     CHECK_EQ(place.package, 0);
     CHECK_EQ(place.numa, 1);

@@ -10,19 +10,22 @@
  *     calls wide N        the same with an array of 10,000 chares
  *     calls quiet N       N times quiescence
  *
- * Prints one JSON line: what, how many, seconds, and ns for each.
+ * Prints one JSON line: what, how many, seconds, ns for each on average, and
+ * in the median and the worst hundredth of the laps (laps.h).
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <chare.h>
 
+#include "laps.h"
+
 enum {
     BURST = 1000,
-    WIDE = 10000
+    WIDE = 10000,
+    BYTES_MAX = 1 << 20
 };
 
 struct bench {
@@ -30,7 +33,7 @@ struct bench {
     const char *mode;
     uint64_t count;
     uint64_t done;
-    uint64_t start_ns;
+    struct laps laps;
     size_t bytes;
     uint32_t type;
     uint32_t step;
@@ -51,31 +54,18 @@ check(chare_status status, const char *what)
     }
 }
 
-static uint64_t
-now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
+/* All is over: 'steps' messages made one round. */
 static void
-finish(struct bench *bench, uint64_t count)
+finish(struct bench *bench, uint64_t count, unsigned steps)
 {
-    const double sec = (double)(now_ns() - bench->start_ns) * 1e-9;
-
-    printf("{\"what\": \"%s\", \"count\": %" PRIu64
-           ", \"bytes\": %zu, \"seconds\": %.6f, \"ns_each\": %.1f}\n",
-           bench->mode, count, bench->bytes, sec, sec * 1e9 / (double)count);
-    fflush(stdout);
+    laps_print(&bench->laps, bench->mode, count, bench->bytes, steps);
     chare_exit(bench->runtime, 0);
 }
 
 static void
 send_to(struct bench *bench, const chare_element *to)
 {
-    static const char payload[65536];
+    static const char payload[BYTES_MAX];
     const chare_data data = chare_data_bytes(payload, bench->bytes);
 
     check(chare_send(bench->runtime, to, bench->step, &data, NULL), "send");
@@ -105,8 +95,9 @@ destroy(void *object, void *context)
 static void
 step_local(struct bench *bench)
 {
+    laps_round(&bench->laps);
     if (++bench->done == bench->count) {
-        finish(bench, bench->count);
+        finish(bench, bench->count, 1);
     } else if (bench->done + BURST <= bench->count) {
         send_to(bench, &bench->self);
     }
@@ -118,19 +109,28 @@ step_pingpong(struct bench *bench, const chare_call *call)
     const chare_element other =
         chare_element_1d(bench->array, 1 - call->self->index.at[0]);
 
-    if (call->self->index.at[0] == 0 && ++bench->done == bench->count) {
-        finish(bench, 2 * bench->count);
-        return;
+    if (call->self->index.at[0] == 0) {
+        laps_round(&bench->laps);
+        if (++bench->done == bench->count) {
+            finish(bench, 2 * bench->count, 2);
+            return;
+        }
     }
     send_to(bench, &other);
 }
 
+/* PE 1 takes the time: from the first message that came to the last. */
 static void
 step_flood(struct bench *bench)
 {
     const chare_element zero = chare_element_1d(bench->array, 0);
 
+    if (bench->done == 0) {
+        laps_start(&bench->laps, bench->count, LAP_FLOOD);
+    }
+    laps_round(&bench->laps);
     if (++bench->done == bench->count) {
+        laps_print(&bench->laps, bench->mode, bench->count, bench->bytes, 1);
         check(chare_send(bench->runtime, &zero, bench->last, NULL, NULL),
               "send");
     }
@@ -162,7 +162,7 @@ last(void *object, const chare_call *call, void *context)
 
     (void)object;
     (void)call;
-    finish(bench, bench->count);
+    chare_exit(bench->runtime, 0);
 }
 
 static void
@@ -193,10 +193,12 @@ next(const chare_call *call, void *context)
 
     (void)call;
     if (bench->done == 0) {
-        bench->start_ns = now_ns();
+        laps_start(&bench->laps, bench->count, LAP_ROUNDS);
+    } else {
+        laps_round(&bench->laps);
     }
     if (bench->done++ == bench->count) {
-        finish(bench, bench->count);
+        finish(bench, bench->count, 1);
     } else if (bench->mode[0] == 'q') {
         check(chare_quiescence(bench->runtime, &again), "quiescence");
     } else {
@@ -213,7 +215,8 @@ begin(struct bench *bench)
     const uint64_t burst = bench->count < BURST ? bench->count : BURST;
     const chare_element one = chare_element_1d(bench->array, 1);
 
-    bench->start_ns = now_ns();
+    laps_start(&bench->laps, bench->count,
+               bench->mode[0] == 'p' ? LAP_ROUNDS : LAP_FLOOD);
     bench->self = chare_element_1d(bench->array, 0);
     switch (bench->mode[0]) {
     case 'l':
@@ -301,6 +304,7 @@ main(int argc, char **argv)
     bench.count = strtoull(argv[2], NULL, 10);
     if (argc > 3) {
         bench.bytes = strtoull(argv[3], NULL, 10);
+        bench.bytes = bench.bytes > BYTES_MAX ? BYTES_MAX : bench.bytes;
     }
     check(chare_open(NULL, &bench.runtime), "open");
     check(chare_type_register(bench.runtime, &ops, NULL, &bench.type), "type");

@@ -294,6 +294,19 @@ class TwoSwitches(Slurm, unittest.TestCase):
     def test_tree_keeps_to_switches(self):
         self.check_tree()
 
+    def test_info_shows_the_same_tree(self):
+        ranks = 4 * self.nodes
+        out = self.good(BUILD / "chare", "info", "--tree", ranks=ranks)
+        shown = {}
+        path = []  # (column, PE) from the root to the line above
+        for line in out.splitlines():
+            column = line.index("PE ")
+            pe = int(line[column:].split()[1])
+            path = [above for above in path if above[0] < column]
+            shown[pe] = path[-1][1] if path else pe
+            path.append((column, pe))
+        self.assertEqual(shown, self.tree(ranks)[0])
+
     def test_batch_examples(self):
         if not python_ready():
             self.skipTest("built without Python")

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * chare.c - the Chare type, the base of all users' classes.
+ *
+ * The runtime sets 'element' and 'flavour' before the constructor runs, so
+ * that thisIndex and thisProxy work in it, and no constructor needs to call
+ * that of its base.
+ */
+#include "state.h"
+
+#include <structmember.h>
+
+/*
+ * The state belongs to the base type; a user's class is a subclass of it.
+ * 'owner' leads there for every chare that the runtime made.
+ */
+static struct core_state *
+chare_state(struct core_chare *self)
+{
+    if (self->owner == NULL) {
+        PyErr_SetString(PyExc_AttributeError,
+                        "this chare was made by hand; create chares by "
+                        "Chare(), Group() or Array()");
+        return NULL;
+    }
+    return self->owner->state;
+}
+
+static PyTypeObject *
+chare_base(PyTypeObject *type)
+{
+    while (type->tp_base != &PyBaseObject_Type) {
+        type = type->tp_base;
+    }
+    return type;
+}
+
+/* Chare(cls, args=[], onPE=-1) on the base itself creates a chare. */
+static PyObject *
+chare_create_single(struct core_state *state, PyObject *args,
+                    PyObject *keywords)
+{
+    static const char *const names[] = {"cls", "args", "onPE", NULL};
+    PyObject *cls;
+    PyObject *init_args = NULL;
+    long pe = -1;
+
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|Ol:Chare",
+                                     (char **)(uintptr_t)names, &cls,
+                                     &init_args, &pe)) {
+        return NULL;
+    }
+    return core_single_new(state, cls, init_args, pe, CORE_FLAVOUR_SINGLE);
+}
+
+static PyObject *
+chare_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    PyTypeObject *base = chare_base(type);
+
+    if (type == base) {
+        return chare_create_single(core_state_of(base), args, keywords);
+    }
+    return type->tp_alloc(type, 0);
+}
+
+/* Constructors of users need not call this one, and may with anything. */
+static int
+chare_init(PyObject *op, PyObject *args, PyObject *keywords)
+{
+    (void)op;
+    (void)args;
+    (void)keywords;
+    return 0;
+}
+
+static int
+chare_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(((struct core_chare *)op)->results);
+    return 0;
+}
+
+static int
+chare_clear(PyObject *op)
+{
+    Py_CLEAR(((struct core_chare *)op)->results);
+    return 0;
+}
+
+static void
+chare_dealloc(PyObject *op)
+{
+    struct core_chare *self = (struct core_chare *)op;
+    PyTypeObject *type = Py_TYPE(op);
+
+    PyObject_GC_UnTrack(op);
+    if (self->weakrefs != NULL) {
+        PyObject_ClearWeakRefs(op);
+    }
+    (void)chare_clear(op);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyObject *
+chare_get_index(PyObject *op, void *closure)
+{
+    struct core_chare *self = (struct core_chare *)op;
+
+    (void)closure;
+    if (chare_state(self) == NULL) {
+        return NULL;
+    }
+    switch (self->flavour) {
+    case CORE_FLAVOUR_GROUP:
+        return PyLong_FromLongLong(self->element.index.at[0]);
+    case CORE_FLAVOUR_SINGLE:
+        return Py_BuildValue("(i)", 0);
+    case CORE_FLAVOUR_ARRAY:
+        return core_index_build(&self->element.index);
+    default:
+        PyErr_SetString(PyExc_AttributeError,
+                        "the main chare has no thisIndex");
+        return NULL;
+    }
+}
+
+static PyObject *
+chare_get_proxy(PyObject *op, void *closure)
+{
+    struct core_chare *self = (struct core_chare *)op;
+    struct core_state *state = chare_state(self);
+    chare_element whole = self->element;
+
+    (void)closure;
+    if (state == NULL) {
+        return NULL;
+    }
+    if (self->flavour == CORE_FLAVOUR_GROUP ||
+        self->flavour == CORE_FLAVOUR_ARRAY) {
+        memset(&whole.index, 0, sizeof(whole.index));
+    }
+    return core_proxy_new(state, self->owner, &whole, self->flavour,
+                          self->element.index.ndims);
+}
+
+/* reduce(callback, data=None, reducer=None) */
+static PyObject *
+chare_reduce(PyObject *op, PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {"callback", "data", "reducer", NULL};
+    struct core_state *state = chare_state((struct core_chare *)op);
+    PyObject *callback;
+    PyObject *data = Py_None;
+    PyObject *reducer = Py_None;
+
+    if (state == NULL ||
+        !PyArg_ParseTupleAndKeywords(args, keywords, "O|OO:reduce",
+                                     (char **)(uintptr_t)names, &callback,
+                                     &data, &reducer)) {
+        return NULL;
+    }
+    return core_contribute(state, (struct core_chare *)op, data, reducer,
+                           callback);
+}
+
+/* contribute(data, reducer, callback) */
+static PyObject *
+chare_contribute_method(PyObject *op, PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {"data", "reducer", "callback", NULL};
+    struct core_state *state = chare_state((struct core_chare *)op);
+    PyObject *callback;
+    PyObject *data;
+    PyObject *reducer;
+
+    if (state == NULL ||
+        !PyArg_ParseTupleAndKeywords(args, keywords, "OOO:contribute",
+                                     (char **)(uintptr_t)names, &data,
+                                     &reducer, &callback)) {
+        return NULL;
+    }
+    return core_contribute(state, (struct core_chare *)op, data, reducer,
+                           callback);
+}
+
+/*
+ * allreduce(data=None, reducer=None): the result is broadcast to the hidden
+ * method _chare_result(), which completes the oldest future. Reductions of a
+ * collection complete in the order in which its chares contribute.
+ */
+static PyObject *
+chare_allreduce(PyObject *op, PyObject *args, PyObject *keywords)
+{
+    static const char *const names[] = {"data", "reducer", NULL};
+    struct core_chare *self = (struct core_chare *)op;
+    struct core_state *state = chare_state(self);
+    struct core_future *future;
+    chare_callback callback;
+    PyObject *data = Py_None;
+    PyObject *reducer = Py_None;
+    PyObject *done;
+
+    if (state == NULL ||
+        !PyArg_ParseTupleAndKeywords(args, keywords, "|OO:allreduce",
+                                     (char **)(uintptr_t)names, &data,
+                                     &reducer) ||
+        core_pe_get(state) == NULL) {
+        return NULL;
+    }
+    if (self->results == NULL && (self->results = PyList_New(0)) == NULL) {
+        return NULL;
+    }
+    callback = chare_callback_broadcast(
+        self->element.collection,
+        self->owner->entries[self->owner->result_index].id);
+    future = core_future_new(state->current, 1);
+    if (future == NULL) {
+        return NULL;
+    }
+    done = core_contribute_to(state, self, data, reducer, &callback);
+    if (done == NULL || PyList_Append(self->results, (PyObject *)future) < 0) {
+        Py_XDECREF(done);
+        Py_DECREF(future);
+        return NULL;
+    }
+    Py_DECREF(done);
+    return (PyObject *)future;
+}
+
+/* Hidden entry: the result of the oldest allreduce(). */
+static PyObject *
+chare_result(PyObject *op, PyObject *const *args, Py_ssize_t arg_count)
+{
+    struct core_chare *self = (struct core_chare *)op;
+    PyObject *value = arg_count > 0 ? args[0] : Py_None;
+    PyObject *future;
+
+    if (chare_state(self) == NULL) {
+        return NULL;
+    }
+    if (self->results == NULL || PyList_GET_SIZE(self->results) == 0) {
+        PyErr_SetString(self->owner->state->Error,
+                        "a result of allreduce() came that nobody waits for");
+        return NULL;
+    }
+    future = Py_NewRef(PyList_GET_ITEM(self->results, 0));
+    if (PyList_SetSlice(self->results, 0, 1, NULL) < 0) {
+        Py_DECREF(future);
+        return NULL;
+    }
+    core_future_deliver((struct core_future *)future, Py_NewRef(value));
+    Py_DECREF(future);
+    Py_RETURN_NONE;
+}
+
+/* Hidden entry: does nothing, once the chare exists. */
+static PyObject *
+chare_ready(PyObject *op, PyObject *unused)
+{
+    (void)op;
+    (void)unused;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+chare_repr(PyObject *op)
+{
+    struct core_chare *self = (struct core_chare *)op;
+    char number[CORE_ID_TEXT_BYTES];
+    PyObject *index;
+    PyObject *text;
+
+    if (self->owner == NULL) {
+        return PyUnicode_FromFormat("<%s made by hand>", Py_TYPE(op)->tp_name);
+    }
+    index = core_index_build(&self->element.index);
+    if (index == NULL) {
+        return NULL;
+    }
+    core_id_text(self->element.collection, number);
+    text = PyUnicode_FromFormat("<chare %U%R of collection %s>",
+                                self->owner->name, index, number);
+    Py_DECREF(index);
+    return text;
+}
+
+PyDoc_STRVAR(chare_doc, "Chare(cls, args=[], onPE=-1)\n--\n\n\
+Base of all classes of chares; and, called itself, creates one chare.\n\
+\n\
+class Worker(Chare) makes each method of Worker an entry method, which any\n\
+PE can call through a proxy. Chare(Worker, args, onPE) creates one Worker\n\
+with Worker(*args) on a PE (-1: the runtime chooses) and returns its proxy,\n\
+which can be used at once.\n\
+\n\
+Raises TypeError when the arguments do not fit the constructor.");
+
+PyDoc_STRVAR(reduce_doc, "reduce($self, callback, data=None, reducer=None)\n\
+--\n\n\
+Contribute to the next reduction of this chare's collection.\n\
+\n\
+callback is told the result: a Future, or a method of a proxy. reducer is\n\
+an attribute of Reducer, or None: no data, only that all have contributed.\n\
+All chares of the collection contribute to reductions in the same order.\n\
+\n\
+Example: self.reduce(future, self.count, Reducer.sum)");
+
+PyDoc_STRVAR(contribute_doc,
+             "contribute($self, data, reducer, callback)\n--\n\n\
+The same as reduce(), in an older spelling.");
+
+PyDoc_STRVAR(allreduce_doc, "allreduce($self, data=None, reducer=None)\n\
+--\n\n\
+reduce() to all: a Future of the result, for each chare.\n\
+\n\
+Example: total = self.allreduce(1, Reducer.sum).get()");
+
+static PyMethodDef chare_methods[] = {
+    {"reduce", (PyCFunction)(void (*)(void))chare_reduce,
+     METH_VARARGS | METH_KEYWORDS, reduce_doc},
+    {"contribute", (PyCFunction)(void (*)(void))chare_contribute_method,
+     METH_VARARGS | METH_KEYWORDS, contribute_doc},
+    {"allreduce", (PyCFunction)(void (*)(void))chare_allreduce,
+     METH_VARARGS | METH_KEYWORDS, allreduce_doc},
+    {"_chare_result", (PyCFunction)(void (*)(void))chare_result,
+     METH_FASTCALL, NULL},
+    {"_chare_ready", chare_ready, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef chare_getset[] = {
+    {"thisIndex", chare_get_index, NULL,
+     PyDoc_STR("Where in its collection this chare is: in a group the PE, in "
+               "an array a tuple."),
+     NULL},
+    {"thisProxy", chare_get_proxy, NULL,
+     PyDoc_STR("The proxy of the collection that this chare belongs to."),
+     NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef chare_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(struct core_chare, weakrefs),
+     READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot chare_slots[] = {
+    {Py_tp_doc, (void *)chare_doc},
+    {Py_tp_new, chare_new},
+    {Py_tp_init, chare_init},
+    {Py_tp_dealloc, chare_dealloc},
+    {Py_tp_traverse, chare_traverse},
+    {Py_tp_clear, chare_clear},
+    {Py_tp_repr, chare_repr},
+    {Py_tp_methods, chare_methods},
+    {Py_tp_getset, chare_getset},
+    {Py_tp_members, chare_members},
+    {0, NULL},
+};
+
+PyType_Spec core_chare_spec = {
+    .name = "chare.Chare",
+    .basicsize = sizeof(struct core_chare),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE |
+             Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = chare_slots,
+};

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * class.c - the Class type: a class of chares, its entry methods and the type
+ * of its proxies, as the runtime knows them.
+ *
+ * A Class is made for each user's class when charm.start() registers it, on
+ * every PE in the same order. The state keeps all of them until the end, so
+ * that entries, methods and chares may point to them without a reference.
+ */
+#include "state.h"
+
+struct core_class *
+core_class_get(struct core_state *state, uint32_t type)
+{
+    PyObject *item = Py_None;
+
+    if (type < (size_t)PyList_GET_SIZE(state->classes)) {
+        item = PyList_GET_ITEM(state->classes, (Py_ssize_t)type);
+    }
+    if (item == Py_None) {
+        PyErr_Format(state->Error, "there is no class of chares number %u",
+                     (unsigned)type);
+        return NULL;
+    }
+    return (struct core_class *)item;
+}
+
+struct core_class *
+core_class_find(struct core_state *state, PyObject *cls)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(state->classes); i++) {
+        PyObject *item = PyList_GET_ITEM(state->classes, i);
+
+        if (item != Py_None && ((struct core_class *)item)->cls == cls) {
+            return (struct core_class *)item;
+        }
+    }
+    return NULL;
+}
+
+/* ---- hooks of the runtime */
+
+/*
+ * Run the constructor; args[0] is the flavour and makes room for self. An
+ * exception ends the job; the object stays until then.
+ */
+static void
+class_construct(struct core_pe *pe, struct core_class *self,
+                struct core_chare *chare, PyObject **args,
+                Py_ssize_t arg_count)
+{
+    struct core_entry *init = &self->init;
+    PyObject *result;
+
+    if (init->function == Py_None) {
+        return;
+    }
+    if ((init->flags & CORE_ENTRY_COROUTINE) != 0 ||
+        chare->flavour == CORE_FLAVOUR_MAIN) {
+        core_coroutine_start(pe, init, init->function, args + 1, arg_count,
+                             (PyObject *)chare, &chare->element, NULL);
+        return;
+    }
+    Py_SETREF(args[0], Py_NewRef((PyObject *)chare));
+    pe->running = init;
+    result = core_invoke_function(init, args, arg_count);
+    pe->running = NULL;
+    if (result == NULL) {
+        core_failed(pe, init, &chare->element, NULL);
+        return;
+    }
+    Py_DECREF(result);
+}
+
+/* Make the object, with all that its constructor may look at. */
+static struct core_chare *
+class_instantiate(struct core_pe *pe, struct core_class *self,
+                  const chare_call *call, long flavour)
+{
+    PyTypeObject *type = (PyTypeObject *)self->cls;
+    PyObject *object = type->tp_new(type, pe->state->no_args, NULL);
+    struct core_chare *chare;
+
+    if (object == NULL) {
+        return NULL;
+    }
+    if (!PyObject_TypeCheck(object, pe->state->ChareType)) {
+        PyErr_Format(PyExc_TypeError, "%U.__new__() returned no chare",
+                     self->name);
+        Py_DECREF(object);
+        return NULL;
+    }
+    chare = (struct core_chare *)object;
+    chare->element = *call->self;
+    chare->flavour = (enum core_flavour)flavour;
+    chare->owner = self;
+    return chare;
+}
+
+static chare_status
+class_create(const chare_call *call, void *context, void **object_out)
+{
+    struct core_class *self = (struct core_class *)context;
+    struct core_pe *pe = chare_user(call->runtime);
+    PyObject *inline_args[CORE_ARGS_INLINE];
+    PyObject **args;
+    struct core_chare *chare = NULL;
+    Py_ssize_t count;
+
+    self->state->current = pe;
+    count =
+        core_decode_args(pe, call, inline_args, CORE_ARGS_INLINE, &args);
+    if (count >= 1) {
+        chare = class_instantiate(pe, self, call, PyLong_AsLong(args[0]));
+    }
+    if (chare == NULL) {
+        core_failed(pe, &self->init, call->self, NULL);
+    } else {
+        class_construct(pe, self, chare, args, count - 1);
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_DECREF(args[i]);
+    }
+    if (args != inline_args) {
+        PyMem_Free(args);
+    }
+    if (chare == NULL) {
+        return CHARE_ERR_INVALID;
+    }
+    *object_out = chare;
+    return CHARE_OK;
+}
+
+static void
+class_destroy(void *object, void *context)
+{
+    struct core_class *self = (struct core_class *)context;
+
+    (void)self;
+    Py_DECREF((PyObject *)object);
+}
+
+/* ---- registration */
+
+/* Remember an entry under the id that the runtime gave it. */
+static int
+state_add_entry(struct core_state *state, struct core_entry *entry)
+{
+    if (entry->id >= state->entry_room) {
+        uint32_t room = (entry->id + 1) * 2;
+        struct core_entry **entries =
+            PyMem_Realloc(state->entries, room * sizeof(*entries));
+
+        if (entries == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        memset(entries + state->entry_room, 0,
+               (room - state->entry_room) * sizeof(*entries));
+        state->entries = entries;
+        state->entry_room = room;
+    }
+    state->entries[entry->id] = entry;
+    return 0;
+}
+
+static int
+state_add_class(struct core_state *state, struct core_class *self)
+{
+    while ((size_t)PyList_GET_SIZE(state->classes) <= self->type) {
+        if (PyList_Append(state->classes, Py_None) < 0) {
+            return -1;
+        }
+    }
+    return PyList_SetItem(state->classes, (Py_ssize_t)self->type,
+                          Py_NewRef((PyObject *)self));
+}
+
+static int
+class_register_type(struct core_class *self, struct core_pe *pe)
+{
+    chare_type_ops ops = {
+        .size = sizeof(ops),
+        .create = class_create,
+        .destroy = class_destroy,
+    };
+    chare_status status;
+
+    ops.name = PyUnicode_AsUTF8(self->name);
+    if (ops.name == NULL) {
+        return -1;
+    }
+    status = chare_type_register(pe->runtime, &ops, self, &self->type);
+    if (status != CHARE_OK) {
+        core_raise(self->state, status, ops.name);
+        return -1;
+    }
+    return state_add_class(self->state, self);
+}
+
+static int
+class_register_entry(struct core_class *self, struct core_pe *pe,
+                     struct core_entry *entry)
+{
+    const char *name = PyUnicode_AsUTF8(entry->name);
+    chare_status status;
+
+    if (name == NULL) {
+        return -1;
+    }
+    status = chare_entry_register(pe->runtime, self->type, name, core_invoke,
+                                  entry, &entry->id);
+    if (status != CHARE_OK) {
+        core_raise(self->state, status, name);
+        return -1;
+    }
+    return state_add_entry(self->state, entry);
+}
+
+/* Which of the hidden methods an entry is, if any. */
+static void
+class_note_hidden(struct core_class *self, Py_ssize_t i)
+{
+    PyObject *name = self->entries[i].name;
+
+    if (PyUnicode_CompareWithASCIIString(name, "_chare_ready") == 0) {
+        self->ready_index = i;
+    } else if (PyUnicode_CompareWithASCIIString(name, "_chare_result") == 0) {
+        self->result_index = i;
+    }
+}
+
+static int
+class_register_entries(struct core_class *self, struct core_pe *pe,
+                       PyObject *entries)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(entries);
+
+    self->entries = PyMem_Calloc((size_t)count + 1, sizeof(*self->entries));
+    if (self->entries == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (core_entry_init(&self->entries[i], self,
+                            PyTuple_GET_ITEM(entries, i)) < 0) {
+            return -1;
+        }
+        self->entry_count = i + 1;
+        if (class_register_entry(self, pe, &self->entries[i]) < 0) {
+            return -1;
+        }
+        class_note_hidden(self, i);
+    }
+    return 0;
+}
+
+/* The proxies' type: Proxy with one descriptor for each entry method. */
+static int
+class_make_proxy_type(struct core_class *self)
+{
+    PyObject *dict = Py_BuildValue("{s(),sN}", "__slots__", "__doc__",
+                                   PyUnicode_FromFormat("Proxy of %U.",
+                                                        self->name));
+    PyObject *name = PyUnicode_FromFormat("%UProxy", self->name);
+
+    for (Py_ssize_t i = 0; dict != NULL && i < self->entry_count; i++) {
+        PyObject *method = core_method_new(self->state, &self->entries[i]);
+
+        if (method == NULL ||
+            PyDict_SetItem(dict, self->entries[i].name, method) < 0) {
+            Py_CLEAR(dict);
+        }
+        self->entries[i].method = method;
+        Py_XDECREF(method); /* the type's dict keeps it */
+    }
+    if (dict != NULL && name != NULL) {
+        self->proxy_type = (PyTypeObject *)PyObject_CallFunction(
+            (PyObject *)&PyType_Type, "O(O)O", name,
+            (PyObject *)self->state->ProxyType, dict);
+    }
+    Py_XDECREF(dict);
+    Py_XDECREF(name);
+    return self->proxy_type != NULL ? 0 : -1;
+}
+
+/* register_class(cls, name, init description or None, entry descriptions) */
+PyObject *
+core_class_register(PyObject *module, PyObject *args)
+{
+    struct core_state *state = core_state_get(module);
+    struct core_pe *pe = core_pe_get(state);
+    struct core_class *self;
+    PyObject *cls;
+    PyObject *name;
+    PyObject *init;
+    PyObject *entries;
+
+    if (pe == NULL || !PyArg_ParseTuple(args, "O!UOO!", &PyType_Type, &cls,
+                                        &name, &init, &PyTuple_Type,
+                                        &entries)) {
+        return NULL;
+    }
+    self = PyObject_GC_New(struct core_class, state->ClassType);
+    if (self == NULL) {
+        return NULL;
+    }
+    memset((char *)self + sizeof(PyObject), 0,
+           sizeof(*self) - sizeof(PyObject));
+    self->state = state;
+    self->cls = Py_NewRef(cls);
+    self->name = Py_NewRef(name);
+    self->ready_index = -1;
+    self->result_index = -1;
+    PyObject_GC_Track(self);
+    if (core_entry_init(&self->init, self, init) < 0 ||
+        class_register_type(self, pe) < 0 ||
+        class_register_entries(self, pe, entries) < 0 ||
+        class_make_proxy_type(self) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+/* ---- the type */
+
+static int
+class_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    struct core_class *self = (struct core_class *)op;
+
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->cls);
+    Py_VISIT(self->proxy_type);
+    for (Py_ssize_t i = 0; i < self->entry_count; i++) {
+        int result = core_entry_visit(&self->entries[i], visit, arg);
+
+        if (result != 0) {
+            return result;
+        }
+    }
+    return core_entry_visit(&self->init, visit, arg);
+}
+
+static int
+class_clear(PyObject *op)
+{
+    struct core_class *self = (struct core_class *)op;
+
+    Py_CLEAR(self->cls);
+    Py_CLEAR(self->proxy_type);
+    core_entry_fini(&self->init);
+    for (Py_ssize_t i = 0; i < self->entry_count; i++) {
+        core_entry_fini(&self->entries[i]);
+    }
+    return 0;
+}
+
+static void
+class_dealloc(PyObject *op)
+{
+    struct core_class *self = (struct core_class *)op;
+    PyTypeObject *type = Py_TYPE(op);
+
+    PyObject_GC_UnTrack(op);
+    (void)class_clear(op);
+    for (Py_ssize_t i = 0; i < self->entry_count; i++) {
+        if (self->entries[i].id < self->state->entry_room) {
+            self->state->entries[self->entries[i].id] = NULL;
+        }
+    }
+    Py_CLEAR(self->name);
+    PyMem_Free(self->entries);
+    PyObject_GC_Del(op);
+    Py_DECREF(type);
+}
+
+static PyObject *
+class_get_name(PyObject *op, void *closure)
+{
+    (void)closure;
+    return Py_NewRef(((struct core_class *)op)->name);
+}
+
+static PyObject *
+class_get_cls(PyObject *op, void *closure)
+{
+    (void)closure;
+    return Py_NewRef(((struct core_class *)op)->cls);
+}
+
+static PyObject *
+class_get_proxy_type(PyObject *op, void *closure)
+{
+    (void)closure;
+    return Py_NewRef((PyObject *)((struct core_class *)op)->proxy_type);
+}
+
+static PyGetSetDef class_getset[] = {
+    {"name", class_get_name, NULL, PyDoc_STR("The name it has in the job."),
+     NULL},
+    {"cls", class_get_cls, NULL, PyDoc_STR("The Python class."), NULL},
+    {"proxy_type", class_get_proxy_type, NULL,
+     PyDoc_STR("The type of its proxies."), NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot class_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("A registered class of chares.")},
+    {Py_tp_dealloc, class_dealloc},
+    {Py_tp_traverse, class_traverse},
+    {Py_tp_clear, class_clear},
+    {Py_tp_getset, class_getset},
+    {0, NULL},
+};
+
+PyType_Spec core_class_spec = {
+    .name = "chare._core.Class",
+    .basicsize = sizeof(struct core_class),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+             Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = class_slots,
+};

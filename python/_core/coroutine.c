@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * coroutine.c - coroutines on greenlets; the only file that knows them.
+ *
+ * A Coroutine is a greenlet that runs one task after another: when a task has
+ * ended it parks, for starting a greenlet is dear and switching is not. All
+ * switches are between the scheduler's greenlet and a coroutine:
+ *
+ *   parked --start--> running --suspend--> suspended --resume--> running
+ *                     running --end of task--> parked (or gone)
+ *
+ * Only the scheduler starts and resumes. Nothing that is on the C stack of
+ * one greenlet may be used from another, so a task lives in its object.
+ */
+#include "state.h"
+
+#include <greenlet.h>
+
+struct task {
+    const struct core_entry *entry; /* NULL: a plain callable */
+    PyObject *function;
+    PyObject **slots; /* inline_slots or allocated; slots[0] is self */
+    Py_ssize_t arg_count;
+    PyObject *inline_slots[CORE_ARGS_INLINE + 1];
+    chare_element element;
+    chare_reply reply;
+    bool has_element;
+    bool replies;
+};
+
+struct core_coroutine {
+    PyObject_HEAD
+    struct core_pe *pe; /* NULL: the PE is closed */
+    PyGreenlet *greenlet;
+    PyGreenlet *suspended_in; /* what suspended, or NULL */
+    struct core_coroutine *next; /* parked */
+    struct task task;
+};
+
+int
+core_greenlet_import(void)
+{
+    PyGreenlet_Import();
+    return _PyGreenlet_API != NULL ? 0 : -1;
+}
+
+int
+core_coroutine_scheduler(struct core_pe *pe)
+{
+    Py_XSETREF(pe->scheduler, (PyObject *)PyGreenlet_GetCurrent());
+    return pe->scheduler != NULL ? 0 : -1;
+}
+
+/* ---- tasks */
+
+static int
+task_init(struct task *task, const struct core_entry *entry,
+          PyObject *function, PyObject *const *args, Py_ssize_t arg_count,
+          PyObject *self)
+{
+    task->slots = task->inline_slots;
+    if (arg_count > CORE_ARGS_INLINE) {
+        task->slots =
+            PyMem_Malloc(((size_t)arg_count + 1) * sizeof(*task->slots));
+        if (task->slots == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    task->entry = entry;
+    task->function = Py_NewRef(function);
+    task->arg_count = arg_count;
+    task->slots[0] = Py_XNewRef(self);
+    for (Py_ssize_t i = 0; i < arg_count; i++) {
+        task->slots[i + 1] = Py_NewRef(args[i]);
+    }
+    return 0;
+}
+
+static void
+task_fini(struct task *task)
+{
+    PyObject **slots = task->slots;
+
+    if (slots == NULL) {
+        return;
+    }
+    task->slots = NULL;
+    Py_CLEAR(task->function);
+    for (Py_ssize_t i = 0; i <= task->arg_count; i++) {
+        Py_XDECREF(slots[i]);
+    }
+    if (slots != task->inline_slots) {
+        PyMem_Free(slots);
+    }
+}
+
+/* Run the task to its end; in the coroutine's greenlet. */
+static void
+task_run(struct core_coroutine *self)
+{
+    struct task *task = &self->task;
+    PyObject *result;
+
+    if (task->entry != NULL) {
+        result =
+            core_invoke_function(task->entry, task->slots, task->arg_count);
+    } else {
+        result = PyObject_Vectorcall(task->function, task->slots + 1,
+                                     (size_t)task->arg_count, NULL);
+    }
+    if (self->pe == NULL) { /* the PE was closed: nobody listens */
+        Py_XDECREF(result);
+        return;
+    }
+    if (result == NULL && PyErr_ExceptionMatches(PyExc_GreenletExit)) {
+        return;
+    }
+    if (result == NULL && task->entry == NULL) {
+        core_failed_in(self->pe, "a scheduled function");
+    } else if (result == NULL) {
+        core_failed(self->pe, task->entry,
+                    task->has_element ? &task->element : NULL,
+                    task->replies ? &task->reply : NULL);
+    } else if (task->replies) {
+        core_reply(self->pe, task->entry, &task->reply, result);
+    }
+    Py_XDECREF(result);
+}
+
+/* ---- the greenlet's own function */
+
+/* Leave the task's end for the scheduler; NULL: the greenlet is to die. */
+static PyObject *
+coroutine_park(struct core_coroutine *self)
+{
+    struct core_pe *pe = self->pe;
+
+    self->next = pe->parked;
+    pe->parked = self; /* takes over the running reference */
+    pe->parked_count++;
+    return PyGreenlet_Switch((PyGreenlet *)pe->scheduler, NULL, NULL);
+}
+
+static PyObject *
+coroutine_main(PyObject *op, PyObject *unused)
+{
+    struct core_coroutine *self = (struct core_coroutine *)op;
+    PyObject *result;
+
+    (void)unused;
+    for (;;) {
+        task_run(self);
+        task_fini(&self->task);
+        if (self->pe == NULL || PyErr_Occurred() ||
+            self->pe->parked_count >= CORE_COROUTINES_KEPT_MAX) {
+            break;
+        }
+        result = coroutine_park(self);
+        if (result == NULL) {
+            return NULL; /* GreenletExit: the pool is emptied */
+        }
+        Py_DECREF(result);
+    }
+    /* The scheduler's running reference; the caller of this holds another. */
+    Py_DECREF(self);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef coroutine_main_def = {"coroutine", coroutine_main,
+                                         METH_NOARGS, NULL};
+
+static struct core_coroutine *
+coroutine_new(struct core_pe *pe)
+{
+    PyTypeObject *type = pe->state->CoroutineType;
+    struct core_coroutine *self = PyObject_GC_New(struct core_coroutine, type);
+    PyObject *function;
+
+    if (self == NULL) {
+        return NULL;
+    }
+    self->pe = pe;
+    self->greenlet = NULL;
+    self->suspended_in = NULL;
+    self->next = NULL;
+    memset(&self->task, 0, sizeof(self->task));
+    PyObject_GC_Track(self);
+    function = PyCFunction_New(&coroutine_main_def, (PyObject *)self);
+    if (function != NULL) {
+        self->greenlet =
+            PyGreenlet_New(function, (PyGreenlet *)pe->scheduler);
+        Py_DECREF(function);
+    }
+    if (self->greenlet == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return self;
+}
+
+/* A coroutine without a task; the reference is the caller's. */
+static struct core_coroutine *
+coroutine_get(struct core_pe *pe)
+{
+    struct core_coroutine *self = pe->parked;
+
+    if (self == NULL) {
+        return coroutine_new(pe);
+    }
+    pe->parked = self->next;
+    pe->parked_count--;
+    self->next = NULL;
+    return self;
+}
+
+/* Run a coroutine until it suspends, parks or ends. */
+static void
+coroutine_switch(struct core_pe *pe, struct core_coroutine *self,
+                 PyGreenlet *greenlet)
+{
+    struct core_state *state = pe->state;
+    PyObject *result;
+
+    pe->coroutine = self;
+    result = PyGreenlet_Switch(greenlet, NULL, NULL);
+    pe->coroutine = NULL;
+    state->current = pe;
+    if (result == NULL) {
+        PyErr_WriteUnraisable((PyObject *)state->CoroutineType);
+        return;
+    }
+    Py_DECREF(result);
+}
+
+void
+core_coroutine_start(struct core_pe *pe, const struct core_entry *entry,
+                     PyObject *function, PyObject *const *args,
+                     Py_ssize_t arg_count, PyObject *self_object,
+                     const chare_element *element, const chare_reply *reply)
+{
+    struct core_coroutine *self = coroutine_get(pe);
+
+    if (self == NULL || task_init(&self->task, entry, function, args,
+                                  arg_count, self_object) < 0) {
+        Py_XDECREF(self);
+        core_failed_in(pe, "the start of a coroutine");
+        return;
+    }
+    self->task.has_element = element != NULL;
+    if (element != NULL) {
+        self->task.element = *element;
+    }
+    self->task.replies = reply != NULL;
+    if (reply != NULL) {
+        self->task.reply = *reply;
+    }
+    /* Hold it across the switch: it may end, and be dropped, in there. */
+    Py_INCREF(self);
+    coroutine_switch(pe, self, self->greenlet);
+    Py_DECREF(self);
+}
+
+PyObject *
+core_coroutine_current(struct core_pe *pe, const char *what)
+{
+    if (pe->coroutine == NULL) {
+        PyErr_Format(pe->state->NotThreadedError,
+                     "%s would suspend %U, which is not a coroutine: "
+                     "decorate it with @coro",
+                     what,
+                     pe->running != NULL ? pe->running->fullname
+                                         : pe->state->name_nobody);
+        return NULL;
+    }
+    return (PyObject *)pe->coroutine;
+}
+
+int
+core_coroutine_suspend(struct core_pe *pe, const char *what)
+{
+    struct core_coroutine *self =
+        (struct core_coroutine *)core_coroutine_current(pe, what);
+    PyObject *result;
+
+    if (self == NULL) {
+        return -1;
+    }
+    if (self->suspended_in != NULL) {
+        PyErr_SetString(pe->state->Error, "the coroutine is suspended");
+        return -1;
+    }
+    /* Not always self->greenlet: users may run greenlets of their own. */
+    self->suspended_in = PyGreenlet_GetCurrent();
+    result = PyGreenlet_Switch((PyGreenlet *)pe->scheduler, NULL, NULL);
+    Py_CLEAR(self->suspended_in);
+    if (result == NULL) {
+        return -1;
+    }
+    Py_DECREF(result);
+    if (self->pe == NULL) {
+        PyErr_SetNone(PyExc_GreenletExit);
+        return -1;
+    }
+    return 0;
+}
+
+void
+core_coroutine_resume(struct core_pe *pe, PyObject *coroutine)
+{
+    struct core_coroutine *self = (struct core_coroutine *)coroutine;
+
+    if (self->suspended_in == NULL || self->pe != pe) {
+        return;
+    }
+    Py_INCREF(self);
+    Py_INCREF(self->suspended_in);
+    {
+        PyGreenlet *greenlet = self->suspended_in;
+
+        coroutine_switch(pe, self, greenlet);
+        Py_DECREF(greenlet);
+    }
+    Py_DECREF(self);
+}
+
+void
+core_coroutines_close(struct core_pe *pe)
+{
+    while (pe->parked != NULL) {
+        struct core_coroutine *self = coroutine_get(pe);
+        PyObject *result = PyGreenlet_Throw(self->greenlet,
+                                            PyExc_GreenletExit, NULL, NULL);
+
+        Py_XDECREF(result);
+        PyErr_Clear();
+        self->pe = NULL;
+        Py_DECREF(self);
+    }
+}
+
+/* ---- the type */
+
+static PyObject *
+coroutine_resume(PyObject *op, PyObject *unused)
+{
+    struct core_coroutine *self = (struct core_coroutine *)op;
+
+    (void)unused;
+    if (self->pe != NULL && self->pe->coroutine != NULL) {
+        PyErr_SetString(self->pe->state->Error,
+                        "only the scheduler resumes coroutines");
+        return NULL;
+    }
+    if (self->pe != NULL) {
+        core_coroutine_resume(self->pe, op);
+    }
+    Py_RETURN_NONE;
+}
+
+static int
+coroutine_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    struct core_coroutine *self = (struct core_coroutine *)op;
+
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->greenlet);
+    Py_VISIT(self->suspended_in);
+    return 0;
+}
+
+static int
+coroutine_clear(PyObject *op)
+{
+    struct core_coroutine *self = (struct core_coroutine *)op;
+
+    Py_CLEAR(self->greenlet);
+    Py_CLEAR(self->suspended_in);
+    return 0;
+}
+
+static void
+coroutine_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+
+    PyObject_GC_UnTrack(op);
+    (void)coroutine_clear(op);
+    task_fini(&((struct core_coroutine *)op)->task);
+    PyObject_GC_Del(op);
+    Py_DECREF(type);
+}
+
+static PyMethodDef coroutine_methods[] = {
+    {"resume", coroutine_resume, METH_NOARGS,
+     PyDoc_STR("Continue it; by the scheduler only.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot coroutine_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("What runs @coro methods.")},
+    {Py_tp_dealloc, coroutine_dealloc},
+    {Py_tp_traverse, coroutine_traverse},
+    {Py_tp_clear, coroutine_clear},
+    {Py_tp_methods, coroutine_methods},
+    {0, NULL},
+};
+
+PyType_Spec core_coroutine_spec = {
+    .name = "chare._core.Coroutine",
+    .basicsize = sizeof(struct core_coroutine),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+             Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = coroutine_slots,
+};

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * create.c - creating chares, groups and arrays.
+ *
+ * The constructor's message is a tuple: the flavour of the collection, which
+ * says what thisIndex and thisProxy are, and then the arguments.
+ */
+#include "state.h"
+
+/* The class to create; NULL with an exception. */
+static struct core_class *
+class_to_create(struct core_state *state, PyObject *cls)
+{
+    struct core_class *found;
+
+    if (core_pe_get(state) == NULL) {
+        return NULL;
+    }
+    found = core_class_find(state, cls);
+    if (found == NULL) {
+        PyErr_Format(state->Error,
+                     "%R is not registered: it must be a subclass of Chare "
+                     "in the main module, or in a module or class named in "
+                     "charm.start()",
+                     cls);
+    }
+    return found;
+}
+
+/* Check the arguments, and encode them behind the flavour. */
+static int
+args_encode(struct core_pe *pe, struct core_class *cls, PyObject *args,
+            enum core_flavour flavour, chare_data *data_out)
+{
+    PyObject *sequence = NULL;
+    PyObject **bound = NULL;
+    PyObject **all = NULL;
+    Py_ssize_t count = -1;
+    int result = -1;
+
+    sequence = PySequence_Fast(
+        args != NULL && args != Py_None ? args : pe->state->no_args,
+        "the constructor's arguments must be a list or tuple");
+    if (sequence == NULL) {
+        return -1;
+    }
+    count = core_entry_bind(pe->state, &cls->init,
+                            PySequence_Fast_ITEMS(sequence),
+                            PySequence_Fast_GET_SIZE(sequence), NULL, &bound);
+    if (count < 0) {
+        goto release_sequence;
+    }
+    all = PyMem_Malloc(((size_t)count + 1) * sizeof(*all));
+    if (all == NULL) {
+        PyErr_NoMemory();
+        goto release_bound;
+    }
+    memcpy(all + 1, bound, (size_t)count * sizeof(*all));
+    all[0] = PyLong_FromLong(flavour);
+    if (all[0] != NULL) {
+        result = core_data_args(pe, false, all, count + 1, data_out);
+        Py_DECREF(all[0]);
+    }
+    PyMem_Free(all);
+release_bound:
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_DECREF(bound[i]);
+    }
+    PyMem_Free(bound);
+release_sequence:
+    Py_DECREF(sequence);
+    return result;
+}
+
+/* A PE as users name it, -1 for any; false with an exception. */
+static bool
+pe_parse(struct core_pe *pe, long number, uint32_t *pe_out)
+{
+    if (number == -1) {
+        *pe_out = CHARE_ANY_PE;
+        return true;
+    }
+    if (number < 0 || number >= (long)chare_pe_count(pe->runtime)) {
+        PyErr_Format(PyExc_ValueError, "there is no PE %ld: there are %u",
+                     number, (unsigned)chare_pe_count(pe->runtime));
+        return false;
+    }
+    *pe_out = (uint32_t)number;
+    return true;
+}
+
+/* Make the exception of a failed creation; gives up the data. */
+static PyObject *
+creation_failed(struct core_state *state, struct core_class *cls,
+                chare_data *data, chare_status status)
+{
+    core_data_drop(data);
+    return core_raise(state, status, PyUnicode_AsUTF8(cls->name));
+}
+
+PyObject *
+core_single_new(struct core_state *state, PyObject *cls, PyObject *args,
+                long pe, enum core_flavour flavour)
+{
+    struct core_class *found = class_to_create(state, cls);
+    chare_element element;
+    chare_status status;
+    chare_data data;
+    uint32_t where;
+
+    if (found == NULL || !pe_parse(state->current, pe, &where) ||
+        args_encode(state->current, found, args, flavour, &data) < 0) {
+        return NULL;
+    }
+    status = chare_single_create(state->current->runtime, found->type, where,
+                                 &data, NULL, &element);
+    if (status != CHARE_OK) {
+        return creation_failed(state, found, &data, status);
+    }
+    return core_proxy_new(state, found, &element, flavour,
+                          element.index.ndims);
+}
+
+PyObject *
+core_single_create(PyObject *module, PyObject *args)
+{
+    PyObject *cls;
+    PyObject *init_args;
+    long pe;
+    int is_main;
+
+    if (!PyArg_ParseTuple(args, "OOlp", &cls, &init_args, &pe, &is_main)) {
+        return NULL;
+    }
+    return core_single_new(core_state_get(module), cls, init_args, pe,
+                           is_main ? CORE_FLAVOUR_MAIN : CORE_FLAVOUR_SINGLE);
+}
+
+PyObject *
+core_group_create(PyObject *module, PyObject *args)
+{
+    struct core_state *state = core_state_get(module);
+    struct core_class *found;
+    chare_element element = {0, {0, 0, {0, 0, 0, 0, 0, 0}}};
+    chare_status status;
+    chare_data data;
+    PyObject *cls;
+    PyObject *init_args;
+
+    if (!PyArg_ParseTuple(args, "OO", &cls, &init_args)) {
+        return NULL;
+    }
+    found = class_to_create(state, cls);
+    if (found == NULL || args_encode(state->current, found, init_args,
+                                     CORE_FLAVOUR_GROUP, &data) < 0) {
+        return NULL;
+    }
+    status = chare_group_create(state->current->runtime, found->type, &data,
+                                NULL, &element.collection);
+    if (status != CHARE_OK) {
+        return creation_failed(state, found, &data, status);
+    }
+    return core_proxy_new(state, found, &element, CORE_FLAVOUR_GROUP, 1);
+}
+
+/* Understand dims and ndims; -1 with an exception. */
+static int
+dims_parse(struct core_state *state, PyObject *dims, int ndims,
+           chare_array_options *options)
+{
+    chare_index shape;
+
+    options->dense = dims != Py_None;
+    if (!options->dense) {
+        if (ndims < 1 || ndims > CHARE_DIMS_MAX) {
+            PyErr_Format(state->Error,
+                         "an array needs dims, or ndims from 1 to %d",
+                         CHARE_DIMS_MAX);
+            return -1;
+        }
+        options->ndims = (uint32_t)ndims;
+        return 0;
+    }
+    if (core_index_parse(dims, &shape) < 0) {
+        return -1;
+    }
+    if (ndims != -1 && (uint32_t)ndims != shape.ndims) {
+        PyErr_Format(state->Error, "dims has %u dimensions, ndims says %d",
+                     (unsigned)shape.ndims, ndims);
+        return -1;
+    }
+    options->ndims = shape.ndims;
+    memcpy(options->dims, shape.at, sizeof(options->dims));
+    for (uint32_t i = 0; i < shape.ndims; i++) {
+        if (shape.at[i] < 0) {
+            PyErr_SetString(PyExc_ValueError,
+                            "the dimensions of an array are not negative");
+            return -1;
+        }
+    }
+    return 0;
+}
+
+PyObject *
+core_array_create(PyObject *module, PyObject *args)
+{
+    struct core_state *state = core_state_get(module);
+    chare_array_options options = {.size = sizeof(options)};
+    chare_element element = {0, {0, 0, {0, 0, 0, 0, 0, 0}}};
+    struct core_class *found;
+    chare_status status;
+    chare_data data;
+    PyObject *cls;
+    PyObject *dims;
+    PyObject *init_args;
+    int ndims;
+
+    if (!PyArg_ParseTuple(args, "OOiO", &cls, &dims, &ndims, &init_args)) {
+        return NULL;
+    }
+    found = class_to_create(state, cls);
+    if (found == NULL || dims_parse(state, dims, ndims, &options) < 0 ||
+        args_encode(state->current, found, init_args, CORE_FLAVOUR_ARRAY,
+                    &data) < 0) {
+        return NULL;
+    }
+    options.type = found->type;
+    status = chare_array_create(state->current->runtime, &options, &data,
+                                &element.collection);
+    if (status != CHARE_OK) {
+        return creation_failed(state, found, &data, status);
+    }
+    return core_proxy_new(state, found, &element, CORE_FLAVOUR_ARRAY,
+                          options.ndims);
+}
+
+/* ---- methods of proxies */
+
+/* Gather ckInsert's arguments: index, args, onPE. */
+static int
+insert_parse(PyObject *const *args, Py_ssize_t arg_count, PyObject *kwnames,
+             PyObject **values)
+{
+    static const char *const names[] = {"index", "args", "onPE",
+                                        "useAtSync"};
+    Py_ssize_t keyword_count =
+        kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
+
+    if (arg_count > 4) {
+        PyErr_SetString(PyExc_TypeError, "ckInsert() takes 4 arguments");
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < arg_count; i++) {
+        values[i] = args[i];
+    }
+    for (Py_ssize_t i = 0; i < keyword_count; i++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
+        int at = 0;
+
+        while (at < 4 &&
+               PyUnicode_CompareWithASCIIString(name, names[at]) != 0) {
+            at++;
+        }
+        if (at == 4 || values[at] != NULL) {
+            PyErr_Format(PyExc_TypeError,
+                         "ckInsert(): unexpected argument '%U'", name);
+            return -1;
+        }
+        values[at] = args[arg_count + i];
+    }
+    if (values[0] == NULL) {
+        PyErr_SetString(PyExc_TypeError, "ckInsert() needs an index");
+        return -1;
+    }
+    return 0;
+}
+
+PyObject *
+core_proxy_insert(PyObject *self, PyTypeObject *defining_class,
+                  PyObject *const *args, Py_ssize_t arg_count,
+                  PyObject *kwnames)
+{
+    struct core_state *state = core_state_of(defining_class);
+    struct core_proxy *proxy = (struct core_proxy *)self;
+    struct core_pe *pe = core_pe_get(state);
+    PyObject *values[4] = {NULL, NULL, NULL, NULL};
+    chare_element element = proxy->element;
+    chare_status status;
+    chare_data data;
+    uint32_t where = CHARE_ANY_PE;
+
+    if (pe == NULL || insert_parse(args, arg_count, kwnames, values) < 0 ||
+        core_index_parse(values[0], &element.index) < 0) {
+        return NULL;
+    }
+    if (proxy->flavour != CORE_FLAVOUR_ARRAY || proxy->owner == NULL ||
+        core_proxy_is_element(proxy)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "ckInsert() is for the proxy of an array");
+        return NULL;
+    }
+    if (values[2] != NULL && !pe_parse(pe, PyLong_AsLong(values[2]), &where)) {
+        return NULL;
+    }
+    if (args_encode(pe, proxy->owner, values[1], CORE_FLAVOUR_ARRAY, &data) <
+        0) {
+        return NULL;
+    }
+    status = chare_insert(pe->runtime, &element, where, &data);
+    if (status != CHARE_OK) {
+        return creation_failed(state, proxy->owner, &data, status);
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
+core_proxy_insert_done(PyObject *self, PyTypeObject *defining_class,
+                       PyObject *const *args, Py_ssize_t arg_count,
+                       PyObject *kwnames)
+{
+    struct core_state *state = core_state_of(defining_class);
+    struct core_pe *pe = core_pe_get(state);
+    chare_status status;
+
+    (void)args;
+    if (pe == NULL) {
+        return NULL;
+    }
+    if (arg_count != 0 || kwnames != NULL) {
+        PyErr_SetString(PyExc_TypeError,
+                        "ckDoneInserting() takes no arguments");
+        return NULL;
+    }
+    status = chare_insert_done(
+        pe->runtime, ((struct core_proxy *)self)->element.collection, NULL);
+    if (status != CHARE_OK) {
+        return core_raise(state, status, "ckDoneInserting()");
+    }
+    Py_RETURN_NONE;
+}

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * encode.c - Python objects to values of the codec.
+ *
+ * Exact built-in types, NumPy arrays and scalars, proxies, bound methods and
+ * futures have a form of their own. A value that holds anything else, holds
+ * the same mutable object twice (or itself), or nests too deeply is pickled
+ * as a whole, for only pickle keeps what is shared.
+ *
+ * put_object() therefore has three results: 0 done, -1 exception, and
+ * PICKLE_IT, after which the caller rewinds.
+ */
+#include "state.h"
+
+enum {
+    PICKLE_IT = 1,
+    SEEN_INLINE = 16,
+    DEPTH_MAX = CHARE_CODEC_DEPTH_MAX - 4, /* the runtime may wrap a value */
+};
+
+/* Mutable objects met so far: a list first, an open hash set when it grows. */
+struct seen {
+    PyObject **slots;
+    size_t room; /* a power of two */
+    size_t count;
+    PyObject *inline_slots[SEEN_INLINE];
+};
+
+struct writer {
+    struct core_pe *pe;
+    struct core_state *state;
+    chare_encoder *encoder;
+    struct seen seen;
+    int depth;
+};
+
+static int put_object(struct writer *writer, PyObject *object);
+
+static size_t
+seen_slot(const struct seen *seen, PyObject *object)
+{
+    size_t mask = seen->room - 1;
+    size_t i = ((uintptr_t)object >> 4) * 0x9e3779b97f4a7c15u >> 20 & mask;
+
+    while (seen->slots[i] != NULL && seen->slots[i] != object) {
+        i = (i + 1) & mask;
+    }
+    return i;
+}
+
+static int
+seen_grow(struct seen *seen)
+{
+    struct seen grown = {.room = seen->room * 4, .count = seen->count};
+
+    grown.slots = PyMem_Calloc(grown.room, sizeof(PyObject *));
+    if (grown.slots == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (size_t i = 0; i < seen->room; i++) {
+        if (seen->slots[i] != NULL) {
+            grown.slots[seen_slot(&grown, seen->slots[i])] = seen->slots[i];
+        }
+    }
+    if (seen->slots != seen->inline_slots) {
+        PyMem_Free(seen->slots);
+    }
+    seen->slots = grown.slots;
+    seen->room = grown.room;
+    return 0;
+}
+
+/* Note a mutable object; PICKLE_IT when it was met before. */
+static int
+seen_add(struct seen *seen, PyObject *object)
+{
+    size_t i;
+
+    if (seen->room == 0) { /* the first one */
+        seen->slots = seen->inline_slots;
+        seen->room = SEEN_INLINE;
+        memset(seen->inline_slots, 0, sizeof(seen->inline_slots));
+    }
+    if (seen->count * 2 >= seen->room && seen_grow(seen) < 0) {
+        return -1;
+    }
+    i = seen_slot(seen, object);
+    if (seen->slots[i] == object) {
+        return PICKLE_IT;
+    }
+    seen->slots[i] = object;
+    seen->count++;
+    return 0;
+}
+
+static void
+seen_fini(struct seen *seen)
+{
+    if (seen->slots != seen->inline_slots) {
+        PyMem_Free(seen->slots);
+    }
+}
+
+/* An integer beyond 64 bits. */
+static int
+put_bigint(struct writer *writer, PyObject *object)
+{
+    PyObject *function = core_support(writer->state, "int_to_bytes");
+    PyObject *bytes;
+
+    if (function == NULL) {
+        return -1;
+    }
+    bytes = PyObject_CallOneArg(function, object);
+    Py_DECREF(function);
+    if (bytes == NULL) {
+        return -1;
+    }
+    chare_put_bigint(writer->encoder, PyBytes_AS_STRING(bytes),
+                     (size_t)PyBytes_GET_SIZE(bytes));
+    Py_DECREF(bytes);
+    return 0;
+}
+
+static int
+put_int(struct writer *writer, PyObject *object)
+{
+    int overflow;
+    long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
+
+    if (overflow != 0) {
+        return put_bigint(writer, object);
+    }
+    chare_put_int(writer->encoder, value);
+    return 0;
+}
+
+static int
+put_str(struct writer *writer, PyObject *object)
+{
+    Py_ssize_t len;
+    const char *text = PyUnicode_AsUTF8AndSize(object, &len);
+    PyObject *bytes;
+
+    if (text != NULL) {
+        chare_put_str(writer->encoder, text, (size_t)len);
+        return 0;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) {
+        return -1;
+    }
+    PyErr_Clear(); /* lone surrogates */
+    bytes = PyUnicode_AsEncodedString(object, "utf-8", "surrogatepass");
+    if (bytes == NULL) {
+        return -1;
+    }
+    chare_put_str(writer->encoder, PyBytes_AS_STRING(bytes),
+                  (size_t)PyBytes_GET_SIZE(bytes));
+    Py_DECREF(bytes);
+    return 0;
+}
+
+static int
+put_items(struct writer *writer, PyObject *const *items, Py_ssize_t count,
+          chare_tag tag)
+{
+    chare_put_container(writer->encoder, tag, (size_t)count);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        int result = put_object(writer, items[i]);
+
+        if (result != 0) {
+            return result;
+        }
+    }
+    return 0;
+}
+
+static int
+put_dict(struct writer *writer, PyObject *object)
+{
+    Py_ssize_t position = 0;
+    PyObject *key;
+    PyObject *value;
+    int result;
+
+    chare_put_container(writer->encoder, CHARE_TAG_DICT,
+                        (size_t)PyDict_GET_SIZE(object));
+    while (PyDict_Next(object, &position, &key, &value)) {
+        result = put_object(writer, key);
+        if (result == 0) {
+            result = put_object(writer, value);
+        }
+        if (result != 0) {
+            return result;
+        }
+    }
+    return 0;
+}
+
+static int
+put_set(struct writer *writer, PyObject *object, chare_tag tag)
+{
+    PyObject *iterator = PyObject_GetIter(object);
+    PyObject *item;
+    int result = 0;
+
+    if (iterator == NULL) {
+        return -1;
+    }
+    chare_put_container(writer->encoder, tag, (size_t)PySet_GET_SIZE(object));
+    while (result == 0 && (item = PyIter_Next(iterator)) != NULL) {
+        result = put_object(writer, item);
+        Py_DECREF(item);
+    }
+    Py_DECREF(iterator);
+    return PyErr_Occurred() ? -1 : result;
+}
+
+static int
+put_proxy(struct writer *writer, PyObject *object)
+{
+    struct core_proxy_name name;
+
+    core_proxy_name_get(object, &name);
+    chare_put_extern(writer->encoder, CORE_EXTERN_PROXY, &name, sizeof(name));
+    return 0;
+}
+
+/* The types that are rarer than the built-in ones. */
+static int
+put_other(struct writer *writer, PyObject *object)
+{
+    struct core_state *state = writer->state;
+    int result;
+
+    if (core_is_proxy(state, object)) {
+        return put_proxy(writer, object);
+    }
+    if (Py_IS_TYPE(object, state->FutureType)) {
+        chare_future name;
+
+        if (core_future_name(writer->pe, (struct core_future *)object,
+                             &name) < 0) {
+            return -1;
+        }
+        chare_put_future(writer->encoder, &name);
+        return 0;
+    }
+    if (Py_IS_TYPE(object, state->CallbackType)) {
+        chare_callback callback;
+
+        if (core_callback_get(state, object, &callback) < 0) {
+            return -1;
+        }
+        chare_put_callback(writer->encoder, &callback);
+        return 0;
+    }
+    switch (core_numpy_kind(state, object)) {
+    case 'a':
+        result = seen_add(&writer->seen, object);
+        if (result != 0) {
+            return result;
+        }
+        return core_array_encode(state, writer->encoder, object);
+    case 's':
+        return core_scalar_encode(state, writer->encoder, object);
+    default:
+        return PICKLE_IT;
+    }
+}
+
+static int
+put_container(struct writer *writer, PyObject *object)
+{
+    const PyTypeObject *type = Py_TYPE(object);
+    int result;
+
+    if (type == &PyTuple_Type) {
+        return put_items(writer, ((PyTupleObject *)object)->ob_item,
+                         PyTuple_GET_SIZE(object), CHARE_TAG_TUPLE);
+    }
+    if (type == &PyFrozenSet_Type) {
+        return put_set(writer, object, CHARE_TAG_FROZENSET);
+    }
+    if (type != &PyList_Type && type != &PyDict_Type && type != &PySet_Type) {
+        return put_other(writer, object);
+    }
+    result = seen_add(&writer->seen, object);
+    if (result != 0) {
+        return result;
+    }
+    if (type == &PyList_Type) {
+        return put_items(writer, ((PyListObject *)object)->ob_item,
+                         PyList_GET_SIZE(object), CHARE_TAG_LIST);
+    }
+    if (type == &PyDict_Type) {
+        return put_dict(writer, object);
+    }
+    return put_set(writer, object, CHARE_TAG_SET);
+}
+
+static int
+put_object(struct writer *writer, PyObject *object)
+{
+    const PyTypeObject *type = Py_TYPE(object);
+    int result;
+
+    if (type == &PyLong_Type) {
+        return put_int(writer, object);
+    }
+    if (type == &PyFloat_Type) {
+        chare_put_float(writer->encoder, PyFloat_AS_DOUBLE(object));
+        return 0;
+    }
+    if (type == &PyUnicode_Type) {
+        return put_str(writer, object);
+    }
+    if (object == Py_None) {
+        chare_put_none(writer->encoder);
+        return 0;
+    }
+    if (type == &PyBool_Type) {
+        chare_put_bool(writer->encoder, object == Py_True);
+        return 0;
+    }
+    if (type == &PyBytes_Type) {
+        chare_put_bytes(writer->encoder, PyBytes_AS_STRING(object),
+                        (size_t)PyBytes_GET_SIZE(object));
+        return 0;
+    }
+    if (type == &PyComplex_Type) {
+        chare_put_complex(writer->encoder, PyComplex_RealAsDouble(object),
+                          PyComplex_ImagAsDouble(object));
+        return 0;
+    }
+    if (type == &PyByteArray_Type) {
+        result = seen_add(&writer->seen, object);
+        if (result == 0) {
+            chare_put_bytearray(writer->encoder,
+                                PyByteArray_AS_STRING(object),
+                                (size_t)PyByteArray_GET_SIZE(object));
+        }
+        return result;
+    }
+    if (++writer->depth > DEPTH_MAX) {
+        return PICKLE_IT;
+    }
+    result = put_container(writer, object);
+    writer->depth--;
+    return result;
+}
+
+/* Write one buffer that a pickle left out. */
+static int
+put_part(chare_encoder *encoder, PyObject *part)
+{
+    Py_buffer view;
+    int64_t shape;
+    void *room;
+
+    if (PyObject_GetBuffer(part, &view, PyBUF_ANY_CONTIGUOUS) < 0) {
+        return -1;
+    }
+    shape = view.len;
+    room = chare_put_array(encoder, CHARE_DTYPE_U8,
+                           view.readonly ? CHARE_ARRAY_READ_ONLY : 0, 1,
+                           &shape, (size_t)view.len);
+    if (room != NULL) {
+        memcpy(room, view.buf, (size_t)view.len);
+    }
+    PyBuffer_Release(&view);
+    return 0;
+}
+
+/* Write a value as a pickle. */
+static int
+put_pickle(struct core_pe *pe, chare_encoder *encoder, PyObject *value)
+{
+    PyObject *function = core_support(pe->state, "dumps");
+    PyObject *pair;
+    PyObject *pickle;
+    PyObject *parts;
+    int result = -1;
+
+    if (function == NULL) {
+        return -1;
+    }
+    pair = PyObject_CallOneArg(function, value);
+    Py_DECREF(function);
+    if (pair == NULL) {
+        return -1;
+    }
+    if (!PyArg_ParseTuple(pair, "SO!", &pickle, &PyList_Type, &parts)) {
+        goto out;
+    }
+    if (PyList_GET_SIZE(parts) > 0) {
+        chare_put_container(encoder, CHARE_TAG_TUPLE,
+                            (size_t)PyList_GET_SIZE(parts) + 1);
+    }
+    chare_put_extern(encoder,
+                     PyList_GET_SIZE(parts) > 0 ? CORE_EXTERN_PICKLE_PARTS
+                                                : CORE_EXTERN_PICKLE,
+                     PyBytes_AS_STRING(pickle),
+                     (size_t)PyBytes_GET_SIZE(pickle));
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(parts); i++) {
+        if (put_part(encoder, PyList_GET_ITEM(parts, i)) < 0) {
+            goto out;
+        }
+    }
+    result = 0;
+out:
+    Py_DECREF(pair);
+    return result;
+}
+
+static size_t
+encoder_offset(chare_encoder *encoder)
+{
+    return (size_t)(encoder->at -
+                    (unsigned char *)chare_buffer_bytes(encoder->buffer,
+                                                        NULL));
+}
+
+static void
+encoder_rewind(chare_encoder *encoder, size_t offset)
+{
+    encoder->at =
+        (unsigned char *)chare_buffer_bytes(encoder->buffer, NULL) + offset;
+}
+
+static void
+writer_init(struct writer *writer, struct core_pe *pe, chare_encoder *encoder)
+{
+    writer->pe = pe;
+    writer->state = pe->state;
+    writer->encoder = encoder;
+    writer->seen.slots = NULL;
+    writer->seen.room = 0;
+    writer->seen.count = 0;
+    writer->depth = 0;
+}
+
+static int
+writer_fini(struct writer *writer, int result)
+{
+    if (writer->seen.room > 0) {
+        seen_fini(&writer->seen);
+    }
+    if (result >= 0 && writer->encoder->status != CHARE_OK) {
+        core_raise(writer->state, writer->encoder->status,
+                   "cannot encode a value");
+        return -1;
+    }
+    return result;
+}
+
+int
+core_encode(struct core_pe *pe, chare_encoder *encoder, PyObject *value)
+{
+    size_t start = encoder_offset(encoder);
+    struct writer writer;
+    int result;
+
+    writer_init(&writer, pe, encoder);
+    result = put_object(&writer, value);
+    if (result == PICKLE_IT && encoder->status == CHARE_OK) {
+        encoder_rewind(encoder, start);
+        result = put_pickle(pe, encoder, value);
+    }
+    return writer_fini(&writer, result);
+}
+
+int
+core_encode_args(struct core_pe *pe, chare_encoder *encoder,
+                 PyObject *const *args, Py_ssize_t arg_count)
+{
+    size_t start = encoder_offset(encoder);
+    struct writer writer;
+    PyObject *tuple;
+    int result;
+
+    writer_init(&writer, pe, encoder);
+    result = put_items(&writer, args, arg_count, CHARE_TAG_TUPLE);
+    if (result == PICKLE_IT && encoder->status == CHARE_OK) {
+        encoder_rewind(encoder, start);
+        tuple = PyTuple_New(arg_count);
+        if (tuple == NULL) {
+            return writer_fini(&writer, -1);
+        }
+        for (Py_ssize_t i = 0; i < arg_count; i++) {
+            PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[i]));
+        }
+        result = put_pickle(pe, encoder, tuple);
+        Py_DECREF(tuple);
+    }
+    return writer_fini(&writer, result);
+}

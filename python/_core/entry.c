@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * entry.c - what is known of an entry method, and binding arguments to it.
+ *
+ * A call that only has positional arguments of the right number needs none of
+ * this. The others are resolved at the call site, so that a mistake is a
+ * TypeError there and not a report on another PE.
+ */
+#include "state.h"
+
+int
+core_entry_init(struct core_entry *entry, struct core_class *owner,
+                PyObject *description)
+{
+    int any_keyword;
+
+    if (!PyArg_ParseTuple(description, "UOIO!O!nnO!p", &entry->name,
+                          &entry->function, &entry->flags, &PyTuple_Type,
+                          &entry->params, &PyTuple_Type, &entry->defaults,
+                          &entry->args_min, &entry->args_max,
+                          &PyFrozenSet_Type, &entry->keywords, &any_keyword)) {
+        memset(entry, 0, sizeof(*entry));
+        return -1;
+    }
+    Py_INCREF(entry->name);
+    Py_INCREF(entry->function);
+    Py_INCREF(entry->params);
+    Py_INCREF(entry->defaults);
+    Py_INCREF(entry->keywords);
+    entry->any_keyword = any_keyword != 0;
+    entry->owner = owner;
+    entry->fullname =
+        PyUnicode_FromFormat("%U.%U", owner->name, entry->name);
+    return entry->fullname != NULL ? 0 : -1;
+}
+
+void
+core_entry_fini(struct core_entry *entry)
+{
+    Py_CLEAR(entry->name);
+    Py_CLEAR(entry->function);
+    Py_CLEAR(entry->params);
+    Py_CLEAR(entry->defaults);
+    Py_CLEAR(entry->keywords);
+    Py_CLEAR(entry->fullname);
+}
+
+int
+core_entry_visit(struct core_entry *entry, visitproc visit, void *arg)
+{
+    Py_VISIT(entry->function);
+    Py_VISIT(entry->defaults);
+    return 0;
+}
+
+static void
+args_clear(PyObject **args, Py_ssize_t count)
+{
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_CLEAR(args[i]);
+    }
+}
+
+/* Put keyword arguments where they belong; others into *rest. */
+static int
+bind_keyword(const struct core_entry *entry, PyObject **args, PyObject **rest,
+             PyObject *name, PyObject *value)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(entry->params); i++) {
+        PyObject *param = PyTuple_GET_ITEM(entry->params, i);
+
+        if (param != name && PyUnicode_Compare(param, name) != 0) {
+            continue;
+        }
+        if (args[i] != NULL) {
+            PyErr_Format(PyExc_TypeError,
+                         "%U() got multiple values for argument '%U'",
+                         entry->fullname, name);
+            return -1;
+        }
+        args[i] = Py_NewRef(value);
+        return 0;
+    }
+    if (!entry->any_keyword && PySet_Contains(entry->keywords, name) != 1) {
+        PyErr_Format(PyExc_TypeError,
+                     "%U() got an unexpected keyword argument '%U'",
+                     entry->fullname, name);
+        return -1;
+    }
+    if (*rest == NULL) {
+        *rest = PyDict_New();
+        if (*rest == NULL) {
+            return -1;
+        }
+    }
+    return PyDict_SetItem(*rest, name, value);
+}
+
+/* Fill the gaps with defaults; how many arguments there are then, or -1. */
+static Py_ssize_t
+bind_defaults(const struct core_entry *entry, PyObject **args,
+              Py_ssize_t arg_count)
+{
+    Py_ssize_t param_count = PyTuple_GET_SIZE(entry->params);
+    Py_ssize_t first_default =
+        param_count - PyTuple_GET_SIZE(entry->defaults);
+    Py_ssize_t last = arg_count;
+
+    for (Py_ssize_t i = arg_count; i < param_count; i++) {
+        if (args[i] != NULL) {
+            last = i + 1;
+        }
+    }
+    if (last < first_default) {
+        last = first_default;
+    }
+    for (Py_ssize_t i = 0; i < last && i < param_count; i++) {
+        if (args[i] != NULL) {
+            continue;
+        }
+        if (i < first_default) {
+            PyErr_Format(PyExc_TypeError,
+                         "%U() missing a required argument: '%U'",
+                         entry->fullname, PyTuple_GET_ITEM(entry->params, i));
+            return -1;
+        }
+        args[i] = Py_NewRef(
+            PyTuple_GET_ITEM(entry->defaults, i - first_default));
+    }
+    return last;
+}
+
+/* Whether a keyword is one of ours: ret= or awaitable=. */
+static bool
+keyword_is_ours(struct core_state *state, PyObject *name)
+{
+    return name == state->name_ret || name == state->name_awaitable ||
+           PyUnicode_Compare(name, state->name_ret) == 0 ||
+           PyUnicode_Compare(name, state->name_awaitable) == 0;
+}
+
+static Py_ssize_t
+bind(struct core_state *state, const struct core_entry *entry, PyObject **out,
+     PyObject *const *args, Py_ssize_t arg_count, PyObject *kwnames)
+{
+    Py_ssize_t keyword_count =
+        kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
+    PyObject *rest = NULL;
+    Py_ssize_t count;
+
+    for (Py_ssize_t i = 0; i < arg_count; i++) {
+        out[i] = Py_NewRef(args[i]);
+    }
+    for (Py_ssize_t i = 0; i < keyword_count; i++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
+
+        if (!keyword_is_ours(state, name) &&
+            bind_keyword(entry, out, &rest, name, args[arg_count + i]) < 0) {
+            Py_XDECREF(rest);
+            return -1;
+        }
+    }
+    count = bind_defaults(entry, out, arg_count);
+    if (count >= 0 && (entry->flags & CORE_ENTRY_KEYWORDS) != 0) {
+        out[count++] = rest != NULL ? rest : Py_NewRef(Py_None);
+    }
+    return count;
+}
+
+Py_ssize_t
+core_entry_bind(struct core_state *state, const struct core_entry *entry,
+                PyObject *const *args, Py_ssize_t arg_count,
+                PyObject *kwnames, PyObject ***args_out)
+{
+    Py_ssize_t param_count = PyTuple_GET_SIZE(entry->params);
+    Py_ssize_t room =
+        (arg_count > param_count ? arg_count : param_count) + 1;
+    PyObject **out;
+    Py_ssize_t count;
+
+    if (arg_count > entry->args_max) {
+        PyErr_Format(PyExc_TypeError,
+                     "%U() takes at most %zd arguments (%zd given)",
+                     entry->fullname, entry->args_max, arg_count);
+        return -1;
+    }
+    out = PyMem_Calloc((size_t)room, sizeof(*out));
+    if (out == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    count = bind(state, entry, out, args, arg_count, kwnames);
+    if (count < 0) {
+        args_clear(out, room);
+        PyMem_Free(out);
+        return -1;
+    }
+    *args_out = out;
+    return count;
+}

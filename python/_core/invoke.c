@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * invoke.c - from a message to the Python method.
+ *
+ * core_invoke() is the entry function of all methods; its context is the
+ * entry, whose function was looked up once. No Python frame lies between the
+ * scheduler and the method.
+ */
+#include "state.h"
+
+PyObject *
+core_invoke_function(const struct core_entry *entry, PyObject **slots,
+                     Py_ssize_t arg_count)
+{
+    PyObject **args = slots;
+    PyObject *result;
+    PyObject *keywords = NULL;
+
+    if ((entry->flags & CORE_ENTRY_NO_SELF) == 0) {
+        arg_count++;
+    } else {
+        args++;
+    }
+    if ((entry->flags & CORE_ENTRY_KEYWORDS) == 0) {
+        return PyObject_Vectorcall(entry->function, args, (size_t)arg_count,
+                                   NULL);
+    }
+    /* The last argument holds the keywords, when it came from a proxy. */
+    if (slots + arg_count > args &&
+        (PyDict_CheckExact(args[arg_count - 1]) ||
+         args[arg_count - 1] == Py_None)) {
+        keywords = args[--arg_count];
+    }
+    if (keywords == Py_None) {
+        keywords = NULL;
+    }
+    result = PyObject_VectorcallDict(entry->function, args, (size_t)arg_count,
+                                     keywords);
+    return result;
+}
+
+void
+core_reply(struct core_pe *pe, const struct core_entry *entry,
+           const chare_reply *reply, PyObject *value)
+{
+    chare_status status;
+    chare_data data;
+
+    if (value == Py_None) {
+        status = chare_reply_send(pe->runtime, reply, NULL);
+    } else {
+        bool local = reply->callback.kind == CHARE_CALLBACK_FUTURE &&
+                     reply->callback.future.pe == pe->rank;
+
+        if (core_data_value(pe, local, value, &data) < 0) {
+            core_failed(pe, entry, &reply->self, reply);
+            return;
+        }
+        status = chare_reply_send(pe->runtime, reply, &data);
+        if (status != CHARE_OK) {
+            core_data_drop(&data);
+        }
+    }
+    if (status != CHARE_OK) {
+        core_raise(pe->state, status, "cannot send a reply");
+        core_failed(pe, entry, &reply->self, NULL);
+    }
+}
+
+/* What comes after the method: its result, or its exception. */
+static void
+finish(struct core_pe *pe, const struct core_entry *entry,
+       const chare_call *call, PyObject *result)
+{
+    chare_reply reply;
+
+    if (result == NULL) {
+        if (call->wants_reply) {
+            chare_call_take_reply(call, &reply);
+            core_failed(pe, entry, call->self, &reply);
+        } else {
+            core_failed(pe, entry, call->self, NULL);
+        }
+        return;
+    }
+    if (call->wants_reply && result != Py_None) {
+        chare_call_take_reply(call, &reply);
+        core_reply(pe, entry, &reply, result);
+    }
+    Py_DECREF(result);
+}
+
+/* slots[0] is free for self; the others are borrowed. */
+static void
+run(struct core_pe *pe, const struct core_entry *entry, PyObject *object,
+    const chare_call *call, PyObject **slots, Py_ssize_t arg_count)
+{
+    PyObject *result;
+    chare_reply reply;
+
+    if ((entry->flags & CORE_ENTRY_COROUTINE) != 0) {
+        if (call->wants_reply) {
+            chare_call_take_reply(call, &reply);
+        }
+        core_coroutine_start(pe, entry, entry->function, slots + 1,
+                             arg_count, object, call->self,
+                             call->wants_reply ? &reply : NULL);
+        return;
+    }
+    slots[0] = object;
+    pe->running = entry;
+    result = core_invoke_function(entry, slots, arg_count);
+    pe->running = NULL;
+    if (result != Py_None || call->wants_reply) {
+        finish(pe, entry, call, result);
+    } else {
+        Py_DECREF(result);
+    }
+}
+
+/* Arguments that came as bytes. */
+static void
+invoke_bytes(struct core_pe *pe, const struct core_entry *entry,
+             PyObject *object, const chare_call *call)
+{
+    PyObject *inline_slots[CORE_ARGS_INLINE + 1];
+    PyObject **slots = inline_slots;
+    PyObject **args;
+    Py_ssize_t count = core_decode_args(pe, call, inline_slots + 1,
+                                        CORE_ARGS_INLINE, &args);
+
+    if (count < 0) {
+        finish(pe, entry, call, NULL);
+        return;
+    }
+    if (args != inline_slots + 1) {
+        slots = PyMem_Malloc(((size_t)count + 1) * sizeof(*slots));
+        if (slots == NULL) {
+            Py_FatalError("chare: out of memory for arguments");
+        }
+        memcpy(slots + 1, args, (size_t)count * sizeof(*slots));
+        PyMem_Free(args);
+    }
+    run(pe, entry, object, call, slots, count);
+    for (Py_ssize_t i = 1; i <= count; i++) {
+        Py_DECREF(slots[i]);
+    }
+    if (slots != inline_slots) {
+        PyMem_Free(slots);
+    }
+}
+
+void
+core_invoke(void *object, const chare_call *call, void *context)
+{
+    const struct core_entry *entry = (const struct core_entry *)context;
+    struct core_pe *pe = chare_user(call->runtime);
+
+    pe->state->current = pe;
+    if (call->payload != NULL && call->payload_ops == &core_args_ops) {
+        struct core_payload *payload = (struct core_payload *)call->payload;
+
+        run(pe, entry, (PyObject *)object, call, payload->slots,
+            payload->arg_count);
+        return;
+    }
+    invoke_bytes(pe, entry, (PyObject *)object, call);
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * payload.c - arguments and values that reach a chare on the same PE as the
+ * Python objects they are.
+ *
+ * Only objects that nobody can change are handed over like that; everything
+ * else is encoded, so that sender and receiver never share. Payloads come
+ * from free lists, one for each number of arguments.
+ */
+#include "state.h"
+
+bool
+core_is_plain(struct core_state *state, PyObject *object, int depth)
+{
+    const PyTypeObject *type = Py_TYPE(object);
+
+    if (type == &PyLong_Type || type == &PyFloat_Type ||
+        type == &PyUnicode_Type || object == Py_None ||
+        type == &PyBool_Type || type == &PyBytes_Type ||
+        type == &PyComplex_Type) {
+        return true;
+    }
+    if (type == &PyTuple_Type) {
+        if (depth >= CORE_PLAIN_DEPTH_MAX) {
+            return false;
+        }
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); i++) {
+            if (!core_is_plain(state, PyTuple_GET_ITEM(object, i),
+                               depth + 1)) {
+                return false;
+            }
+        }
+        return true;
+    }
+    return core_is_proxy(state, object) || type == state->FutureType ||
+           type == state->CallbackType;
+}
+
+static struct core_payload *
+payload_alloc(struct core_state *state, Py_ssize_t arg_count)
+{
+    struct core_payload *payload = state->payloads[arg_count];
+
+    if (payload != NULL) {
+        state->payloads[arg_count] = payload->next;
+        state->payload_counts[arg_count]--;
+        return payload;
+    }
+    payload = PyMem_Malloc(sizeof(*payload) + ((size_t)arg_count + 1) *
+                                                  sizeof(PyObject *));
+    if (payload == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    payload->state = state;
+    payload->arg_count = arg_count;
+    return payload;
+}
+
+static void
+payload_release(void *opaque)
+{
+    struct core_payload *payload = (struct core_payload *)opaque;
+    struct core_state *state = payload->state;
+    Py_ssize_t arg_count = payload->arg_count;
+
+    for (Py_ssize_t i = 1; i <= arg_count; i++) {
+        Py_DECREF(payload->slots[i]);
+    }
+    if (state->payload_counts[arg_count] >= CORE_PAYLOADS_KEPT_MAX) {
+        PyMem_Free(payload);
+        return;
+    }
+    payload->next = state->payloads[arg_count];
+    state->payloads[arg_count] = payload;
+    state->payload_counts[arg_count]++;
+}
+
+/* The runtime wants bytes after all: the target is not here any more. */
+static chare_status
+payload_encoded(struct core_payload *payload, chare_encoder *encoder,
+                int failed)
+{
+    if (failed) {
+        PyErr_WriteUnraisable((PyObject *)payload->state->MethodType);
+        return CHARE_ERR_INVALID;
+    }
+    return encoder->status;
+}
+
+static chare_status
+args_encode(void *opaque, chare_encoder *encoder)
+{
+    struct core_payload *payload = (struct core_payload *)opaque;
+
+    return payload_encoded(payload, encoder,
+                           core_encode_args(payload->state->current, encoder,
+                                            payload->slots + 1,
+                                            payload->arg_count));
+}
+
+static chare_status
+value_encode(void *opaque, chare_encoder *encoder)
+{
+    struct core_payload *payload = (struct core_payload *)opaque;
+
+    return payload_encoded(
+        payload, encoder,
+        core_encode(payload->state->current, encoder, payload->slots[1]));
+}
+
+const chare_payload_ops core_args_ops = {
+    .size = sizeof(chare_payload_ops),
+    .format = CHARE_FORMAT_ARGS,
+    .encode = args_encode,
+    .release = payload_release,
+};
+
+const chare_payload_ops core_value_ops = {
+    .size = sizeof(chare_payload_ops),
+    .format = CHARE_FORMAT_VALUE,
+    .encode = value_encode,
+    .release = payload_release,
+};
+
+/* Fill in a payload, or return false: not plain, or an exception. */
+static bool
+payload_make(struct core_state *state, PyObject *const *args,
+             Py_ssize_t arg_count, const chare_payload_ops *ops,
+             chare_data *data_out)
+{
+    struct core_payload *payload;
+
+    for (Py_ssize_t i = 0; i < arg_count; i++) {
+        if (!core_is_plain(state, args[i], 0)) {
+            return false;
+        }
+    }
+    payload = payload_alloc(state, arg_count);
+    if (payload == NULL) {
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < arg_count; i++) {
+        payload->slots[i + 1] = Py_NewRef(args[i]);
+    }
+    *data_out = chare_data_payload(payload, ops);
+    return true;
+}
+
+/* End an encoding as data, or drop it. */
+static int
+encoded(struct core_pe *pe, chare_encoder *encoder, int failed,
+        chare_format format, chare_data *data_out)
+{
+    chare_buffer *buffer;
+    chare_status status;
+
+    if (failed) {
+        chare_encoder_fini(encoder);
+        return -1;
+    }
+    status = chare_encoder_take(encoder, &buffer);
+    if (status != CHARE_OK) {
+        core_raise(pe->state, status, "encoding failed");
+        return -1;
+    }
+    *data_out = chare_data_buffer(format, buffer);
+    return 0;
+}
+
+enum { ROOM_BYTES = 128 }; /* what most messages need */
+
+int
+core_data_args(struct core_pe *pe, bool local, PyObject *const *args,
+               Py_ssize_t arg_count, chare_data *data_out)
+{
+    chare_encoder encoder;
+    chare_status status;
+
+    if (local && arg_count <= CORE_PAYLOAD_ARGS_MAX) {
+        if (payload_make(pe->state, args, arg_count, &core_args_ops,
+                         data_out)) {
+            return 0;
+        }
+        if (PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    status = chare_encoder_init(&encoder, pe->runtime, ROOM_BYTES);
+    if (status != CHARE_OK) {
+        core_raise(pe->state, status, "no room for arguments");
+        return -1;
+    }
+    return encoded(pe, &encoder,
+                   core_encode_args(pe, &encoder, args, arg_count),
+                   CHARE_FORMAT_ARGS, data_out);
+}
+
+int
+core_data_value(struct core_pe *pe, bool local, PyObject *value,
+                chare_data *data_out)
+{
+    chare_encoder encoder;
+    chare_status status;
+
+    if (local) {
+        if (payload_make(pe->state, &value, 1, &core_value_ops, data_out)) {
+            return 0;
+        }
+        if (PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    status = chare_encoder_init(&encoder, pe->runtime, ROOM_BYTES);
+    if (status != CHARE_OK) {
+        core_raise(pe->state, status, "no room for a value");
+        return -1;
+    }
+    if (PyExceptionInstance_Check(value)) {
+        return encoded(pe, &encoder, core_error_encode(pe, &encoder, value),
+                       CHARE_FORMAT_ERROR, data_out);
+    }
+    return encoded(pe, &encoder, core_encode(pe, &encoder, value),
+                   CHARE_FORMAT_VALUE, data_out);
+}
+
+void
+core_data_drop(chare_data *data)
+{
+    if (data->payload != NULL) {
+        data->payload_ops->release(data->payload);
+    }
+    chare_buffer_release(data->buffer);
+}
+
+void
+core_payloads_free(struct core_state *state)
+{
+    for (int i = 0; i <= CORE_PAYLOAD_ARGS_MAX; i++) {
+        while (state->payloads[i] != NULL) {
+            struct core_payload *payload = state->payloads[i];
+
+            state->payloads[i] = payload->next;
+            PyMem_Free(payload);
+        }
+    }
+}

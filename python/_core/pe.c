@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * pe.c - the life of a runtime, as charm.start() lives it:
+ * open, register, start, run, close.
+ *
+ * The GIL is given up only while the runtime blocks.
+ */
+#include "state.h"
+
+/* ---- hooks */
+
+static void
+block_enter(void *context)
+{
+    ((struct core_pe *)context)->thread = PyEval_SaveThread();
+}
+
+static void
+block_leave(void *context)
+{
+    PyEval_RestoreThread(((struct core_pe *)context)->thread);
+}
+
+static bool
+interrupted(void *context)
+{
+    (void)context;
+    return PyErr_CheckSignals() < 0;
+}
+
+static PyObject *
+pe_open(PyObject *module, PyObject *unused)
+{
+    struct core_state *state = core_state_get(module);
+    const chare_hooks hooks = {
+        .size = sizeof(hooks),
+        .block_enter = block_enter,
+        .block_leave = block_leave,
+        .interrupted = interrupted,
+    };
+    chare_open_options options = {.size = sizeof(options), .hooks = &hooks};
+    struct core_pe *pe;
+    chare_status status;
+
+    (void)unused;
+    if (state->current != NULL || state->pe != NULL) {
+        PyErr_SetString(state->Error, "the runtime was started before");
+        return NULL;
+    }
+    pe = PyMem_Calloc(1, sizeof(*pe));
+    if (pe == NULL) {
+        return PyErr_NoMemory();
+    }
+    pe->state = state;
+    options.hooks_context = pe;
+    status = chare_open(&options, &pe->runtime);
+    if (status != CHARE_OK) {
+        PyMem_Free(pe);
+        return core_raise(state, status, "cannot open the runtime");
+    }
+    chare_set_user(pe->runtime, pe);
+    pe->rank = chare_my_pe(pe->runtime);
+    state->pe = pe;
+    state->current = pe;
+    if (core_reduce_register(pe) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+pe_start(PyObject *module, PyObject *unused)
+{
+    struct core_state *state = core_state_get(module);
+    struct core_pe *pe = core_pe_get(state);
+    chare_status status;
+
+    (void)unused;
+    if (pe == NULL) {
+        return NULL;
+    }
+    status = chare_start(pe->runtime);
+    if (status != CHARE_OK) {
+        return core_raise(state, status, "cannot start");
+    }
+    pe->started = true;
+    if (core_coroutine_scheduler(pe) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* Deliver messages until the job ends; the exit code. */
+static PyObject *
+pe_run(PyObject *module, PyObject *unused)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    chare_status status;
+    int code;
+
+    (void)unused;
+    if (pe == NULL) {
+        return NULL;
+    }
+    status = chare_run(pe->runtime);
+    while (status == CHARE_ERR_INTERRUPTED) {
+        core_failed_in(pe, "the scheduler");
+        status = chare_run(pe->runtime);
+    }
+    PyErr_Clear();
+    code = chare_exit_code(pe->runtime);
+    if (status != CHARE_OK && code == 0) {
+        code = 1;
+    }
+    return PyLong_FromLong(code);
+}
+
+static PyObject *
+pe_close(PyObject *module, PyObject *unused)
+{
+    struct core_state *state = core_state_get(module);
+    struct core_pe *pe = state->current;
+
+    (void)unused;
+    if (pe == NULL) {
+        Py_RETURN_NONE;
+    }
+    if (pe->coroutine != NULL || pe->running != NULL) {
+        PyErr_SetString(state->Error,
+                        "a chare cannot close the runtime it runs in");
+        return NULL;
+    }
+    core_coroutines_close(pe);
+    chare_close(pe->runtime);
+    core_timers_close(pe);
+    core_futures_close(pe);
+    pe->runtime = NULL;
+    state->current = NULL;
+    Py_CLEAR(pe->scheduler);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+pe_exit(PyObject *module, PyObject *code)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    long number = PyLong_AsLong(code);
+
+    if (pe == NULL || (number == -1 && PyErr_Occurred())) {
+        return NULL;
+    }
+    pe->exiting = true;
+    chare_exit(pe->runtime, (int)(number & 0xff));
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+pe_abort(PyObject *module, PyObject *args)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    const char *text;
+    int code;
+
+    if (pe == NULL || !PyArg_ParseTuple(args, "is", &code, &text)) {
+        return NULL;
+    }
+    pe->exiting = true;
+    chare_abort(pe->runtime, code, text);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+pe_current_coroutine(PyObject *module, PyObject *unused)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+
+    (void)unused;
+    if (pe == NULL) {
+        return NULL;
+    }
+    return Py_NewRef(pe->coroutine != NULL ? (PyObject *)pe->coroutine
+                                           : Py_None);
+}
+
+static PyObject *
+pe_suspend(PyObject *module, PyObject *what)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    const char *text = PyUnicode_AsUTF8(what);
+
+    if (pe == NULL || text == NULL || core_coroutine_suspend(pe, text) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyMethodDef core_pe_functions[] = {
+    {"open", pe_open, METH_NOARGS, PyDoc_STR("Open the runtime.")},
+    {"start", pe_start, METH_NOARGS, PyDoc_STR("Meet the other PEs.")},
+    {"run", pe_run, METH_NOARGS,
+     PyDoc_STR("Deliver messages until the job ends; the exit code.")},
+    {"close", pe_close, METH_NOARGS, PyDoc_STR("Release the runtime.")},
+    {"exit", pe_exit, METH_O, PyDoc_STR("End the job with a code.")},
+    {"abort", pe_abort, METH_VARARGS,
+     PyDoc_STR("End the job because of an error: (code, text).")},
+    {"current_coroutine", pe_current_coroutine, METH_NOARGS,
+     PyDoc_STR("The running coroutine, or None.")},
+    {"suspend", pe_suspend, METH_O,
+     PyDoc_STR("Suspend the running coroutine; the argument names the "
+               "caller.")},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * proxy.c - the Proxy type: the name of one chare or of a whole collection.
+ *
+ * Each class of chares has a subtype of it with a Method for each of its
+ * entry methods (class.c). A proxy is a value: it compares, hashes, pickles
+ * and travels by what it names.
+ */
+#include "state.h"
+
+PyObject *
+core_proxy_new(struct core_state *state, struct core_class *owner,
+               const chare_element *element, enum core_flavour flavour,
+               uint32_t ndims)
+{
+    PyTypeObject *type =
+        owner != NULL ? owner->proxy_type : state->ProxyType;
+    struct core_proxy *self = (struct core_proxy *)type->tp_alloc(type, 0);
+
+    if (self == NULL) {
+        return NULL;
+    }
+    self->element = *element;
+    self->owner = owner;
+    self->flavour = (uint8_t)flavour;
+    self->ndims = (uint8_t)ndims;
+    return (PyObject *)self;
+}
+
+void
+core_proxy_name_get(PyObject *proxy, struct core_proxy_name *name_out)
+{
+    struct core_proxy *self = (struct core_proxy *)proxy;
+
+    memset(name_out, 0, sizeof(*name_out));
+    name_out->element = self->element;
+    name_out->type = self->owner != NULL ? self->owner->type : UINT32_MAX;
+    name_out->flavour = self->flavour;
+    name_out->ndims = self->ndims;
+}
+
+PyObject *
+core_proxy_of_name(struct core_state *state,
+                   const struct core_proxy_name *name)
+{
+    struct core_class *owner = NULL;
+
+    if (name->element.index.ndims > CHARE_DIMS_MAX) {
+        return core_raise(state, CHARE_ERR_FORMAT, "cannot decode a proxy");
+    }
+    if (name->type != UINT32_MAX) {
+        owner = core_class_get(state, name->type);
+        if (owner == NULL) {
+            return NULL;
+        }
+    }
+    return core_proxy_new(state, owner, &name->element,
+                          (enum core_flavour)name->flavour, name->ndims);
+}
+
+PyObject *
+core_proxy_load(PyObject *module, PyObject *bytes)
+{
+    struct core_proxy_name name;
+
+    if (!PyBytes_Check(bytes) || PyBytes_GET_SIZE(bytes) != sizeof(name)) {
+        PyErr_SetString(PyExc_ValueError, "this is no pickled proxy");
+        return NULL;
+    }
+    memcpy(&name, PyBytes_AS_STRING(bytes), sizeof(name));
+    return core_proxy_of_name(core_state_get(module), &name);
+}
+
+/* ---- indices */
+
+static int
+index_parse_items(PyObject *const *items, Py_ssize_t count,
+                  chare_index *index_out)
+{
+    if (count < 1 || count > CHARE_DIMS_MAX) {
+        PyErr_Format(PyExc_IndexError,
+                     "an index has 1 to %d dimensions, not %zd",
+                     CHARE_DIMS_MAX, count);
+        return -1;
+    }
+    index_out->ndims = (uint32_t)count;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *number = PyNumber_Index(items[i]);
+
+        if (number == NULL) {
+            return -1;
+        }
+        index_out->at[i] = PyLong_AsLongLong(number);
+        Py_DECREF(number);
+        if (index_out->at[i] == -1 && PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int
+core_index_parse(PyObject *object, chare_index *index_out)
+{
+    memset(index_out, 0, sizeof(*index_out));
+    if (PyTuple_Check(object)) {
+        return index_parse_items(((PyTupleObject *)object)->ob_item,
+                                 PyTuple_GET_SIZE(object), index_out);
+    }
+    if (PyList_Check(object)) {
+        return index_parse_items(((PyListObject *)object)->ob_item,
+                                 PyList_GET_SIZE(object), index_out);
+    }
+    return index_parse_items(&object, 1, index_out);
+}
+
+PyObject *
+core_index_build(const chare_index *index)
+{
+    PyObject *tuple = PyTuple_New((Py_ssize_t)index->ndims);
+
+    for (uint32_t i = 0; tuple != NULL && i < index->ndims; i++) {
+        PyObject *number = PyLong_FromLongLong(index->at[i]);
+
+        if (number == NULL) {
+            Py_CLEAR(tuple);
+        } else {
+            PyTuple_SET_ITEM(tuple, (Py_ssize_t)i, number);
+        }
+    }
+    return tuple;
+}
+
+/* ---- the type */
+
+static struct core_state *
+proxy_state(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+
+    if (type->tp_base != &PyBaseObject_Type) {
+        type = type->tp_base;
+    }
+    return core_state_of(type);
+}
+
+/* proxy[i], proxy[i, j]: the proxy of one element. */
+static PyObject *
+proxy_subscript(PyObject *op, PyObject *key)
+{
+    struct core_proxy *self = (struct core_proxy *)op;
+    chare_element element;
+
+    if (core_proxy_is_element(self)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "this proxy names one chare and has no elements");
+        return NULL;
+    }
+    if (PySlice_Check(key)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "sections by slices are not supported");
+        return NULL;
+    }
+    element.collection = self->element.collection;
+    if (core_index_parse(key, &element.index) < 0) {
+        return NULL;
+    }
+    if (self->ndims != 0 && element.index.ndims != self->ndims) {
+        PyErr_Format(PyExc_IndexError, "%R: the index needs %d dimensions",
+                     key, (int)self->ndims);
+        return NULL;
+    }
+    if (self->flavour == CORE_FLAVOUR_GROUP) {
+        struct core_pe *pe = proxy_state(op)->current;
+
+        if (pe != NULL &&
+            (element.index.at[0] < 0 ||
+             element.index.at[0] >= chare_pe_count(pe->runtime))) {
+            PyErr_Format(PyExc_IndexError, "%R: there are %u PEs", key,
+                         (unsigned)chare_pe_count(pe->runtime));
+            return NULL;
+        }
+    }
+    return core_proxy_new(proxy_state(op), self->owner, &element,
+                          (enum core_flavour)self->flavour, self->ndims);
+}
+
+static Py_hash_t
+proxy_hash(PyObject *op)
+{
+    const chare_element *element = &((struct core_proxy *)op)->element;
+    uint64_t hash = element->collection * 0x9e3779b97f4a7c15u;
+
+    for (uint32_t i = 0; i < element->index.ndims; i++) {
+        hash = (hash ^ (uint64_t)element->index.at[i]) * 0xbf58476d1ce4e5b9u;
+        hash ^= hash >> 29;
+    }
+    return (Py_hash_t)hash == -1 ? -2 : (Py_hash_t)hash;
+}
+
+static bool
+element_equal(const chare_element *a, const chare_element *b)
+{
+    if (a->collection != b->collection ||
+        a->index.ndims != b->index.ndims) {
+        return false;
+    }
+    for (uint32_t i = 0; i < a->index.ndims; i++) {
+        if (a->index.at[i] != b->index.at[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static PyObject *
+proxy_richcompare(PyObject *op, PyObject *other, int operation)
+{
+    bool equal;
+
+    if ((operation != Py_EQ && operation != Py_NE) ||
+        !core_is_proxy(proxy_state(op), other)) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
+    equal = element_equal(&((struct core_proxy *)op)->element,
+                          &((struct core_proxy *)other)->element);
+    return PyBool_FromLong(equal == (operation == Py_EQ));
+}
+
+static PyObject *
+proxy_repr(PyObject *op)
+{
+    struct core_proxy *self = (struct core_proxy *)op;
+    PyObject *index = core_index_build(&self->element.index);
+    char number[CORE_ID_TEXT_BYTES];
+    PyObject *text;
+
+    if (index == NULL) {
+        return NULL;
+    }
+    core_id_text(self->element.collection, number);
+    text = PyUnicode_FromFormat("<%s %s%R>", Py_TYPE(op)->tp_name, number,
+                                index);
+    Py_DECREF(index);
+    return text;
+}
+
+static PyObject *
+proxy_reduce(PyObject *op, PyTypeObject *defining_class,
+             PyObject *const *args, Py_ssize_t arg_count, PyObject *kwnames)
+{
+    PyObject *module = PyType_GetModule(defining_class);
+    struct core_proxy_name name;
+    PyObject *load;
+
+    (void)args;
+    (void)arg_count;
+    (void)kwnames;
+    load = PyObject_GetAttrString(module, "_proxy_load");
+    if (load == NULL) {
+        return NULL;
+    }
+    core_proxy_name_get(op, &name);
+    return Py_BuildValue("N(y#)", load, (const char *)&name,
+                         (Py_ssize_t)sizeof(name));
+}
+
+static void
+proxy_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyObject *
+proxy_get_index(PyObject *op, void *closure)
+{
+    struct core_proxy *self = (struct core_proxy *)op;
+
+    (void)closure;
+    if (self->flavour == CORE_FLAVOUR_GROUP) {
+        return PyLong_FromLongLong(
+            core_proxy_is_element(self) ? self->element.index.at[0] : -1);
+    }
+    return core_index_build(&self->element.index);
+}
+
+static PyObject *
+proxy_get_ndims(PyObject *op, void *closure)
+{
+    (void)closure;
+    return PyLong_FromLong(((struct core_proxy *)op)->ndims);
+}
+
+static PyObject *
+proxy_get_id(PyObject *op, void *closure)
+{
+    (void)closure;
+    return PyLong_FromUnsignedLongLong(
+        ((struct core_proxy *)op)->element.collection);
+}
+
+static PyGetSetDef proxy_getset[] = {
+    {"elemIdx", proxy_get_index, NULL,
+     PyDoc_STR("The index of the element; -1 or () for all of them."), NULL},
+    {"ndims", proxy_get_ndims, NULL,
+     PyDoc_STR("Dimensions of the collection."), NULL},
+    {"gid", proxy_get_id, NULL, PyDoc_STR("The collection's number."), NULL},
+    {"aid", proxy_get_id, NULL, PyDoc_STR("The collection's number."), NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+PyDoc_STRVAR(insert_doc,
+             "ckInsert($self, index, args=[], onPE=-1)\n--\n\n\
+Add one chare to an array that was created without dimensions.\n\
+\n\
+Any PE may do so until ckDoneInserting(). An index that is taken ends the\n\
+job with an error that names it.");
+
+PyDoc_STRVAR(insert_done_doc, "ckDoneInserting($self)\n--\n\n\
+All chares of this array have been inserted; to be called once.\n\
+\n\
+Until then reductions of the array and awaited broadcasts do not finish.");
+
+static PyMethodDef proxy_methods[] = {
+    {"ckInsert", (PyCFunction)(void (*)(void))core_proxy_insert,
+     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, insert_doc},
+    {"ckDoneInserting", (PyCFunction)(void (*)(void))core_proxy_insert_done,
+     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, insert_done_doc},
+    {"__reduce__", (PyCFunction)(void (*)(void))proxy_reduce,
+     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(proxy_doc, "The name of a chare, or of a whole collection.\n\n\
+proxy.method(...) calls the method there, asynchronously, and returns None;\n\
+with ret=True a Future of the result, with awaitable=True one of the mere\n\
+end. On a collection's proxy it calls all of its chares. proxy[i] or\n\
+proxy[i, j] is the proxy of one element. proxy.method itself is a value that\n\
+can be sent, and called later, wherever a callback is asked for.");
+
+static PyType_Slot proxy_slots[] = {
+    {Py_tp_doc, (void *)proxy_doc},
+    {Py_tp_dealloc, proxy_dealloc},
+    {Py_tp_repr, proxy_repr},
+    {Py_tp_hash, proxy_hash},
+    {Py_tp_richcompare, proxy_richcompare},
+    {Py_mp_subscript, proxy_subscript},
+    {Py_tp_methods, proxy_methods},
+    {Py_tp_getset, proxy_getset},
+    {0, NULL},
+};
+
+PyType_Spec core_proxy_spec = {
+    .name = "chare._core.Proxy",
+    .basicsize = sizeof(struct core_proxy),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE |
+             Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = proxy_slots,
+};

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * query.c - where am I: PEs, nodes, trees, versions, counters.
+ */
+#include "state.h"
+
+/* Before charm.start() a process is its own job of one PE. */
+static PyObject *
+query_my_pe(PyObject *module, PyObject *unused)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+
+    (void)unused;
+    return pe != NULL ? PyLong_FromUnsignedLong(pe->rank) : NULL;
+}
+
+static PyObject *
+query_pe_count(PyObject *module, PyObject *unused)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+
+    (void)unused;
+    return pe != NULL ? PyLong_FromUnsignedLong(chare_pe_count(pe->runtime))
+                      : NULL;
+}
+
+static PyObject *
+query_node_count(PyObject *module, PyObject *unused)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+
+    (void)unused;
+    return pe != NULL
+               ? PyLong_FromUnsignedLong(chare_node_count(pe->runtime))
+               : NULL;
+}
+
+/* A number below a limit; false with an exception. */
+static bool
+number_parse(PyObject *object, uint32_t limit, const char *what,
+             uint32_t *number_out)
+{
+    long number = PyLong_AsLong(object);
+
+    if (number == -1 && PyErr_Occurred()) {
+        return false;
+    }
+    if (number < 0 || number >= (long)limit) {
+        PyErr_Format(PyExc_ValueError, "there is no %s %ld: there are %u",
+                     what, number, (unsigned)limit);
+        return false;
+    }
+    *number_out = (uint32_t)number;
+    return true;
+}
+
+static PyObject *
+query_node_of(PyObject *module, PyObject *object)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    uint32_t number;
+
+    if (pe == NULL ||
+        !number_parse(object, chare_pe_count(pe->runtime), "PE", &number)) {
+        return NULL;
+    }
+    return PyLong_FromUnsignedLong(chare_node_of(pe->runtime, number));
+}
+
+static PyObject *
+query_node_pes(PyObject *module, PyObject *object)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    uint32_t node;
+    uint32_t count;
+    PyObject *list;
+
+    if (pe == NULL || !number_parse(object, chare_node_count(pe->runtime),
+                                    "host", &node)) {
+        return NULL;
+    }
+    count = chare_node_pe_count(pe->runtime, node);
+    list = PyList_New((Py_ssize_t)count);
+    for (uint32_t i = 0; list != NULL && i < count; i++) {
+        PyObject *number =
+            PyLong_FromUnsignedLong(chare_node_pe(pe->runtime, node, i));
+
+        if (number == NULL) {
+            Py_CLEAR(list);
+        } else {
+            PyList_SET_ITEM(list, (Py_ssize_t)i, number);
+        }
+    }
+    return list;
+}
+
+static PyObject *
+query_node_name(PyObject *module, PyObject *object)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    const char *name;
+    uint32_t node;
+
+    if (pe == NULL || !number_parse(object, chare_node_count(pe->runtime),
+                                    "host", &node)) {
+        return NULL;
+    }
+    name = chare_node_name(pe->runtime, node);
+    return PyUnicode_FromString(name != NULL ? name : "");
+}
+
+/* (parent, [children]) of a PE in the tree of a root. */
+static PyObject *
+query_tree_edges(PyObject *module, PyObject *args)
+{
+    struct core_state *state = core_state_get(module);
+    struct core_pe *pe = core_pe_get(state);
+    unsigned who;
+    unsigned root;
+    uint32_t parent;
+    uint32_t count = 0;
+    uint32_t *children;
+    chare_status status;
+    PyObject *list = NULL;
+
+    if (pe == NULL || !PyArg_ParseTuple(args, "II", &who, &root)) {
+        return NULL;
+    }
+    children =
+        PyMem_Calloc(chare_pe_count(pe->runtime), sizeof(*children));
+    if (children == NULL) {
+        return PyErr_NoMemory();
+    }
+    status = chare_tree_edges(pe->runtime, root, who, &parent, children,
+                              chare_pe_count(pe->runtime), &count);
+    if (status != CHARE_OK) {
+        PyMem_Free(children);
+        return core_raise(state, status, "no such PE in the tree");
+    }
+    list = PyList_New(0);
+    for (uint32_t i = 0; list != NULL && i < count; i++) {
+        PyObject *number = PyLong_FromUnsignedLong(children[i]);
+
+        if (number == NULL || PyList_Append(list, number) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(number);
+    }
+    PyMem_Free(children);
+    if (list == NULL) {
+        return NULL;
+    }
+    if (who == root) {
+        return Py_BuildValue("(ON)", Py_None, list);
+    }
+    return Py_BuildValue("(IN)", (unsigned)parent, list);
+}
+
+static PyObject *
+query_counters(PyObject *module, PyObject *unused)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    chare_counters counters = {.size = sizeof(counters)};
+
+    (void)unused;
+    if (pe == NULL) {
+        return NULL;
+    }
+    chare_counters_get(pe->runtime, &counters);
+    return Py_BuildValue(
+        "{sKsKsKsKsK}", "messages_sent",
+        (unsigned long long)counters.messages_sent, "messages_executed",
+        (unsigned long long)counters.messages_executed, "bytes_sent",
+        (unsigned long long)counters.bytes_sent, "bytes_received",
+        (unsigned long long)counters.bytes_received, "foreign_dropped",
+        (unsigned long long)counters.foreign_dropped);
+}
+
+static PyObject *
+query_version(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    return Py_BuildValue("(iii)", CHARE_VERSION_MAJOR, CHARE_VERSION_MINOR,
+                         CHARE_VERSION_PATCH);
+}
+
+/* What a value looks like after its way through the codec; for tests. */
+static PyObject *
+query_round_trip(PyObject *module, PyObject *value)
+{
+    struct core_state *state = core_state_get(module);
+    struct core_pe *pe = core_pe_get(state);
+    struct core_reader reader;
+    chare_data data;
+    PyObject *result;
+    size_t len;
+    void *bytes;
+
+    if (pe == NULL || core_data_value(pe, false, value, &data) < 0) {
+        return NULL;
+    }
+    bytes = chare_buffer_bytes(data.buffer, &len);
+    core_reader_init(&reader, pe, bytes, len, NULL);
+    result = core_decode(&reader);
+    core_reader_fini(&reader);
+    if (result != NULL) {
+        result = Py_BuildValue("(NN)", result,
+                               PyBytes_FromStringAndSize(bytes,
+                                                         (Py_ssize_t)len));
+    }
+    core_data_drop(&data);
+    return result;
+}
+
+/* Decode any bytes; for tests of what strangers may send. */
+static PyObject *
+query_decode(PyObject *module, PyObject *object)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    struct core_reader reader;
+    PyObject *result;
+
+    if (pe == NULL || !PyBytes_Check(object)) {
+        PyErr_SetString(PyExc_TypeError, "bytes are needed");
+        return NULL;
+    }
+    core_reader_init(&reader, pe, PyBytes_AS_STRING(object),
+                     (size_t)PyBytes_GET_SIZE(object), NULL);
+    result = core_decode(&reader);
+    core_reader_fini(&reader);
+    return result;
+}
+
+PyMethodDef core_query_functions[] = {
+    {"my_pe", query_my_pe, METH_NOARGS, PyDoc_STR("This PE.")},
+    {"pe_count", query_pe_count, METH_NOARGS, PyDoc_STR("PEs in the job.")},
+    {"node_count", query_node_count, METH_NOARGS,
+     PyDoc_STR("Hosts in the job.")},
+    {"node_of", query_node_of, METH_O, PyDoc_STR("The host of a PE.")},
+    {"node_pes", query_node_pes, METH_O, PyDoc_STR("The PEs of a host.")},
+    {"node_name", query_node_name, METH_O, PyDoc_STR("A host's name.")},
+    {"tree_edges", query_tree_edges, METH_VARARGS,
+     PyDoc_STR("(parent or None, [children]) of a PE in a root's tree.")},
+    {"counters", query_counters, METH_NOARGS,
+     PyDoc_STR("What this PE has sent and done.")},
+    {"version", query_version, METH_NOARGS,
+     PyDoc_STR("The version of <chare.h>.")},
+    {"round_trip", query_round_trip, METH_O,
+     PyDoc_STR("(value decoded, its bytes); for tests.")},
+    {"decode", query_decode, METH_O,
+     PyDoc_STR("Decode a value; for tests.")},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHARE_PY_STATE_H
+#define CHARE_PY_STATE_H
+
+/*
+ * state.h - everything the extension remembers, and what its files offer
+ * each other.
+ *
+ * Two structs hold it all: 'core_state' belongs to the module, 'core_pe' to
+ * one runtime. There is no static PyObject. Hooks of the runtime find their
+ * PE through chare_user(); Python code finds it through 'current', which is
+ * set before each call into Python.
+ *
+ * Everything here needs the GIL, which is given up only while the runtime
+ * blocks (pe.c).
+ */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <chare.h>
+
+enum {
+    CORE_PAYLOAD_ARGS_MAX = 8,    /* more arguments are encoded */
+    CORE_PAYLOADS_KEPT_MAX = 256, /* free ones of each size */
+    CORE_PLAIN_DEPTH_MAX = 4,     /* nested tuples that are passed as such */
+    CORE_COROUTINES_KEPT_MAX = 256,
+    CORE_DTYPE_COUNT = CHARE_DTYPE_C128 + 1,
+    CORE_ARGS_INLINE = 8, /* arguments kept without an allocation */
+    CORE_KEEP_BYTES_MIN = 64 * 1024, /* larger arrays keep their message */
+};
+
+/* What CHARE_TAG_EXTERN carries for us. */
+enum {
+    CORE_EXTERN_PICKLE = 1,       /* a pickle */
+    CORE_EXTERN_PICKLE_PARTS = 2, /* one whose buffers follow in the tuple */
+    CORE_EXTERN_PROXY = 3,        /* struct core_proxy_name */
+};
+
+/* The kinds of collections, as Python users tell them apart. */
+enum core_flavour {
+    CORE_FLAVOUR_NONE = 0, /* a chare made by hand, outside the runtime */
+    CORE_FLAVOUR_SINGLE = 1,
+    CORE_FLAVOUR_GROUP = 2,
+    CORE_FLAVOUR_ARRAY = 3,
+    CORE_FLAVOUR_MAIN = 4,
+};
+
+/* What NumPy offers, once it is there. */
+struct core_numpy {
+    PyObject *ndarray;
+    PyObject *generic;
+    PyObject *empty;
+    PyObject *dtypes[CORE_DTYPE_COUNT];
+    PyObject *swapped[CORE_DTYPE_COUNT];
+    PyObject *dtype_codes; /* scalar type -> chare_dtype */
+};
+
+struct core_payload;
+struct core_coroutine;
+struct core_future;
+
+struct core_state {
+    PyTypeObject *CallbackType;
+    PyTypeObject *ChareType;
+    PyTypeObject *ClassType;
+    PyTypeObject *CoroutineType;
+    PyTypeObject *FutureType;
+    PyTypeObject *MemoryType;
+    PyTypeObject *MethodType;
+    PyTypeObject *ProxyType;
+    PyTypeObject *ReducerType;
+    PyObject *Error;
+    PyObject *NotThreadedError;
+    PyObject *name_ret;
+    PyObject *name_awaitable;
+    PyObject *name_nobody;
+    PyObject *no_args; /* () */
+    PyObject *support; /* module chare._support, or NULL: not yet needed */
+    PyObject *classes; /* list: type id -> Class, or None */
+    PyObject *reducers; /* dict: id -> ReducerType */
+    struct core_entry **entries; /* by id; NULL where not ours */
+    uint32_t entry_room;
+    struct core_numpy numpy;
+    struct core_payload *payloads[CORE_PAYLOAD_ARGS_MAX + 1];
+    uint32_t payload_counts[CORE_PAYLOAD_ARGS_MAX + 1];
+    struct core_pe *pe;      /* the one of this process; freed at the end */
+    struct core_pe *current; /* the running one, or NULL */
+};
+
+/* One runtime. */
+struct core_pe {
+    struct core_state *state;
+    chare_runtime *runtime;
+    uint32_t rank;
+    bool started;
+    bool exiting; /* chare_exit() or chare_abort() was called here */
+    struct core_coroutine *coroutine;  /* what runs; NULL: the scheduler */
+    const struct core_entry *running; /* the entry method, for messages */
+    PyObject *scheduler;              /* its greenlet */
+    struct core_coroutine *parked;    /* coroutines without a task */
+    uint32_t parked_count;
+    struct core_future *pending; /* incomplete futures; each is owned */
+    struct core_timer *timers;   /* not yet fired */
+    uint32_t post; /* function id: results of reducers with a 'post' */
+    PyObject *known; /* dict: id -> address of a future that was sent */
+    PyThreadState *thread; /* while blocked */
+};
+
+extern struct PyModuleDef core_module;
+
+static inline struct core_state *
+core_state_get(PyObject *module)
+{
+    return (struct core_state *)PyModule_GetState(module);
+}
+
+/* The state, from one of our own types (not one made by a user). */
+static inline struct core_state *
+core_state_of(PyTypeObject *defining_class)
+{
+    return (struct core_state *)PyType_GetModuleState(defining_class);
+}
+
+/* An id in hexadecimal, which PyUnicode_FromFormat() cannot do before 3.12. */
+enum { CORE_ID_TEXT_BYTES = 17 };
+
+static inline void
+core_id_text(uint64_t id, char *text_out)
+{
+    PyOS_snprintf(text_out, CORE_ID_TEXT_BYTES, "%llx",
+                  (unsigned long long)id);
+}
+
+/* The running PE; NULL with an exception when there is none. */
+struct core_pe *core_pe_get(struct core_state *state);
+
+/* ---- module.c */
+
+/* A function of the pure layer; slow paths only. New reference. */
+PyObject *core_support(struct core_state *state, const char *name);
+
+/* ---- error.c */
+
+/* Set the exception for a failed call, and return NULL. */
+PyObject *core_raise(struct core_state *state, chare_status status,
+                     const char *what);
+
+/*
+ * An entry method or callable left an exception set: send it to who waits for
+ * the reply, or end the job. Clears the exception.
+ */
+void core_failed(struct core_pe *pe, const struct core_entry *entry,
+                 const chare_element *self, const chare_reply *reply);
+
+/* The same for what is not an entry method; 'what' names it. */
+void core_failed_in(struct core_pe *pe, const char *what);
+
+/* Take the exception that is set; new reference, or NULL. */
+PyObject *core_exception_take(void);
+
+/* Write an exception as an ERROR value; clears no exception, sets one on
+ * failure and returns -1. */
+int core_error_encode(struct core_pe *pe, chare_encoder *encoder,
+                      PyObject *error);
+
+/* Read the items behind an ERROR tag; new reference. */
+struct core_reader;
+PyObject *core_error_decode(struct core_reader *reader, size_t item_count);
+
+/* ---- encode.c */
+
+/*
+ * Write one value. Returns 0, or -1 with an exception. What has no form in
+ * the codec, or shares mutable parts, is pickled as a whole.
+ */
+int core_encode(struct core_pe *pe, chare_encoder *encoder, PyObject *value);
+
+/* Write the tuple of some arguments. */
+int core_encode_args(struct core_pe *pe, chare_encoder *encoder,
+                     PyObject *const *args, Py_ssize_t arg_count);
+
+/* ---- decode.c */
+
+/* Where values are read from. */
+struct core_reader {
+    struct core_pe *pe;
+    chare_decoder decoder;
+    const chare_call *call; /* whose bytes may be kept; or NULL */
+    PyObject *memory;       /* what keeps them, once needed */
+    bool asked;             /* whether the bytes can be kept is known */
+    int depth;
+};
+
+/* Start to read; 'call' may be NULL. */
+void core_reader_init(struct core_reader *reader, struct core_pe *pe,
+                      const void *bytes, size_t len, const chare_call *call);
+void core_reader_fini(struct core_reader *reader);
+
+/* The next value; new reference, or NULL with an exception. */
+PyObject *core_decode(struct core_reader *reader);
+
+/*
+ * The arguments of a call, as new references into 'inline_args' when they fit
+ * in its 'room', else into *args_inout from PyMem_Malloc(). Returns how many,
+ * or -1.
+ */
+Py_ssize_t core_decode_args(struct core_pe *pe, const chare_call *call,
+                            PyObject **inline_args, Py_ssize_t room,
+                            PyObject ***args_out);
+
+/* The one value a call carries, None without data; an ERROR becomes an
+ * exception object. */
+PyObject *core_decode_data(struct core_pe *pe, const chare_call *call);
+
+/* ---- array.c: arrays without NumPy's headers */
+
+/* Whether the object is a NumPy array or scalar: 'a', 's', or 0. */
+char core_numpy_kind(struct core_state *state, PyObject *object);
+
+/* Returns 0, -1 with an exception, or 1: pickle it. */
+int core_array_encode(struct core_state *state, chare_encoder *encoder,
+                      PyObject *array);
+int core_scalar_encode(struct core_state *state, chare_encoder *encoder,
+                       PyObject *scalar);
+PyObject *core_array_decode(struct core_reader *reader,
+                            const chare_value *value);
+PyObject *core_scalar_decode(struct core_reader *reader,
+                             const chare_value *value);
+/* Import NumPy if that has not happened; -1 with an exception. */
+int core_numpy_need(struct core_state *state);
+void core_numpy_clear(struct core_numpy *numpy);
+int core_numpy_visit(struct core_numpy *numpy, visitproc visit, void *arg);
+
+/* ---- memory.c */
+
+extern PyType_Spec core_memory_spec;
+
+/* An object that owns a buffer and shows its bytes; steals the buffer. */
+PyObject *core_memory_new(struct core_state *state, chare_buffer *buffer);
+
+/* ---- payload.c: arguments that stay Python objects */
+
+extern const chare_payload_ops core_args_ops;  /* a call's arguments */
+extern const chare_payload_ops core_value_ops; /* one value */
+
+/* Arguments behind room for 'self', so that a call needs no copy. */
+struct core_payload {
+    struct core_state *state;
+    struct core_payload *next; /* when free */
+    Py_ssize_t arg_count;
+    PyObject *slots[]; /* slots[0] is for self; then the arguments */
+};
+
+/* Whether the object means the same to its receiver as a copy would. */
+bool core_is_plain(struct core_state *state, PyObject *object, int depth);
+
+/*
+ * Data for a call or a value: a payload if 'local' and all are plain, else
+ * encoded. Returns 0, or -1 with an exception.
+ */
+int core_data_args(struct core_pe *pe, bool local, PyObject *const *args,
+                   Py_ssize_t arg_count, chare_data *data_out);
+int core_data_value(struct core_pe *pe, bool local, PyObject *value,
+                    chare_data *data_out);
+
+/* Give up data that a failed call did not take. */
+void core_data_drop(chare_data *data);
+void core_payloads_free(struct core_state *state);
+
+/* ---- entry.c: entry methods and their signatures */
+
+enum {
+    CORE_ENTRY_COROUTINE = 1, /* runs in a greenlet */
+    CORE_ENTRY_NO_SELF = 2,   /* a static method */
+    CORE_ENTRY_KEYWORDS = 4,  /* the last argument is a dict, or None */
+};
+
+struct core_entry {
+    struct core_class *owner; /* borrowed */
+    PyObject *function;
+    PyObject *name;     /* "method" */
+    PyObject *fullname; /* "Class.method" */
+    PyObject *params;   /* tuple of names, without self */
+    PyObject *defaults; /* tuple, of the last of params */
+    PyObject *keywords; /* frozenset of keyword-only names */
+    Py_ssize_t args_min;
+    Py_ssize_t args_max;
+    bool any_keyword; /* takes **kwargs */
+    unsigned flags;
+    uint32_t id;
+    PyObject *method; /* the proxies' descriptor; borrowed */
+};
+
+/* Fill in from (name, function, flags, params, defaults, args_min, args_max,
+ * keywords, any_keyword). */
+int core_entry_init(struct core_entry *entry, struct core_class *owner,
+                    PyObject *description);
+void core_entry_fini(struct core_entry *entry);
+int core_entry_visit(struct core_entry *entry, visitproc visit, void *arg);
+
+/*
+ * Arguments as the entry method wants them: positional, keywords resolved.
+ * 'args_out' gets new references, *room_inout says how many fit. Returns
+ * their number, or -1 with TypeError. skip: ret= and awaitable= are not for
+ * the method.
+ */
+Py_ssize_t core_entry_bind(struct core_state *state,
+                           const struct core_entry *entry,
+                           PyObject *const *args, Py_ssize_t arg_count,
+                           PyObject *kwnames, PyObject ***args_out);
+
+/* ---- invoke.c */
+
+/* The C entry function of all Python methods; context is the core_entry. */
+void core_invoke(void *object, const chare_call *call, void *context);
+
+/* Call a function with arguments that have room for self in front. */
+PyObject *core_invoke_function(const struct core_entry *entry,
+                               PyObject **slots, Py_ssize_t arg_count);
+
+/* Answer a call; 'value' may be None. */
+void core_reply(struct core_pe *pe, const struct core_entry *entry,
+                const chare_reply *reply, PyObject *value);
+
+/* ---- class.c */
+
+struct core_class {
+    PyObject_HEAD
+    PyObject *cls;
+    PyTypeObject *proxy_type;
+    PyObject *name;
+    struct core_state *state;
+    uint32_t type;
+    Py_ssize_t entry_count;
+    struct core_entry *entries; /* the registered ones */
+    struct core_entry init;     /* the constructor; its function may be None */
+    Py_ssize_t ready_index;     /* entries[] of the hidden methods, or -1 */
+    Py_ssize_t result_index;
+};
+
+extern PyType_Spec core_class_spec;
+PyObject *core_class_register(PyObject *module, PyObject *args);
+
+/* The class of a type id; borrowed, NULL with an exception. */
+struct core_class *core_class_get(struct core_state *state, uint32_t type);
+
+/* The class that a user's class was registered as; borrowed or NULL. */
+struct core_class *core_class_find(struct core_state *state, PyObject *cls);
+
+/* ---- chare.c */
+
+struct core_chare {
+    PyObject_HEAD
+    chare_element element;
+    enum core_flavour flavour;
+    struct core_class *owner; /* borrowed from the state; NULL: by hand */
+    PyObject *results;        /* futures of allreduce() under way, or NULL */
+    PyObject *weakrefs;
+};
+
+extern PyType_Spec core_chare_spec;
+
+/* ---- proxy.c */
+
+struct core_proxy {
+    PyObject_HEAD
+    chare_element element; /* index.ndims is 0 in a collection's proxy */
+    struct core_class *owner; /* borrowed from the state; NULL: unknown */
+    uint8_t flavour;
+    uint8_t ndims; /* of the collection; 0: not known */
+};
+
+/* A proxy's wire form. */
+struct core_proxy_name {
+    chare_element element;
+    uint32_t type;
+    uint8_t flavour;
+    uint8_t ndims;
+    uint8_t reserved[2];
+};
+
+extern PyType_Spec core_proxy_spec;
+
+static inline bool
+core_is_proxy(const struct core_state *state, PyObject *object)
+{
+    const PyTypeObject *type = Py_TYPE(object);
+
+    return type == state->ProxyType || type->tp_base == state->ProxyType;
+}
+
+static inline bool
+core_proxy_is_element(const struct core_proxy *proxy)
+{
+    return proxy->element.index.ndims != 0;
+}
+
+/* index.ndims 0: of the whole collection. */
+PyObject *core_proxy_new(struct core_state *state, struct core_class *owner,
+                         const chare_element *element,
+                         enum core_flavour flavour, uint32_t ndims);
+void core_proxy_name_get(PyObject *proxy, struct core_proxy_name *name_out);
+PyObject *core_proxy_of_name(struct core_state *state,
+                             const struct core_proxy_name *name);
+PyObject *core_proxy_load(PyObject *module, PyObject *bytes);
+
+/* An int, or a tuple or list of ints; -1 with an exception. */
+int core_index_parse(PyObject *object, chare_index *index_out);
+PyObject *core_index_build(const chare_index *index);
+
+/* ---- method.c */
+
+struct core_method {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    struct core_state *state;
+    struct core_entry *entry; /* borrowed from the class, which stays */
+};
+
+extern PyType_Spec core_method_spec;
+PyObject *core_method_new(struct core_state *state, struct core_entry *entry);
+
+/* Call an entry method through a proxy; None or a Future. */
+PyObject *core_method_call(struct core_state *state,
+                           const struct core_entry *entry,
+                           const struct core_proxy *proxy,
+                           PyObject *const *args, Py_ssize_t arg_count,
+                           PyObject *kwnames);
+
+/* ---- callback.c: a proxy's bound method */
+
+struct core_callback {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    struct core_proxy *proxy;
+    struct core_method *method;
+};
+
+extern PyType_Spec core_callback_spec;
+PyObject *core_callback_new(struct core_method *method, PyObject *proxy);
+
+/* What the runtime calls a future or a bound method; -1 with TypeError. */
+int core_callback_get(struct core_state *state, PyObject *object,
+                      chare_callback *callback_out);
+PyObject *core_callback_of(struct core_pe *pe,
+                           const chare_callback *callback);
+
+/* ---- create.c */
+
+PyObject *core_single_create(PyObject *module, PyObject *args);
+PyObject *core_group_create(PyObject *module, PyObject *args);
+PyObject *core_array_create(PyObject *module, PyObject *args);
+PyObject *core_single_new(struct core_state *state, PyObject *cls,
+                          PyObject *args, long pe, enum core_flavour flavour);
+PyObject *core_proxy_insert(PyObject *self, PyTypeObject *defining_class,
+                            PyObject *const *args, Py_ssize_t arg_count,
+                            PyObject *kwnames);
+PyObject *core_proxy_insert_done(PyObject *self, PyTypeObject *defining_class,
+                                 PyObject *const *args, Py_ssize_t arg_count,
+                                 PyObject *kwnames);
+
+/* ---- future.c */
+
+struct core_future {
+    PyObject_HEAD
+    struct core_pe *pe; /* where it was created; NULL: elsewhere, or closed */
+    chare_future name;
+    int64_t value_count; /* how many make it complete */
+    int64_t arrived;
+    PyObject *value;  /* the value, or a list of them; or NULL */
+    PyObject *error;  /* the first exception, or NULL */
+    PyObject *waiter; /* a coroutine or callable, a list of them, or NULL */
+    struct core_future *next; /* in pe->pending while incomplete */
+    struct core_future *prev;
+    PyObject *weakrefs;
+    bool discard; /* the value does not matter: None */
+    bool known;   /* it is in pe->known */
+};
+
+extern PyType_Spec core_future_spec;
+
+/* A future of this PE. */
+struct core_future *core_future_new(struct core_pe *pe, int64_t value_count);
+
+/* The future of a name that arrived; new reference. */
+PyObject *core_future_of(struct core_pe *pe, const chare_future *name);
+PyObject *core_future_load(PyObject *module, PyObject *args);
+
+/* Its name, to be sent. */
+int core_future_name(struct core_pe *pe, struct core_future *future,
+                     chare_future *name_out);
+
+/* Its call was never made. */
+void core_future_cancel(struct core_future *future);
+
+/* A value for a future of this PE; steals it. */
+void core_future_deliver(struct core_future *future, PyObject *value);
+
+/* Wait for it in a coroutine; new reference. */
+PyObject *core_future_wait(struct core_pe *pe, struct core_future *future,
+                           const char *what);
+
+/* Complete every future of a PE that closes. */
+void core_futures_close(struct core_pe *pe);
+
+/* ---- coroutine.c: the only file that knows greenlets */
+
+extern PyType_Spec core_coroutine_spec;
+
+/* Get the greenlet module; -1 with an exception. */
+int core_greenlet_import(void);
+
+/* The calling greenlet is the scheduler's from now on. */
+int core_coroutine_scheduler(struct core_pe *pe);
+
+/*
+ * Run a function in a coroutine until it suspends or ends: the entry's with
+ * 'self', or a plain callable without. With 'reply' its result is sent there.
+ */
+void core_coroutine_start(struct core_pe *pe, const struct core_entry *entry,
+                          PyObject *function, PyObject *const *args,
+                          Py_ssize_t arg_count, PyObject *self,
+                          const chare_element *element,
+                          const chare_reply *reply);
+
+/* Suspend the running coroutine; 'what' for the message that this is none.
+ * Returns 0 when resumed, or -1 with an exception. */
+int core_coroutine_suspend(struct core_pe *pe, const char *what);
+
+/* The running coroutine, borrowed; NULL with NotThreadedError. */
+PyObject *core_coroutine_current(struct core_pe *pe, const char *what);
+
+/* Continue one; by the scheduler only. */
+void core_coroutine_resume(struct core_pe *pe, PyObject *coroutine);
+void core_coroutines_close(struct core_pe *pe);
+
+/* ---- reducer.c and reduce.c */
+
+struct core_reducer {
+    PyObject_HEAD
+    PyObject *name;
+    PyObject *function; /* of a list of contributions; NULL: built in */
+    PyObject *pre;      /* or NULL */
+    PyObject *post;     /* or NULL */
+    struct core_state *state;
+    uint32_t builtin; /* CHARE_REDUCE_*, for arrays; or UINT32_MAX */
+    uint32_t id;      /* of the registered one; UINT32_MAX: not registered */
+};
+
+extern PyType_Spec core_reducer_spec;
+PyObject *core_reducer_register(PyObject *module, PyObject *reducer);
+chare_status core_combine(void *context, const chare_part *parts,
+                          size_t part_count, chare_encoder *encoder);
+
+/* One contribution; None, or NULL with an exception. */
+PyObject *core_contribute(struct core_state *state, struct core_chare *chare,
+                          PyObject *data, PyObject *reducer,
+                          PyObject *callback);
+PyObject *core_contribute_to(struct core_state *state,
+                             struct core_chare *chare, PyObject *data,
+                             PyObject *reducer,
+                             const chare_callback *callback);
+/* Take the result of a reducer with a 'post' and pass it on. */
+int core_reduce_register(struct core_pe *pe);
+
+/* ---- timer.c */
+
+PyObject *core_timer_start(PyObject *module, PyObject *args);
+PyObject *core_sleep(PyObject *module, PyObject *seconds);
+PyObject *core_quiescence(PyObject *module, PyObject *callback);
+void core_timers_close(struct core_pe *pe);
+
+/* ---- pe.c and query.c: functions of the module */
+
+extern PyMethodDef core_pe_functions[];
+extern PyMethodDef core_query_functions[];
+
+#endif /* CHARE_PY_STATE_H */

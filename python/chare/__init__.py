@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""chare - migratable actors for HPC machines.
+
+A *chare* is an object that lives on one processing element (PE, one process)
+and whose methods any PE can call through a proxy, asynchronously.
+
+    from chare import charm, Chare, Group
+
+    class Hello(Chare):
+        def say(self, text):
+            print(text, "from PE", self.thisIndex)
+
+    def main(args):
+        hellos = Group(Hello)
+        hellos.say("hello", awaitable=True).get()
+        charm.exit()
+
+    charm.start(main)
+
+Run it by ``python app.py`` (one PE), ``chare run -n 4 python app.py`` or
+``srun --mpi=pmix -n 512 python app.py``.
+"""
+
+from chare._core import Chare, Error, Future, NotThreadedError
+from chare._charm import charm, coro, register, threaded
+from chare._collections import Array, Group
+from chare._reducers import Reducer
+from chare._support import RemoteError, RemoteTraceback
+
+__all__ = [
+    "Array",
+    "Chare",
+    "Error",
+    "Future",
+    "Group",
+    "NotThreadedError",
+    "Reducer",
+    "RemoteError",
+    "RemoteTraceback",
+    "charm",
+    "coro",
+    "register",
+    "threaded",
+]
+
+__version__ = "0.1.0"

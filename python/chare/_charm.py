@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""_charm.py - charm: the runtime, as programs see it."""
+
+import collections
+import functools
+import sys
+import time
+import types
+
+from chare import _core, _registry
+from chare._reducers import Reducer
+
+
+def coro(function):
+    """Decorator: an entry method, or constructor, that may suspend.
+
+    It runs as a coroutine of its own, so that Future.get(), charm.sleep() and
+    the like suspend it while its PE goes on with other messages. The main
+    function is always one.
+
+    Example::
+
+        @coro
+        def run(self):
+            total = self.allreduce(1, Reducer.sum).get()
+    """
+    function.__chare_coro__ = True
+    return function
+
+
+threaded = coro
+
+_registered = []
+
+
+def register(cls):
+    """Decorator: register a class of chares that is not in the main module.
+
+    Modules named in ``charm.start(modules=)`` do not need it.
+    """
+    if not (isinstance(cls, type) and issubclass(cls, _core.Chare)):
+        raise _core.Error(f"{cls!r} is not a subclass of Chare")
+    _registered.append(cls)
+    return cls
+
+
+class Options(types.SimpleNamespace):
+    """charm.options: settings to be made before charm.start()."""
+
+
+class Remote(_core.Chare):
+    """charm itself on every PE: its proxy is charm.thisProxy."""
+
+    def __init__(self):
+        charm.thisProxy = self.thisProxy
+
+    def exit(self, code=0):
+        charm.exit(code if isinstance(code, int) else 0)
+
+    def abort(self, message):
+        charm.abort(message)
+
+    def myPe(self):
+        return _core.my_pe()
+
+    def numPes(self):
+        return _core.pe_count()
+
+
+def _line_buffered(stream):
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(line_buffering=True)
+
+
+def _check_entry(entry):
+    """Complain of what charm.start() cannot run."""
+    if isinstance(entry, type) and issubclass(entry, _core.Chare):
+        counts = _registry.constructor(entry)
+    elif isinstance(entry, types.FunctionType):
+        counts = _registry._describe(
+            "main", entry, 0, _registry._signature(entry, False)
+        )
+    else:
+        raise _core.Error(
+            "charm.start() takes a function of one argument, or a subclass "
+            f"of Chare, not {entry!r}"
+        )
+    if not counts[5] <= 1 <= counts[6]:
+        raise _core.Error(
+            f"{entry.__qualname__} must take exactly one argument: the list "
+            "of the command line"
+        )
+
+
+class Charm:
+    """The runtime; there is one, named charm.
+
+    Everything but start() works only after it, in the main function and in
+    chares.
+    """
+
+    def __init__(self):
+        self._started = False
+        self.options = Options(
+            local_msg_optim=True, pickle_protocol=5, profiling=False,
+            quiet=False, remote_exec=False, auto_flush_wait_queues=True,
+        )
+        self.thisProxy = None
+
+    # ---- life
+
+    def start(self, entry=None, classes=(), modules=(), interactive=False):
+        """Start the runtime and run the program; never returns.
+
+        Every PE calls it. ``entry`` is a function of one argument, or a
+        subclass of Chare whose constructor takes one: it runs on PE 0 as a
+        coroutine, with the list of the command line. All subclasses of Chare
+        in the main module, in ``modules`` (names) and in ``classes`` are
+        registered. The process ends in here, with the job's exit code.
+
+        Raises Error when called twice, or when entry is not one.
+        """
+        if self._started:
+            raise _core.Error("charm.start() was called before")
+        if interactive:
+            raise _core.Error("charm.start(interactive=) is not supported")
+        if entry is not None:
+            _check_entry(entry)
+        found = list(classes) + _registered
+        if isinstance(entry, type):
+            found.append(entry)
+        found = _registry.collect(found, modules)
+        self._started = True
+        sys.exit(self._run(entry, found))
+
+    def _run(self, entry, classes):
+        try:
+            _core.open()
+            for cls in [Remote, *classes]:
+                _registry.register(cls)
+            Reducer._register()
+            _core.start()
+        except _core.Error as error:
+            print(f"chare: {error}", file=sys.stderr, flush=True)
+            return 1
+        _line_buffered(sys.stdout)
+        _line_buffered(sys.stderr)
+        if _core.my_pe() == 0:
+            _core.timer_start(self._boot, 0.0, (entry,), True)
+        code = _core.run()
+        sys.stdout.flush()
+        _core.close()
+        return code
+
+    def _boot(self, entry):
+        """The first coroutine of PE 0."""
+        self.awaitCreation(_core.group_create(Remote, ()))
+        if entry is None:
+            return
+        if isinstance(entry, type):
+            _core.single_create(entry, (list(sys.argv),), 0, True)
+        else:
+            entry(list(sys.argv))
+
+    def exit(self, exit_code=0):
+        """End the job on all PEs with an exit code, 0 to 255; from any PE.
+
+        Does not return: it raises SystemExit, as sys.exit() would, which ends
+        the job from an entry method too.
+        """
+        _core.exit(exit_code)
+        raise SystemExit(exit_code)
+
+    def abort(self, message=""):
+        """End the job on all PEs because of an error, with exit code 1."""
+        sys.stdout.flush()
+        _core.abort(1, str(message))
+        raise SystemExit(1)
+
+    # ---- where am I
+
+    def myPe(self):
+        """The PE this runs on, from 0."""
+        return _core.my_pe()
+
+    def numPes(self):
+        """PEs in the job."""
+        return _core.pe_count()
+
+    def myHost(self):
+        """The host this runs on, from 0."""
+        return _core.node_of(_core.my_pe())
+
+    def numHosts(self):
+        """Hosts in the job."""
+        return _core.node_count()
+
+    def getHostPes(self, host):
+        """The PEs on a host, as a list in rising order."""
+        return _core.node_pes(host)
+
+    def getHostFirstPe(self, host):
+        """The lowest PE on a host."""
+        return _core.node_pes(host)[0]
+
+    def getHostNumPes(self, host):
+        """How many PEs a host has."""
+        return len(_core.node_pes(host))
+
+    def getPeHost(self, pe):
+        """The host of a PE."""
+        return _core.node_of(pe)
+
+    def getPeHostRank(self, pe):
+        """Which of its host's PEs a PE is, from 0."""
+        return _core.node_pes(_core.node_of(pe)).index(pe)
+
+    def getTopoTreeEdges(self, pe, root_pe):
+        """(parent, [children]) of a PE in the spanning tree of root_pe.
+
+        Broadcasts go along these edges. The root's parent is None.
+        """
+        return _core.tree_edges(pe, root_pe)
+
+    # ---- waiting
+
+    def awaitCreation(self, *proxies):
+        """Wait, in a coroutine, until all chares of the proxies exist.
+
+        Their constructors have then returned, or suspended. An array without
+        dimensions must be complete by ckDoneInserting() for this to return.
+
+        Example: ``charm.awaitCreation(workers, grid)``
+        """
+        futures = [proxy._chare_ready(awaitable=True) for proxy in proxies]
+        for future in futures:
+            future.get()
+
+    def iwait(self, futures):
+        """Iterate over futures in the order in which they become ready.
+
+        In a coroutine, which may suspend in the loop's body too.
+
+        Example: ``for future in charm.iwait(futures): print(future.get())``
+        """
+        ready = collections.deque()
+        waiting = None
+        count = 0
+
+        def notice(future):
+            nonlocal waiting
+            ready.append(future)
+            if waiting is not None:
+                coroutine, waiting = waiting, None
+                coroutine.resume()
+
+        for future in futures:
+            future._on_ready(functools.partial(notice, future))
+            count += 1
+        for _ in range(count):
+            if not ready:
+                waiting = _core.current_coroutine()
+                _core.suspend("charm.iwait()")
+            yield ready.popleft()
+
+    def wait(self, futures):
+        """Wait, in a coroutine, until all futures are ready."""
+        for _ in self.iwait(futures):
+            pass
+
+    def startQD(self, callback):
+        """Tell a callback when nothing is executing, queued or under way.
+
+        The callback is a Future or a method of a proxy; it gets no argument.
+        """
+        _core.quiescence(callback)
+
+    def waitQD(self):
+        """Wait, in a coroutine, until nothing else is going on."""
+        future = _core.Future()
+        _core.quiescence(future)
+        future.get()
+
+    def sleep(self, seconds):
+        """Suspend the coroutine for some seconds.
+
+        Outside of a coroutine the whole PE sleeps.
+        """
+        if _core.current_coroutine() is None:
+            time.sleep(seconds)
+        else:
+            _core.sleep(seconds)
+
+    def scheduleCallableAfter(self, callable_obj, seconds, args=()):
+        """Call something on this PE, at least so many seconds later.
+
+        It may be a function, a Future or a method of a proxy; one that is
+        decorated with @coro runs as a coroutine.
+        """
+        if not callable(callable_obj):
+            raise TypeError(f"{callable_obj!r} cannot be called")
+        _core.timer_start(
+            callable_obj, seconds, tuple(args),
+            getattr(callable_obj, "__chare_coro__", False),
+        )
+
+    # ---- names that programs expect here
+
+    Reducer = Reducer
+    Future = _core.Future
+    createFuture = _core.Future
+
+
+charm = Charm()
+# Without a Python frame in between: these are called often.
+charm.myPe = _core.my_pe
+charm.numPes = _core.pe_count

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""_registry.py - which classes are chares, and what their methods take.
+
+Every PE must come to the same classes and methods in the same order; the
+runtime compares them when it starts.
+"""
+
+import importlib
+import sys
+import types
+
+from chare import _core
+
+# Methods of Chare that users' classes may not redefine.
+RESERVED = frozenset(
+    name for name in dir(_core.Chare) if not name.startswith("__")
+) | {"wait", "AtSync", "migrate", "setMigratable"}
+
+# Called by the runtime, and not through proxies.
+HOOKS = frozenset({"migrated"})
+
+# Hidden entry methods that every class has.
+HIDDEN = ("_chare_ready", "_chare_result")
+
+ENTRY_COROUTINE = 1
+ENTRY_NO_SELF = 2
+ENTRY_KEYWORDS = 4
+
+CO_VARARGS = 0x04
+CO_VARKEYWORDS = 0x08
+CO_COROUTINE = 0x80 | 0x100 | 0x200  # also iterable and async generators
+
+
+class _Signature:
+    """What a callable takes, without self."""
+
+    def __init__(self, params=(), defaults=(), varargs=False, keywords=(),
+                 any_keyword=False):
+        self.params = tuple(params)
+        self.defaults = tuple(defaults)
+        self.varargs = varargs
+        self.keywords = frozenset(keywords)
+        self.any_keyword = any_keyword
+
+    @property
+    def minimum(self):
+        return len(self.params) - len(self.defaults)
+
+    @property
+    def maximum(self):
+        return sys.maxsize if self.varargs else len(self.params)
+
+
+def _signature(function, bound):
+    """The signature of a Python function; anything goes for others."""
+    if isinstance(function, types.MethodType):
+        return _signature(function.__func__, True)
+    if not isinstance(function, types.FunctionType):
+        return _Signature(varargs=True)
+    code = function.__code__
+    params = code.co_varnames[: code.co_argcount]
+    defaults = function.__defaults__ or ()
+    keywords = code.co_varnames[
+        code.co_argcount : code.co_argcount + code.co_kwonlyargcount
+    ]
+    if bound and params:
+        params = params[1:]
+        defaults = defaults[-len(params) :] if params else ()
+    return _Signature(
+        params, defaults, bool(code.co_flags & CO_VARARGS), keywords,
+        bool(code.co_flags & CO_VARKEYWORDS),
+    )
+
+
+def _describe(name, function, flags, signature):
+    """An entry as _core.register_class() wants it."""
+    if signature.keywords or signature.any_keyword:
+        flags |= ENTRY_KEYWORDS
+    if getattr(function, "__chare_coro__", False):
+        flags |= ENTRY_COROUTINE
+    return (
+        name, function, flags, signature.params, signature.defaults,
+        signature.minimum, signature.maximum, signature.keywords,
+        signature.any_keyword,
+    )
+
+
+def _check(cls, name, function, signature):
+    if name in RESERVED:
+        raise _core.Error(
+            f"{cls.__qualname__}.{name}: this name is reserved for Chare's own"
+        )
+    for special in ("ret", "awaitable"):
+        if special in signature.params or special in signature.keywords:
+            raise _core.Error(
+                f"{cls.__qualname__}.{name}(): the parameter name "
+                f"'{special}' is reserved for calls through proxies"
+            )
+    code = getattr(function, "__code__", None)
+    if code is not None and code.co_flags & CO_COROUTINE:
+        raise _core.Error(
+            f"{cls.__qualname__}.{name}: 'async def' entry methods are not "
+            "supported; use a plain method with @coro"
+        )
+
+
+def _entry(cls, name, value):
+    """The description of a class attribute, or None: no entry method."""
+    flags = 0
+    if isinstance(value, staticmethod):
+        function, flags = value.__func__, ENTRY_NO_SELF
+    elif isinstance(value, classmethod):
+        function, flags = getattr(cls, name), ENTRY_NO_SELF
+    elif isinstance(value, type) or not callable(value):
+        return None
+    else:
+        function = value
+        if not hasattr(type(value), "__get__"):
+            flags = ENTRY_NO_SELF
+    signature = _signature(function, not flags)
+    _check(cls, name, function, signature)
+    return _describe(name, function, flags, signature)
+
+
+def entries(cls):
+    """Descriptions of all entry methods of a class, inherited ones too."""
+    attributes = {}
+    for base in reversed(cls.__mro__):
+        if base is not object and base is not _core.Chare:
+            attributes.update(vars(base))
+    found = []
+    for name, value in attributes.items():
+        if name.startswith("__") or name in HOOKS:
+            continue
+        entry = _entry(cls, name, value)
+        if entry is not None:
+            found.append(entry)
+    anything = _Signature(varargs=True)
+    for name in HIDDEN:
+        function = vars(_core.Chare)[name]
+        found.append(_describe(name, function, 0, anything))
+    return tuple(found)
+
+
+def constructor(cls):
+    """The description of the constructor; its function may be None."""
+    function = cls.__init__
+    if function is _core.Chare.__init__:
+        return _describe("__init__", None, 0, _Signature())
+    return _describe("__init__", function, 0, _signature(function, True))
+
+
+def full_name(cls):
+    """The name of a class in the job."""
+    if cls.__module__ == "__main__":
+        return cls.__qualname__
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _check_class(cls):
+    if not (isinstance(cls, type) and issubclass(cls, _core.Chare)):
+        raise _core.Error(f"{cls!r} is not a subclass of Chare")
+
+
+def collect(classes, modules):
+    """All classes to register, in an order that every PE agrees on."""
+    found = {}
+    for cls in classes:
+        _check_class(cls)
+        found[full_name(cls)] = cls
+    for name in ["__main__", *modules]:
+        module = importlib.import_module(name)
+        for value in list(vars(module).values()):
+            if isinstance(value, type) and issubclass(value, _core.Chare):
+                found[full_name(value)] = value
+    found.pop(full_name(_core.Chare), None)
+    return [found[name] for name in sorted(found)]
+
+
+def register(cls):
+    """Make a class known to the runtime, before it starts."""
+    _check_class(cls)
+    return _core.register_class(
+        cls, full_name(cls), constructor(cls), entries(cls)
+    )

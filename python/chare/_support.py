@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""_support.py - the slow paths of the extension, which calls them by name."""
+
+import os
+import pickle
+import sys
+import traceback
+
+from chare import _core
+
+# Smaller buffers are cheaper inside of the pickle.
+OUT_OF_BAND_BYTES_MIN = 4096
+
+
+class RemoteTraceback(Exception):
+    """The traceback of an exception on another PE, as its cause shows it."""
+
+    def __init__(self, text):
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self):
+        return f'\n"""\n{self.text.rstrip()}\n"""'
+
+
+class RemoteError(_core.Error):
+    """An exception from another PE whose own class could not be made here."""
+
+
+# ---- pickles
+
+
+def _cloudpickle(value, error, buffer_callback):
+    """What pickle refuses: lambdas, closures, classes made on the way."""
+    try:
+        import cloudpickle
+    except ImportError:
+        raise TypeError(
+            f"{type(value).__name__} cannot be sent: {error}. "
+            "With the package 'cloudpickle' installed, functions and classes "
+            "that pickle refuses can be sent too"
+        ) from error
+    return cloudpickle.dumps(
+        value, protocol=5, buffer_callback=buffer_callback
+    )
+
+
+def dumps(value):
+    """A value as (pickle, [buffers])."""
+    buffers = []
+
+    def keep_out(buffer):
+        """False keeps a buffer out of the pickle."""
+        with buffer.raw() as view:
+            if view.nbytes < OUT_OF_BAND_BYTES_MIN:
+                return True
+        buffers.append(buffer)
+        return False
+
+    # A buffer arrives as an array, for which NumPy must be there.
+    callback = keep_out if "numpy" in sys.modules else None
+    try:
+        return pickle.dumps(value, 5, buffer_callback=callback), buffers
+    except (pickle.PicklingError, TypeError, AttributeError) as error:
+        buffers.clear()
+        return _cloudpickle(value, error, callback), buffers
+
+
+def loads(view):
+    """The value of a pickle."""
+    return pickle.loads(view)
+
+
+def loads_parts(parts):
+    """The value of a pickle whose buffers are apart."""
+    return pickle.loads(parts[0], buffers=parts[1:])
+
+
+def int_to_bytes(value):
+    return value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+
+
+def int_from_bytes(data):
+    return int.from_bytes(data, "little", signed=True)
+
+
+def as_array(data):
+    """A list or tuple of numbers as an array, if NumPy is there."""
+    try:
+        import numpy
+    except ImportError:
+        return data
+    try:
+        return numpy.asarray(data)
+    except ValueError:  # ragged
+        return data
+
+
+# ---- exceptions
+
+
+def exit_code(error):
+    """The exit code that a SystemExit asks for; other objects are printed."""
+    code = error.code
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(code, file=sys.stderr)
+    return 1
+
+
+def _without_our_frames(tb):
+    """A traceback that starts in the user's code, if it comes there."""
+    here = os.path.dirname(__file__) + os.sep
+    inner = tb
+    while inner is not None:
+        if not inner.tb_frame.f_code.co_filename.startswith(here):
+            return inner
+        inner = inner.tb_next
+    return tb
+
+
+def _format(error):
+    tb = _without_our_frames(error.__traceback__)
+    return "".join(traceback.format_exception(type(error), error, tb))
+
+
+def report(error, pe, what, index):
+    """The text that ends the job; prints what was buffered before it."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass
+    where = "" if index is None else f" of element {index}"
+    return (
+        f"PE {pe}: uncaught exception in {what}(){where}\n"
+        f"{_format(error).rstrip()}"
+    )
+
+
+def _text(error):
+    try:
+        return str(error)
+    except Exception:
+        return f"<{type(error).__name__} without a text>"
+
+
+def _pickled(error):
+    """An exception as a pickle; empty when it has none."""
+    try:
+        try:
+            data = pickle.dumps(error, 5)
+        except Exception as reason:
+            data = _cloudpickle(error, reason, None)
+        pickle.loads(data)
+    except Exception:
+        return b""
+    return data
+
+
+def describe(error):
+    """An exception as (kind, message, details, pickle)."""
+    details = f"on PE {_core.my_pe()}:\n{_format(error)}"
+    kind = type(error).__name__
+    return kind, _text(error), details.replace("\0", "?"), _pickled(error)
+
+
+def rebuild(kind, message, details, error):
+    """An exception from another PE, with its traceback."""
+    if not isinstance(error, BaseException):
+        error = RemoteError(f"{kind}: {message}" if message else kind)
+    try:
+        error.remote_traceback = details
+    except AttributeError:
+        pass
+    if error.__cause__ is None and details:
+        error.__cause__ = RemoteTraceback(details)
+    return error

@@ -186,6 +186,19 @@ chare_contribute_method(PyObject *op, PyObject *args, PyObject *keywords)
                            callback);
 }
 
+/* Where the result of an allreduce() goes: to all, or to the only one. */
+static chare_callback
+result_callback(const struct core_chare *self)
+{
+    uint32_t entry = self->owner->entries[self->owner->result_index].id;
+
+    if (self->flavour == CORE_FLAVOUR_GROUP ||
+        self->flavour == CORE_FLAVOUR_ARRAY) {
+        return chare_callback_broadcast(self->element.collection, entry);
+    }
+    return chare_callback_element(self->element, entry);
+}
+
 /*
  * allreduce(data=None, reducer=None): the result is broadcast to the hidden
  * method _chare_result(), which completes the oldest future. Reductions of a
@@ -213,9 +226,7 @@ chare_allreduce(PyObject *op, PyObject *args, PyObject *keywords)
     if (self->results == NULL && (self->results = PyList_New(0)) == NULL) {
         return NULL;
     }
-    callback = chare_callback_broadcast(
-        self->element.collection,
-        self->owner->entries[self->owner->result_index].id);
+    callback = result_callback(self);
     future = core_future_new(state->current, 1);
     if (future == NULL) {
         return NULL;

@@ -117,7 +117,7 @@ task_run(struct core_coroutine *self)
         return;
     }
     if (result == NULL && task->entry == NULL) {
-        core_failed_in(self->pe, "a scheduled function");
+        core_failed_in_function(self->pe, task->function);
     } else if (result == NULL) {
         core_failed(self->pe, task->entry,
                     task->has_element ? &task->element : NULL,

@@ -174,6 +174,23 @@ core_failed_in(struct core_pe *pe, const char *what)
     Py_DECREF(error);
 }
 
+void
+core_failed_in_function(struct core_pe *pe, PyObject *function)
+{
+    PyObject *error = core_exception_take();
+    PyObject *name = PyObject_GetAttrString(function, "__qualname__");
+    const char *what = name != NULL && PyUnicode_Check(name)
+                           ? PyUnicode_AsUTF8(name)
+                           : "a scheduled callable";
+
+    PyErr_Clear();
+    if (error != NULL) {
+        error_end_job(pe, error, what != NULL ? what : "?", Py_None);
+        Py_DECREF(error);
+    }
+    Py_XDECREF(name);
+}
+
 int
 core_error_encode(struct core_pe *pe, chare_encoder *encoder, PyObject *error)
 {

@@ -158,6 +158,7 @@ void core_failed(struct core_pe *pe, const struct core_entry *entry,
 
 /* The same for what is not an entry method; 'what' names it. */
 void core_failed_in(struct core_pe *pe, const char *what);
+void core_failed_in_function(struct core_pe *pe, PyObject *function);
 
 /* Take the exception that is set; new reference, or NULL. */
 PyObject *core_exception_take(void);

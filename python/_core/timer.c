@@ -53,7 +53,7 @@ timer_run(struct core_pe *pe, struct core_timer *timer)
     }
     result = PyObject_Call(timer->target, timer->args, NULL);
     if (result == NULL) {
-        core_failed_in(pe, "a scheduled function");
+        core_failed_in_function(pe, timer->target);
     }
     Py_XDECREF(result);
 }

@@ -67,6 +67,13 @@ class Remote(_core.Chare):
         return _core.pe_count()
 
 
+def _named_like(function, entry):
+    """A function that an error report calls by the name of the entry."""
+    named = functools.partial(function)
+    named.__qualname__ = getattr(entry, "__qualname__", "main")
+    return named
+
+
 def _line_buffered(stream):
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
@@ -147,7 +154,8 @@ class Charm:
         _line_buffered(sys.stdout)
         _line_buffered(sys.stderr)
         if _core.my_pe() == 0:
-            _core.timer_start(self._boot, 0.0, (entry,), True)
+            _core.timer_start(_named_like(self._boot, entry), 0.0, (entry,),
+                              True)
         code = _core.run()
         sys.stdout.flush()
         _core.close()

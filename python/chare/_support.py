@@ -91,9 +91,10 @@ def as_array(data):
     except ImportError:
         return data
     try:
-        return numpy.asarray(data)
+        array = numpy.asarray(data)
     except ValueError:  # ragged
         return data
+    return array if array.dtype.kind in "biufc" else data
 
 
 # ---- exceptions

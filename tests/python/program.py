@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""program.py - run small chare programs as processes of their own.
+
+A program is given as source. It runs on one PE by the interpreter alone, and
+on several through `chare run`; its assertions end the job with code 1.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+import unittest
+
+BUILD = os.path.abspath(os.environ.get("top_builddir", "."))
+LAUNCHER = os.path.join(BUILD, "chare")
+TIMEOUT_S = 120
+PES = (1, 4)
+
+PRELUDE = """\
+import gc, os, sys, time
+from chare import *
+from chare import _core
+"""
+
+
+def has_launcher():
+    return os.access(LAUNCHER, os.X_OK)
+
+
+def command(pes, path, args=()):
+    """The command line that runs a program on some PEs."""
+    line = [sys.executable, path, *args]
+    if pes > 1:
+        line = [LAUNCHER, "run", "-n", str(pes), *line]
+    return line
+
+
+class ProgramCase(unittest.TestCase):
+    """A test case that runs programs."""
+
+    def run_program(self, source, pes, args=(), prelude=PRELUDE):
+        """Run one; its CompletedProcess."""
+        if pes > 1 and not has_launcher():
+            self.skipTest("the launcher is not built")
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "program.py")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(prelude + textwrap.dedent(source))
+            environment = dict(os.environ)
+            environment.setdefault("CHARE_START_TIMEOUT", "30")
+            return subprocess.run(
+                command(pes, path, args), capture_output=True, text=True,
+                timeout=TIMEOUT_S, cwd=folder, env=environment,
+            )
+
+    def check(self, source, pes=PES, code=0):
+        """Run one on 1 and on 4 PEs; it must print "done" and exit so."""
+        for count in pes:
+            with self.subTest(pes=count):
+                result = self.run_program(source, count)
+                said = f"\n{result.stdout}\n{result.stderr}"
+                self.assertEqual(result.returncode, code, said)
+                self.assertEqual(result.stdout.split()[-1:], ["done"], said)

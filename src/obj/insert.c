@@ -9,7 +9,10 @@
  *      over all PEs are equal: all insertions were started before, so the
  *      first sum is final, and the second grows to it;
  *  I3  only then is the census taken, and what waits for a chare is
- *      undeliverable.
+ *      undeliverable;
+ *  I4  a broadcast runs once on each chare of the array, whether it was
+ *      inserted before or after: until the array is complete, broadcasts are
+ *      kept for those that come late.
  */
 #include "config.h"
 
@@ -140,6 +143,7 @@ chi_insert_execute(void *context, struct chi_msg *msg)
     struct chi_obj *obj = context;
     struct chi_collection *collection =
         chi_collection_find(obj, msg->env.collection);
+    struct chi_element *element;
     chare_element target;
     uint32_t home;
 
@@ -158,7 +162,9 @@ chi_insert_execute(void *context, struct chi_msg *msg)
         insert_fatal(obj, &target, "was inserted after chare_insert_done()");
     } else if (chi_element_find_index(collection, &target.index) != NULL) {
         insert_fatal(obj, &target, "was inserted twice");
-    } else if (chi_element_add(obj, collection, &target.index, msg) != NULL) {
+    } else if ((element = chi_element_add(obj, collection, &target.index,
+                                          msg)) != NULL) {
+        chi_broadcast_late(obj, collection, element);
         home = chi_collection_home(obj, collection, &target.index);
         if (home == obj->pe->rank) {
             chi_insert_placed(obj, &target, home);
@@ -268,6 +274,7 @@ chi_insert_done_execute(void *context, struct chi_msg *msg)
         chi_coll_send_down(obj->coll, msg->env.source_pe, msg);
         collection->complete = true; /* I3 */
         chi_kept_is_lost(obj, collection);
+        chi_kept_late_drop(obj, collection);
         chi_coll_census(obj->coll, &collection->set, collection->count);
     }
     chi_msg_release(msg);

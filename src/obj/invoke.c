@@ -469,13 +469,25 @@ expect_reply(struct chi_obj *obj, struct chi_collection *collection,
     }
 }
 
+static void
+broadcast_run(struct chi_obj *obj, struct chi_element *element,
+              struct chi_msg *msg)
+{
+    struct invocation run;
+
+    run_init(&run, obj, element, msg, true);
+    run_entry(obj, &run, element->object);
+    if (run.call.wants_reply && !run.reply_taken) {
+        reply_done(&run);
+    }
+}
+
 void
 chi_broadcast_execute(void *context, struct chi_msg *msg)
 {
     struct chi_obj *obj = context;
     struct chi_collection *collection =
         chi_collection_find(obj, msg->env.collection);
-    struct invocation run;
 
     if (msg->env.spare == 0) {
         if (msg->env.source_pe >= obj->pe->size) {
@@ -502,15 +514,24 @@ chi_broadcast_execute(void *context, struct chi_msg *msg)
         expect_reply(obj, collection, msg);
     }
     for (size_t i = 0; i < collection->count && !obj->pe->ended; i++) {
-        struct chi_element *element = collection->elements[i];
-
-        run_init(&run, obj, element, msg, true);
-        run_entry(obj, &run, element->object);
-        if (run.call.wants_reply && !run.reply_taken) {
-            reply_done(&run);
-        }
+        broadcast_run(obj, collection->elements[i], msg);
     }
-    chi_msg_release(msg);
+    if (collection->complete || collection->spec.dense ||
+        collection->kind != CHI_KIND_ARRAY) {
+        chi_msg_release(msg);
+    } else {
+        chi_keep_for_late(obj, collection, msg);
+    }
+}
+
+void
+chi_broadcast_late(struct chi_obj *obj, struct chi_collection *collection,
+                   struct chi_element *element)
+{
+    for (struct chi_msg *msg = collection->late.head;
+         msg != NULL && !obj->pe->ended; msg = msg->next) {
+        broadcast_run(obj, element, msg);
+    }
 }
 
 /* ---- answering */

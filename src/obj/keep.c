@@ -86,6 +86,22 @@ chi_kept_for_population(struct chi_obj *obj, struct chi_collection *collection,
 }
 
 void
+chi_keep_for_late(struct chi_obj *obj, struct chi_collection *collection,
+                  struct chi_msg *msg)
+{
+    keep(obj, &collection->late, msg);
+}
+
+void
+chi_kept_late_drop(struct chi_obj *obj, struct chi_collection *collection)
+{
+    struct chi_msg_queue queue;
+
+    give_back(obj, &collection->late, &queue);
+    chi_msg_queue_clear(&queue);
+}
+
+void
 chi_keep_for_element(struct chi_obj *obj, struct chi_collection *collection,
                      const chare_element *element, struct chi_msg *msg)
 {
@@ -180,6 +196,7 @@ chi_keep_clear_collection(struct chi_collection *collection)
     void *value;
 
     chi_msg_queue_clear(&collection->waiting);
+    chi_msg_queue_clear(&collection->late);
     while (chi_map_next(&collection->missing, &cursor, &key, &value)) {
         struct chi_missing *missing = value;
 

@@ -80,6 +80,7 @@ struct chi_collection {
     size_t room;
     struct chi_map missing;       /* key -> chain of struct chi_missing */
     struct chi_msg_queue waiting; /* for population */
+    struct chi_msg_queue late;    /* broadcasts, until complete */
     chare_callback created;       /* at the root */
     uint64_t insertions_started;  /* by this PE */
     uint64_t insertions_done;     /* known to this PE as their home */
@@ -193,6 +194,12 @@ void chi_keep_for_element(struct chi_obj *obj,
                           struct chi_collection *collection,
                           const chare_element *element, struct chi_msg *msg);
 
+/* Keep a broadcast that has run, for chares that are yet to be inserted. */
+void chi_keep_for_late(struct chi_obj *obj, struct chi_collection *collection,
+                       struct chi_msg *msg);
+void chi_kept_late_drop(struct chi_obj *obj,
+                        struct chi_collection *collection);
+
 /* Give back what was kept. */
 void chi_kept_for_collection(struct chi_obj *obj, chare_collection id,
                              struct chi_msg_queue *out);
@@ -234,6 +241,10 @@ bool chi_msg_target(const struct chi_collection *collection,
 
 void chi_invoke_execute(void *context, struct chi_msg *msg);
 void chi_broadcast_execute(void *context, struct chi_msg *msg);
+
+/* Run the broadcasts that an inserted chare has missed. */
+void chi_broadcast_late(struct chi_obj *obj, struct chi_collection *collection,
+                        struct chi_element *element);
 
 /* ---- create.c, insert.c */
 

@@ -17,8 +17,8 @@ enum {
 
 /* NumPy's name of each chare_dtype. */
 static const char *const dtype_names[CORE_DTYPE_COUNT] = {
-    NULL,  "?",   "i1",  "i2",  "i4",  "i8",  "u1", "u2",
-    "u4",  "u8",  "f2",  "f4",  "f8",  "c8",  "c16",
+    NULL, "?",  "i1", "i2", "i4", "i8", "u1",  "u2",
+    "u4", "u8", "f2", "f4", "f8", "c8", "c16",
 };
 
 /* Fill in the tables of dtypes; every entry is set, or an exception is. */
@@ -380,12 +380,12 @@ core_array_decode(struct core_reader *reader, const chare_value *value)
     if (core_numpy_need(reader->pe->state) < 0) {
         return NULL;
     }
-    dtype = (flags & CHARE_ARRAY_SWAPPED ? numpy->swapped
-                                         : numpy->dtypes)[value->as.array
-                                                              .dtype];
+    dtype =
+        (flags & CHARE_ARRAY_SWAPPED ? numpy->swapped
+                                     : numpy->dtypes)[value->as.array.dtype];
     shape = shape_build(value);
-    order = PyUnicode_FromString(flags & CHARE_ARRAY_FORTRAN_ORDER ? "F"
-                                                                   : "C");
+    order =
+        PyUnicode_FromString(flags & CHARE_ARRAY_FORTRAN_ORDER ? "F" : "C");
     if (shape != NULL && order != NULL) {
         if (value->as.array.len >= CORE_KEEP_BYTES_MIN &&
             reader_memory(reader) != NULL) {

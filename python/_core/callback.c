@@ -92,8 +92,7 @@ core_callback_of(struct core_pe *pe, const chare_callback *callback)
     }
     if (entry == NULL || (callback->kind != CHARE_CALLBACK_ELEMENT &&
                           callback->kind != CHARE_CALLBACK_BROADCAST)) {
-        return core_raise(state, CHARE_ERR_FORMAT,
-                          "cannot decode a callback");
+        return core_raise(state, CHARE_ERR_FORMAT, "cannot decode a callback");
     }
     if (callback->kind == CHARE_CALLBACK_BROADCAST) {
         memset(&element.index, 0, sizeof(element.index));

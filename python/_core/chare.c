@@ -335,8 +335,8 @@ static PyMethodDef chare_methods[] = {
      METH_VARARGS | METH_KEYWORDS, contribute_doc},
     {"allreduce", (PyCFunction)(void (*)(void))chare_allreduce,
      METH_VARARGS | METH_KEYWORDS, allreduce_doc},
-    {"_chare_result", (PyCFunction)(void (*)(void))chare_result,
-     METH_FASTCALL, NULL},
+    {"_chare_result", (PyCFunction)(void (*)(void))chare_result, METH_FASTCALL,
+     NULL},
     {"_chare_ready", chare_ready, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -108,8 +108,7 @@ class_create(const chare_call *call, void *context, void **object_out)
     Py_ssize_t count;
 
     self->state->current = pe;
-    count =
-        core_decode_args(pe, call, inline_args, CORE_ARGS_INLINE, &args);
+    count = core_decode_args(pe, call, inline_args, CORE_ARGS_INLINE, &args);
     if (count >= 1) {
         chare = class_instantiate(pe, self, call, PyLong_AsLong(args[0]));
     }
@@ -259,9 +258,9 @@ class_register_entries(struct core_class *self, struct core_pe *pe,
 static int
 class_make_proxy_type(struct core_class *self)
 {
-    PyObject *dict = Py_BuildValue("{s(),sN}", "__slots__", "__doc__",
-                                   PyUnicode_FromFormat("Proxy of %U.",
-                                                        self->name));
+    PyObject *dict =
+        Py_BuildValue("{s(),sN}", "__slots__", "__doc__",
+                      PyUnicode_FromFormat("Proxy of %U.", self->name));
     PyObject *name = PyUnicode_FromFormat("%UProxy", self->name);
 
     for (Py_ssize_t i = 0; dict != NULL && i < self->entry_count; i++) {
@@ -296,9 +295,9 @@ core_class_register(PyObject *module, PyObject *args)
     PyObject *init;
     PyObject *entries;
 
-    if (pe == NULL || !PyArg_ParseTuple(args, "O!UOO!", &PyType_Type, &cls,
-                                        &name, &init, &PyTuple_Type,
-                                        &entries)) {
+    if (pe == NULL ||
+        !PyArg_ParseTuple(args, "O!UOO!", &PyType_Type, &cls, &name, &init,
+                          &PyTuple_Type, &entries)) {
         return NULL;
     }
     self = PyObject_GC_New(struct core_class, state->ClassType);

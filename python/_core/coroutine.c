@@ -32,7 +32,7 @@ struct core_coroutine {
     PyObject_HEAD
     struct core_pe *pe; /* NULL: the PE is closed */
     PyGreenlet *greenlet;
-    PyGreenlet *suspended_in; /* what suspended, or NULL */
+    PyGreenlet *suspended_in;    /* what suspended, or NULL */
     struct core_coroutine *next; /* parked */
     struct task task;
 };
@@ -191,8 +191,7 @@ coroutine_new(struct core_pe *pe)
     PyObject_GC_Track(self);
     function = PyCFunction_New(&coroutine_main_def, (PyObject *)self);
     if (function != NULL) {
-        self->greenlet =
-            PyGreenlet_New(function, (PyGreenlet *)pe->scheduler);
+        self->greenlet = PyGreenlet_New(function, (PyGreenlet *)pe->scheduler);
         Py_DECREF(function);
     }
     if (self->greenlet == NULL) {
@@ -332,8 +331,8 @@ core_coroutines_close(struct core_pe *pe)
 {
     while (pe->parked != NULL) {
         struct core_coroutine *self = coroutine_get(pe);
-        PyObject *result = PyGreenlet_Throw(self->greenlet,
-                                            PyExc_GreenletExit, NULL, NULL);
+        PyObject *result =
+            PyGreenlet_Throw(self->greenlet, PyExc_GreenletExit, NULL, NULL);
 
         Py_XDECREF(result);
         PyErr_Clear();

@@ -44,9 +44,9 @@ args_encode(struct core_pe *pe, struct core_class *cls, PyObject *args,
     if (sequence == NULL) {
         return -1;
     }
-    count = core_entry_bind(pe->state, &cls->init,
-                            PySequence_Fast_ITEMS(sequence),
-                            PySequence_Fast_GET_SIZE(sequence), NULL, &bound);
+    count =
+        core_entry_bind(pe->state, &cls->init, PySequence_Fast_ITEMS(sequence),
+                        PySequence_Fast_GET_SIZE(sequence), NULL, &bound);
     if (count < 0) {
         goto release_sequence;
     }
@@ -241,10 +241,8 @@ static int
 insert_parse(PyObject *const *args, Py_ssize_t arg_count, PyObject *kwnames,
              PyObject **values)
 {
-    static const char *const names[] = {"index", "args", "onPE",
-                                        "useAtSync"};
-    Py_ssize_t keyword_count =
-        kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
+    static const char *const names[] = {"index", "args", "onPE", "useAtSync"};
+    Py_ssize_t keyword_count = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
 
     if (arg_count > 4) {
         PyErr_SetString(PyExc_TypeError, "ckInsert() takes 4 arguments");

@@ -201,11 +201,10 @@ get_extern(struct core_reader *reader, const chare_value *value)
 
     switch (value->as.bytes.kind) {
     case CORE_EXTERN_PICKLE:
-        return call_support(
-            reader, "loads",
-            PyMemoryView_FromMemory((char *)(uintptr_t)value->as.bytes.at,
-                                    (Py_ssize_t)value->as.bytes.len,
-                                    PyBUF_READ));
+        return call_support(reader, "loads",
+                            PyMemoryView_FromMemory(
+                                (char *)(uintptr_t)value->as.bytes.at,
+                                (Py_ssize_t)value->as.bytes.len, PyBUF_READ));
     case CORE_EXTERN_PROXY:
         if (value->as.bytes.len != sizeof(name)) {
             return bad_format(reader, "cannot decode a proxy");
@@ -440,8 +439,7 @@ object_of_call(struct core_pe *pe, const chare_call *call)
 
 Py_ssize_t
 core_decode_args(struct core_pe *pe, const chare_call *call,
-                 PyObject **inline_args, Py_ssize_t room,
-                 PyObject ***args_out)
+                 PyObject **inline_args, Py_ssize_t room, PyObject ***args_out)
 {
     struct core_reader reader;
     PyObject *object;

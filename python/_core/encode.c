@@ -240,8 +240,8 @@ put_other(struct writer *writer, PyObject *object)
     if (Py_IS_TYPE(object, state->FutureType)) {
         chare_future name;
 
-        if (core_future_name(writer->pe, (struct core_future *)object,
-                             &name) < 0) {
+        if (core_future_name(writer->pe, (struct core_future *)object, &name) <
+            0) {
             return -1;
         }
         chare_put_future(writer->encoder, &name);
@@ -337,8 +337,7 @@ put_object(struct writer *writer, PyObject *object)
     if (type == &PyByteArray_Type) {
         result = seen_add(&writer->seen, object);
         if (result == 0) {
-            chare_put_bytearray(writer->encoder,
-                                PyByteArray_AS_STRING(object),
+            chare_put_bytearray(writer->encoder, PyByteArray_AS_STRING(object),
                                 (size_t)PyByteArray_GET_SIZE(object));
         }
         return result;
@@ -417,9 +416,8 @@ out:
 static size_t
 encoder_offset(chare_encoder *encoder)
 {
-    return (size_t)(encoder->at -
-                    (unsigned char *)chare_buffer_bytes(encoder->buffer,
-                                                        NULL));
+    return (size_t)(encoder->at - (unsigned char *)chare_buffer_bytes(
+                                      encoder->buffer, NULL));
 }
 
 static void

@@ -29,8 +29,7 @@ core_entry_init(struct core_entry *entry, struct core_class *owner,
     Py_INCREF(entry->keywords);
     entry->any_keyword = any_keyword != 0;
     entry->owner = owner;
-    entry->fullname =
-        PyUnicode_FromFormat("%U.%U", owner->name, entry->name);
+    entry->fullname = PyUnicode_FromFormat("%U.%U", owner->name, entry->name);
     return entry->fullname != NULL ? 0 : -1;
 }
 
@@ -102,8 +101,7 @@ bind_defaults(const struct core_entry *entry, PyObject **args,
               Py_ssize_t arg_count)
 {
     Py_ssize_t param_count = PyTuple_GET_SIZE(entry->params);
-    Py_ssize_t first_default =
-        param_count - PyTuple_GET_SIZE(entry->defaults);
+    Py_ssize_t first_default = param_count - PyTuple_GET_SIZE(entry->defaults);
     Py_ssize_t last = arg_count;
 
     for (Py_ssize_t i = arg_count; i < param_count; i++) {
@@ -124,8 +122,8 @@ bind_defaults(const struct core_entry *entry, PyObject **args,
                          entry->fullname, PyTuple_GET_ITEM(entry->params, i));
             return -1;
         }
-        args[i] = Py_NewRef(
-            PyTuple_GET_ITEM(entry->defaults, i - first_default));
+        args[i] =
+            Py_NewRef(PyTuple_GET_ITEM(entry->defaults, i - first_default));
     }
     return last;
 }
@@ -143,8 +141,7 @@ static Py_ssize_t
 bind(struct core_state *state, const struct core_entry *entry, PyObject **out,
      PyObject *const *args, Py_ssize_t arg_count, PyObject *kwnames)
 {
-    Py_ssize_t keyword_count =
-        kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
+    Py_ssize_t keyword_count = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
     PyObject *rest = NULL;
     Py_ssize_t count;
 
@@ -169,12 +166,11 @@ bind(struct core_state *state, const struct core_entry *entry, PyObject **out,
 
 Py_ssize_t
 core_entry_bind(struct core_state *state, const struct core_entry *entry,
-                PyObject *const *args, Py_ssize_t arg_count,
-                PyObject *kwnames, PyObject ***args_out)
+                PyObject *const *args, Py_ssize_t arg_count, PyObject *kwnames,
+                PyObject ***args_out)
 {
     Py_ssize_t param_count = PyTuple_GET_SIZE(entry->params);
-    Py_ssize_t room =
-        (arg_count > param_count ? arg_count : param_count) + 1;
+    Py_ssize_t room = (arg_count > param_count ? arg_count : param_count) + 1;
     PyObject **out;
     Py_ssize_t count;
 

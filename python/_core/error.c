@@ -8,7 +8,9 @@
  */
 #include "state.h"
 
-enum { EXIT_INTERRUPTED = 130 };
+enum {
+    EXIT_INTERRUPTED = 130
+};
 
 PyObject *
 core_raise(struct core_state *state, chare_status status, const char *what)

@@ -90,8 +90,8 @@ core_future_new(struct core_pe *pe, int64_t value_count)
     if (self == NULL) {
         return NULL;
     }
-    status = chare_future_create(pe->runtime, future_arrived, self,
-                                 &self->name);
+    status =
+        chare_future_create(pe->runtime, future_arrived, self, &self->name);
     if (status != CHARE_OK) {
         Py_DECREF(self);
         core_raise(pe->state, status, "cannot create a future");
@@ -377,9 +377,9 @@ future_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     struct core_pe *pe = core_pe_get(core_state_of(type));
     long long value_count = 1;
 
-    if (pe == NULL || !PyArg_ParseTupleAndKeywords(
-                          args, keywords, "|L:Future",
-                          (char **)(uintptr_t)names, &value_count)) {
+    if (pe == NULL || !PyArg_ParseTupleAndKeywords(args, keywords, "|L:Future",
+                                                   (char **)(uintptr_t)names,
+                                                   &value_count)) {
         return NULL;
     }
     if (value_count < 1) {
@@ -448,8 +448,8 @@ future_call(PyObject *op, PyObject *args, PyObject *keywords)
 }
 
 static PyObject *
-future_ready(PyObject *op, PyTypeObject *defining_class,
-             PyObject *const *args, Py_ssize_t arg_count, PyObject *kwnames)
+future_ready(PyObject *op, PyTypeObject *defining_class, PyObject *const *args,
+             Py_ssize_t arg_count, PyObject *kwnames)
 {
     struct core_state *state = core_state_of(defining_class);
     struct core_future *self = (struct core_future *)op;
@@ -466,8 +466,7 @@ future_ready(PyObject *op, PyTypeObject *defining_class,
 /* Call a function when complete, at once if it is; for charm.iwait(). */
 static PyObject *
 future_on_ready(PyObject *op, PyTypeObject *defining_class,
-                PyObject *const *args, Py_ssize_t arg_count,
-                PyObject *kwnames)
+                PyObject *const *args, Py_ssize_t arg_count, PyObject *kwnames)
 {
     struct core_state *state = core_state_of(defining_class);
     struct core_future *self = (struct core_future *)op;
@@ -546,8 +545,9 @@ future_repr(PyObject *op)
     core_id_text(self->name.id, number);
     return PyUnicode_FromFormat(
         "<Future %s of PE %u%s>", number, (unsigned)self->name.pe,
-        self->pe == NULL ? "" : (future_complete(self) ? ", complete"
-                                                       : ", incomplete"));
+        self->pe == NULL
+            ? ""
+            : (future_complete(self) ? ", complete" : ", incomplete"));
 }
 
 static int
@@ -636,24 +636,18 @@ static PyMemberDef future_members[] = {
 };
 
 static PyType_Slot future_slots[] = {
-    {Py_tp_doc, (void *)future_doc},
-    {Py_tp_new, future_new},
-    {Py_tp_call, future_call},
-    {Py_tp_dealloc, future_dealloc},
-    {Py_tp_traverse, future_traverse},
-    {Py_tp_clear, future_clear},
-    {Py_tp_hash, future_hash},
-    {Py_tp_richcompare, future_richcompare},
-    {Py_tp_repr, future_repr},
-    {Py_tp_methods, future_methods},
-    {Py_tp_members, future_members},
-    {0, NULL},
+    {Py_tp_doc, (void *)future_doc},   {Py_tp_new, future_new},
+    {Py_tp_call, future_call},         {Py_tp_dealloc, future_dealloc},
+    {Py_tp_traverse, future_traverse}, {Py_tp_clear, future_clear},
+    {Py_tp_hash, future_hash},         {Py_tp_richcompare, future_richcompare},
+    {Py_tp_repr, future_repr},         {Py_tp_methods, future_methods},
+    {Py_tp_members, future_members},   {0, NULL},
 };
 
 PyType_Spec core_future_spec = {
     .name = "chare.Future",
     .basicsize = sizeof(struct core_future),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
-             Py_TPFLAGS_IMMUTABLETYPE,
+    .flags =
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = future_slots,
 };

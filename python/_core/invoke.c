@@ -26,9 +26,8 @@ core_invoke_function(const struct core_entry *entry, PyObject **slots,
                                    NULL);
     }
     /* The last argument holds the keywords, when it came from a proxy. */
-    if (slots + arg_count > args &&
-        (PyDict_CheckExact(args[arg_count - 1]) ||
-         args[arg_count - 1] == Py_None)) {
+    if (slots + arg_count > args && (PyDict_CheckExact(args[arg_count - 1]) ||
+                                     args[arg_count - 1] == Py_None)) {
         keywords = args[--arg_count];
     }
     if (keywords == Py_None) {
@@ -102,8 +101,8 @@ run(struct core_pe *pe, const struct core_entry *entry, PyObject *object,
         if (call->wants_reply) {
             chare_call_take_reply(call, &reply);
         }
-        core_coroutine_start(pe, entry, entry->function, slots + 1,
-                             arg_count, object, call->self,
+        core_coroutine_start(pe, entry, entry->function, slots + 1, arg_count,
+                             object, call->self,
                              call->wants_reply ? &reply : NULL);
         return;
     }
@@ -126,8 +125,8 @@ invoke_bytes(struct core_pe *pe, const struct core_entry *entry,
     PyObject *inline_slots[CORE_ARGS_INLINE + 1];
     PyObject **slots = inline_slots;
     PyObject **args;
-    Py_ssize_t count = core_decode_args(pe, call, inline_slots + 1,
-                                        CORE_ARGS_INLINE, &args);
+    Py_ssize_t count =
+        core_decode_args(pe, call, inline_slots + 1, CORE_ARGS_INLINE, &args);
 
     if (count < 0) {
         finish(pe, entry, call, NULL);

@@ -21,8 +21,8 @@ send_data(struct core_pe *pe, const struct core_entry *entry,
     chare_status status;
 
     if (core_proxy_is_element(proxy)) {
-        status = chare_send(pe->runtime, &proxy->element, entry->id, data,
-                            options);
+        status =
+            chare_send(pe->runtime, &proxy->element, entry->id, data, options);
     } else {
         status = chare_broadcast(pe->runtime, proxy->element.collection,
                                  entry->id, data, options);
@@ -144,15 +144,14 @@ core_method_call(struct core_state *state, const struct core_entry *entry,
     PyObject *result;
     Py_ssize_t count;
 
-    if (pe == NULL || (kwnames != NULL &&
-                       options_parse(state, args + arg_count, kwnames, &ret,
-                                     &awaitable) < 0)) {
+    if (pe == NULL ||
+        (kwnames != NULL && options_parse(state, args + arg_count, kwnames,
+                                          &ret, &awaitable) < 0)) {
         return NULL;
     }
     option_count = (ret || awaitable) && kwnames != NULL &&
                    PyTuple_GET_SIZE(kwnames) == 1;
-    if ((kwnames == NULL || option_count == 1) &&
-        args_fit(entry, arg_count)) {
+    if ((kwnames == NULL || option_count == 1) && args_fit(entry, arg_count)) {
         return send_bound(pe, entry, proxy, args, arg_count, ret, awaitable);
     }
     count = core_entry_bind(state, entry, args, arg_count, kwnames, &bound);
@@ -227,8 +226,8 @@ static PyObject *
 method_get_doc(PyObject *op, void *closure)
 {
     (void)closure;
-    return PyObject_GetAttrString(
-        ((struct core_method *)op)->entry->function, "__doc__");
+    return PyObject_GetAttrString(((struct core_method *)op)->entry->function,
+                                  "__doc__");
 }
 
 static void

@@ -15,9 +15,8 @@ core_is_plain(struct core_state *state, PyObject *object, int depth)
     const PyTypeObject *type = Py_TYPE(object);
 
     if (type == &PyLong_Type || type == &PyFloat_Type ||
-        type == &PyUnicode_Type || object == Py_None ||
-        type == &PyBool_Type || type == &PyBytes_Type ||
-        type == &PyComplex_Type) {
+        type == &PyUnicode_Type || object == Py_None || type == &PyBool_Type ||
+        type == &PyBytes_Type || type == &PyComplex_Type) {
         return true;
     }
     if (type == &PyTuple_Type) {
@@ -46,8 +45,8 @@ payload_alloc(struct core_state *state, Py_ssize_t arg_count)
         state->payload_counts[arg_count]--;
         return payload;
     }
-    payload = PyMem_Malloc(sizeof(*payload) + ((size_t)arg_count + 1) *
-                                                  sizeof(PyObject *));
+    payload = PyMem_Malloc(sizeof(*payload) +
+                           ((size_t)arg_count + 1) * sizeof(PyObject *));
     if (payload == NULL) {
         PyErr_NoMemory();
         return NULL;
@@ -168,7 +167,9 @@ encoded(struct core_pe *pe, chare_encoder *encoder, int failed,
     return 0;
 }
 
-enum { ROOM_BYTES = 128 }; /* what most messages need */
+enum {
+    ROOM_BYTES = 128
+}; /* what most messages need */
 
 int
 core_data_args(struct core_pe *pe, bool local, PyObject *const *args,

@@ -13,8 +13,7 @@ core_proxy_new(struct core_state *state, struct core_class *owner,
                const chare_element *element, enum core_flavour flavour,
                uint32_t ndims)
 {
-    PyTypeObject *type =
-        owner != NULL ? owner->proxy_type : state->ProxyType;
+    PyTypeObject *type = owner != NULL ? owner->proxy_type : state->ProxyType;
     struct core_proxy *self = (struct core_proxy *)type->tp_alloc(type, 0);
 
     if (self == NULL) {
@@ -201,8 +200,7 @@ proxy_hash(PyObject *op)
 static bool
 element_equal(const chare_element *a, const chare_element *b)
 {
-    if (a->collection != b->collection ||
-        a->index.ndims != b->index.ndims) {
+    if (a->collection != b->collection || a->index.ndims != b->index.ndims) {
         return false;
     }
     for (uint32_t i = 0; i < a->index.ndims; i++) {
@@ -239,15 +237,15 @@ proxy_repr(PyObject *op)
         return NULL;
     }
     core_id_text(self->element.collection, number);
-    text = PyUnicode_FromFormat("<%s %s%R>", Py_TYPE(op)->tp_name, number,
-                                index);
+    text =
+        PyUnicode_FromFormat("<%s %s%R>", Py_TYPE(op)->tp_name, number, index);
     Py_DECREF(index);
     return text;
 }
 
 static PyObject *
-proxy_reduce(PyObject *op, PyTypeObject *defining_class,
-             PyObject *const *args, Py_ssize_t arg_count, PyObject *kwnames)
+proxy_reduce(PyObject *op, PyTypeObject *defining_class, PyObject *const *args,
+             Py_ssize_t arg_count, PyObject *kwnames)
 {
     PyObject *module = PyType_GetModule(defining_class);
     struct core_proxy_name name;
@@ -312,8 +310,7 @@ static PyGetSetDef proxy_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-PyDoc_STRVAR(insert_doc,
-             "ckInsert($self, index, args=[], onPE=-1)\n--\n\n\
+PyDoc_STRVAR(insert_doc, "ckInsert($self, index, args=[], onPE=-1)\n--\n\n\
 Add one chare to an array that was created without dimensions.\n\
 \n\
 Any PE may do so until ckDoneInserting(). An index that is taken ends the\n\

@@ -30,9 +30,8 @@ query_node_count(PyObject *module, PyObject *unused)
     struct core_pe *pe = core_pe_get(core_state_get(module));
 
     (void)unused;
-    return pe != NULL
-               ? PyLong_FromUnsignedLong(chare_node_count(pe->runtime))
-               : NULL;
+    return pe != NULL ? PyLong_FromUnsignedLong(chare_node_count(pe->runtime))
+                      : NULL;
 }
 
 /* A number below a limit; false with an exception. */
@@ -75,8 +74,8 @@ query_node_pes(PyObject *module, PyObject *object)
     uint32_t count;
     PyObject *list;
 
-    if (pe == NULL || !number_parse(object, chare_node_count(pe->runtime),
-                                    "host", &node)) {
+    if (pe == NULL ||
+        !number_parse(object, chare_node_count(pe->runtime), "host", &node)) {
         return NULL;
     }
     count = chare_node_pe_count(pe->runtime, node);
@@ -101,8 +100,8 @@ query_node_name(PyObject *module, PyObject *object)
     const char *name;
     uint32_t node;
 
-    if (pe == NULL || !number_parse(object, chare_node_count(pe->runtime),
-                                    "host", &node)) {
+    if (pe == NULL ||
+        !number_parse(object, chare_node_count(pe->runtime), "host", &node)) {
         return NULL;
     }
     name = chare_node_name(pe->runtime, node);
@@ -126,8 +125,7 @@ query_tree_edges(PyObject *module, PyObject *args)
     if (pe == NULL || !PyArg_ParseTuple(args, "II", &who, &root)) {
         return NULL;
     }
-    children =
-        PyMem_Calloc(chare_pe_count(pe->runtime), sizeof(*children));
+    children = PyMem_Calloc(chare_pe_count(pe->runtime), sizeof(*children));
     if (children == NULL) {
         return PyErr_NoMemory();
     }
@@ -205,9 +203,8 @@ query_round_trip(PyObject *module, PyObject *value)
     result = core_decode(&reader);
     core_reader_fini(&reader);
     if (result != NULL) {
-        result = Py_BuildValue("(NN)", result,
-                               PyBytes_FromStringAndSize(bytes,
-                                                         (Py_ssize_t)len));
+        result = Py_BuildValue(
+            "(NN)", result, PyBytes_FromStringAndSize(bytes, (Py_ssize_t)len));
     }
     core_data_drop(&data);
     return result;
@@ -248,7 +245,6 @@ PyMethodDef core_query_functions[] = {
      PyDoc_STR("The version of <chare.h>.")},
     {"round_trip", query_round_trip, METH_O,
      PyDoc_STR("(value decoded, its bytes); for tests.")},
-    {"decode", query_decode, METH_O,
-     PyDoc_STR("Decode a value; for tests.")},
+    {"decode", query_decode, METH_O, PyDoc_STR("Decode a value; for tests.")},
     {NULL, NULL, 0, NULL},
 };

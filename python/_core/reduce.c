@@ -212,9 +212,8 @@ post_arrived(const chare_call *call, void *context)
 int
 core_reduce_register(struct core_pe *pe)
 {
-    chare_status status =
-        chare_function_register(pe->runtime, "chare.reduction.post",
-                                post_arrived, NULL, &pe->post);
+    chare_status status = chare_function_register(
+        pe->runtime, "chare.reduction.post", post_arrived, NULL, &pe->post);
 
     if (status != CHARE_OK) {
         core_raise(pe->state, status, "cannot register a function");

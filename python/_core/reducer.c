@@ -138,8 +138,8 @@ number_combine(uint32_t operation, struct number *a, const struct number *b)
 
 /* Try without Python; false: nothing was written. */
 static bool
-combine_numbers(uint32_t operation, const chare_part *parts,
-                size_t part_count, chare_encoder *encoder)
+combine_numbers(uint32_t operation, const chare_part *parts, size_t part_count,
+                chare_encoder *encoder)
 {
     struct number result;
     struct number next;
@@ -318,8 +318,8 @@ core_reducer_register(PyObject *module, PyObject *reducer)
 static PyObject *
 reducer_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static const char *const names[] = {"name", "function", "builtin", "pre",
-                                        "post", NULL};
+    static const char *const names[] = {"name", "function", "builtin",
+                                        "pre",  "post",     NULL};
     PyObject *name;
     PyObject *function = Py_None;
     PyObject *pre = Py_None;
@@ -408,7 +408,7 @@ static PyType_Slot reducer_slots[] = {
 PyType_Spec core_reducer_spec = {
     .name = "chare._core.ReducerType",
     .basicsize = sizeof(struct core_reducer),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
-             Py_TPFLAGS_IMMUTABLETYPE,
+    .flags =
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = reducer_slots,
 };

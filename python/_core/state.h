@@ -29,7 +29,7 @@ enum {
     CORE_PLAIN_DEPTH_MAX = 4,     /* nested tuples that are passed as such */
     CORE_COROUTINES_KEPT_MAX = 256,
     CORE_DTYPE_COUNT = CHARE_DTYPE_C128 + 1,
-    CORE_ARGS_INLINE = 8, /* arguments kept without an allocation */
+    CORE_ARGS_INLINE = 8,            /* arguments kept without an allocation */
     CORE_KEEP_BYTES_MIN = 64 * 1024, /* larger arrays keep their message */
 };
 
@@ -78,9 +78,9 @@ struct core_state {
     PyObject *name_ret;
     PyObject *name_awaitable;
     PyObject *name_nobody;
-    PyObject *no_args; /* () */
-    PyObject *support; /* module chare._support, or NULL: not yet needed */
-    PyObject *classes; /* list: type id -> Class, or None */
+    PyObject *no_args;  /* () */
+    PyObject *support;  /* module chare._support, or NULL: not yet needed */
+    PyObject *classes;  /* list: type id -> Class, or None */
     PyObject *reducers; /* dict: id -> ReducerType */
     struct core_entry **entries; /* by id; NULL where not ours */
     uint32_t entry_room;
@@ -98,15 +98,15 @@ struct core_pe {
     uint32_t rank;
     bool started;
     bool exiting; /* chare_exit() or chare_abort() was called here */
-    struct core_coroutine *coroutine;  /* what runs; NULL: the scheduler */
+    struct core_coroutine *coroutine; /* what runs; NULL: the scheduler */
     const struct core_entry *running; /* the entry method, for messages */
     PyObject *scheduler;              /* its greenlet */
     struct core_coroutine *parked;    /* coroutines without a task */
     uint32_t parked_count;
     struct core_future *pending; /* incomplete futures; each is owned */
     struct core_timer *timers;   /* not yet fired */
-    uint32_t post; /* function id: results of reducers with a 'post' */
-    PyObject *known; /* dict: id -> address of a future that was sent */
+    uint32_t post;         /* function id: results of reducers with a 'post' */
+    PyObject *known;       /* dict: id -> address of a future that was sent */
     PyThreadState *thread; /* while blocked */
 };
 
@@ -126,7 +126,9 @@ core_state_of(PyTypeObject *defining_class)
 }
 
 /* An id in hexadecimal, which PyUnicode_FromFormat() cannot do before 3.12. */
-enum { CORE_ID_TEXT_BYTES = 17 };
+enum {
+    CORE_ID_TEXT_BYTES = 17
+};
 
 static inline void
 core_id_text(uint64_t id, char *text_out)
@@ -369,7 +371,7 @@ extern PyType_Spec core_chare_spec;
 
 struct core_proxy {
     PyObject_HEAD
-    chare_element element; /* index.ndims is 0 in a collection's proxy */
+    chare_element element;    /* index.ndims is 0 in a collection's proxy */
     struct core_class *owner; /* borrowed from the state; NULL: unknown */
     uint8_t flavour;
     uint8_t ndims; /* of the collection; 0: not known */
@@ -447,8 +449,7 @@ PyObject *core_callback_new(struct core_method *method, PyObject *proxy);
 /* What the runtime calls a future or a bound method; -1 with TypeError. */
 int core_callback_get(struct core_state *state, PyObject *object,
                       chare_callback *callback_out);
-PyObject *core_callback_of(struct core_pe *pe,
-                           const chare_callback *callback);
+PyObject *core_callback_of(struct core_pe *pe, const chare_callback *callback);
 
 /* ---- create.c */
 

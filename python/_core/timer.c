@@ -8,9 +8,9 @@
 
 struct core_timer {
     struct core_pe *pe;
-    PyObject *target; /* a callable, or a coroutine to resume */
-    PyObject *args;   /* tuple */
-    bool coroutine;   /* run the callable as one */
+    PyObject *target;        /* a callable, or a coroutine to resume */
+    PyObject *args;          /* tuple */
+    bool coroutine;          /* run the callable as one */
     struct core_timer *next; /* in pe->timers */
     struct core_timer *prev;
 };
@@ -70,7 +70,9 @@ timer_fired(const chare_call *call, void *context)
     timer_release(timer);
 }
 
-enum { NS_PER_S = 1000000000 };
+enum {
+    NS_PER_S = 1000000000
+};
 
 /* -1 with an exception. */
 static int

@@ -14,7 +14,18 @@
  */
 #include "state.h"
 
+/* The header alone would keep the interface in a static variable, which is
+ * what it leaves out for greenlet itself: here it hangs off the state. */
+#define GREENLET_MODULE
+#define implementation_ptr_t void *
 #include <greenlet.h>
+
+typedef PyGreenlet *(*greenlet_current_fn)(void);
+typedef PyGreenlet *(*greenlet_new_fn)(PyObject *run, PyGreenlet *parent);
+typedef PyObject *(*greenlet_switch_fn)(PyGreenlet *greenlet, PyObject *args,
+                                        PyObject *keywords);
+typedef PyObject *(*greenlet_throw_fn)(PyGreenlet *greenlet, PyObject *type,
+                                       PyObject *value, PyObject *traceback);
 
 struct task {
     const struct core_entry *entry; /* NULL: a plain callable */
@@ -38,16 +49,35 @@ struct core_coroutine {
 };
 
 int
-core_greenlet_import(void)
+core_greenlet_import(struct core_state *state)
 {
-    PyGreenlet_Import();
-    return _PyGreenlet_API != NULL ? 0 : -1;
+    state->greenlet = (void **)PyCapsule_Import("greenlet._C_API", 0);
+    return state->greenlet != NULL ? 0 : -1;
+}
+
+static PyGreenlet *
+greenlet_current(struct core_state *state)
+{
+    return ((greenlet_current_fn)state->greenlet[PyGreenlet_GetCurrent_NUM])();
+}
+
+static PyObject *
+greenlet_switch(struct core_state *state, PyGreenlet *greenlet)
+{
+    return ((greenlet_switch_fn)state->greenlet[PyGreenlet_Switch_NUM])(
+        greenlet, NULL, NULL);
+}
+
+static PyObject *
+greenlet_exit(struct core_state *state)
+{
+    return (PyObject *)state->greenlet[PyExc_GreenletExit_NUM];
 }
 
 int
 core_coroutine_scheduler(struct core_pe *pe)
 {
-    Py_XSETREF(pe->scheduler, (PyObject *)PyGreenlet_GetCurrent());
+    Py_XSETREF(pe->scheduler, (PyObject *)greenlet_current(pe->state));
     return pe->scheduler != NULL ? 0 : -1;
 }
 
@@ -113,7 +143,8 @@ task_run(struct core_coroutine *self)
         Py_XDECREF(result);
         return;
     }
-    if (result == NULL && PyErr_ExceptionMatches(PyExc_GreenletExit)) {
+    if (result == NULL &&
+        PyErr_ExceptionMatches(greenlet_exit(self->pe->state))) {
         return;
     }
     if (result == NULL && task->entry == NULL) {
@@ -139,7 +170,7 @@ coroutine_park(struct core_coroutine *self)
     self->next = pe->parked;
     pe->parked = self; /* takes over the running reference */
     pe->parked_count++;
-    return PyGreenlet_Switch((PyGreenlet *)pe->scheduler, NULL, NULL);
+    return greenlet_switch(pe->state, (PyGreenlet *)pe->scheduler);
 }
 
 static PyObject *
@@ -191,7 +222,9 @@ coroutine_new(struct core_pe *pe)
     PyObject_GC_Track(self);
     function = PyCFunction_New(&coroutine_main_def, (PyObject *)self);
     if (function != NULL) {
-        self->greenlet = PyGreenlet_New(function, (PyGreenlet *)pe->scheduler);
+        self->greenlet =
+            ((greenlet_new_fn)pe->state->greenlet[PyGreenlet_New_NUM])(
+                function, (PyGreenlet *)pe->scheduler);
         Py_DECREF(function);
     }
     if (self->greenlet == NULL) {
@@ -225,7 +258,7 @@ coroutine_switch(struct core_pe *pe, struct core_coroutine *self,
     PyObject *result;
 
     pe->coroutine = self;
-    result = PyGreenlet_Switch(greenlet, NULL, NULL);
+    result = greenlet_switch(state, greenlet);
     pe->coroutine = NULL;
     state->current = pe;
     if (result == NULL) {
@@ -293,15 +326,15 @@ core_coroutine_suspend(struct core_pe *pe, const char *what)
         return -1;
     }
     /* Not always self->greenlet: users may run greenlets of their own. */
-    self->suspended_in = PyGreenlet_GetCurrent();
-    result = PyGreenlet_Switch((PyGreenlet *)pe->scheduler, NULL, NULL);
+    self->suspended_in = greenlet_current(pe->state);
+    result = greenlet_switch(pe->state, (PyGreenlet *)pe->scheduler);
     Py_CLEAR(self->suspended_in);
     if (result == NULL) {
         return -1;
     }
     Py_DECREF(result);
     if (self->pe == NULL) {
-        PyErr_SetNone(PyExc_GreenletExit);
+        PyErr_SetNone(greenlet_exit(pe->state));
         return -1;
     }
     return 0;
@@ -332,7 +365,8 @@ core_coroutines_close(struct core_pe *pe)
     while (pe->parked != NULL) {
         struct core_coroutine *self = coroutine_get(pe);
         PyObject *result =
-            PyGreenlet_Throw(self->greenlet, PyExc_GreenletExit, NULL, NULL);
+            ((greenlet_throw_fn)pe->state->greenlet[PyGreenlet_Throw_NUM])(
+                self->greenlet, greenlet_exit(pe->state), NULL, NULL);
 
         Py_XDECREF(result);
         PyErr_Clear();

@@ -95,7 +95,7 @@ core_exec(PyObject *module)
 {
     struct core_state *state = core_state_get(module);
 
-    if (core_greenlet_import() < 0) {
+    if (core_greenlet_import(state) < 0) {
         return -1;
     }
     state->name_ret = PyUnicode_InternFromString("ret");

@@ -85,6 +85,7 @@ struct core_state {
     struct core_entry **entries; /* by id; NULL where not ours */
     uint32_t entry_room;
     struct core_numpy numpy;
+    void **greenlet; /* greenlet's C interface */
     struct core_payload *payloads[CORE_PAYLOAD_ARGS_MAX + 1];
     uint32_t payload_counts[CORE_PAYLOAD_ARGS_MAX + 1];
     struct core_pe *pe;      /* the one of this process; freed at the end */
@@ -514,7 +515,7 @@ void core_futures_close(struct core_pe *pe);
 extern PyType_Spec core_coroutine_spec;
 
 /* Get the greenlet module; -1 with an exception. */
-int core_greenlet_import(void);
+int core_greenlet_import(struct core_state *state);
 
 /* The calling greenlet is the scheduler's from now on. */
 int core_coroutine_scheduler(struct core_pe *pe);

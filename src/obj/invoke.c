@@ -368,9 +368,6 @@ chi_invoke_execute(void *context, struct chi_msg *msg)
     }
     if (chi_likely(!run.buffer_taken)) {
         chi_msg_release(msg);
-    } else {
-        msg->env.len -= msg->env.trailer_len; /* a buffer has no trailer */
-        msg->env.trailer_len = 0;
     }
 }
 

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 
 enum {
-    BURST_MAX = 32, /* pieces that one send() starts with */
+    BURST_MAX = 32,  /* pieces that one send() starts with */
+    MOVE_EVERY = 16, /* sends behind others, then one moves a burst of them */
     ENTRIES_PER_SLAB = 254,
 };
 
@@ -307,7 +308,9 @@ send_slow(struct chi_route *route, uint32_t rank, struct chi_msg *msg,
     }
     if (status == CHARE_ERR_AGAIN) {
         status = queue_push(route, peer, msg);
-        try_now = false;
+        /* A PE that only sends, from one entry method, must not fill its
+         * memory while the net has room again. */
+        try_now = ++peer->waited % MOVE_EVERY == 0;
     }
     if (status != CHARE_OK) {
         return status;

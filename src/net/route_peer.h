@@ -54,7 +54,8 @@ struct chi_route_peer {
     struct chi_route_peer *next;  /* in the busy list */
     struct chi_route_peer **prev; /* NULL: not in it */
     uint32_t rank;
-    bool broken; /* the net says that it is lost; not yet reported */
+    bool broken;     /* the net says that it is lost; not yet reported */
+    uint32_t waited; /* messages that had to wait, ever; may wrap */
     struct chi_route_entry *head;
     struct chi_route_entry *tail;
     uint64_t queued_bytes;

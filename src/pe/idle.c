@@ -50,19 +50,25 @@ cpu_relax(void)
 #endif
 }
 
-/* Poll for spin_ns; true: there is something to execute. */
+/*
+ * Poll until nothing has moved for spin_ns: a large message comes and goes in
+ * pieces that are not executed. True: there is something to execute.
+ */
 static bool
 spin(struct chi_pe *pe)
 {
-    const uint64_t start_ns = chi_clock_now_ns(pe->options.clock);
+    uint64_t start_ns = chi_clock_now_ns(pe->options.clock);
 
     if (pe->route == NULL) {
         return false; /* nothing comes while nobody is there to send it */
     }
-    do {
+    for (;;) {
+        uint32_t events = 0;
+        uint64_t now_ns;
+
         for (int i = 0; i < SPIN_ROUNDS_PER_CLOCK; i++) {
-            if (chi_route_progress(pe->route, CHI_PE_POLL_EVENTS_MAX) > 0 &&
-                !chi_queue_is_empty(&pe->queue)) {
+            events += chi_route_progress(pe->route, CHI_PE_POLL_EVENTS_MAX);
+            if (events > 0 && !chi_queue_is_empty(&pe->queue)) {
                 return true;
             }
             cpu_relax();
@@ -70,8 +76,13 @@ spin(struct chi_pe *pe)
         if (pe->spin_ns == 0) {
             return false;
         }
-    } while (chi_clock_now_ns(pe->options.clock) - start_ns < pe->spin_ns);
-    return false;
+        now_ns = chi_clock_now_ns(pe->options.clock);
+        if (events > 0) {
+            start_ns = now_ns;
+        } else if (now_ns - start_ns >= pe->spin_ns) {
+            return false;
+        }
+    }
 }
 
 /* Milliseconds until the next timer, at most CHI_PE_WAIT_MS_MAX. */

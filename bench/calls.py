@@ -16,10 +16,9 @@ Prints one JSON line, as calls.c does.
 import sys
 
 from chare import Array, Chare, Future, Group, Reducer, charm, coro
-from laps import LAP_FLOOD, Laps, VALUES
+from laps import LAP_FLOOD, LAP_ROUNDS, Laps, VALUES
 import numpy
 
-BURST = 1000
 WIDE = 10000
 
 
@@ -27,44 +26,57 @@ class Caller(Chare):
     """An element that calls itself, or the other one."""
 
     def __init__(self):
-        self.laps = Laps()
         self.me = self.thisProxy[self.thisIndex]
         if self.thisIndex[0] < 2:
             self.other = self.thisProxy[1 - self.thisIndex[0]]
 
-    def local(self, count, done):
-        self.count = count
-        self.done = done
-        self.left = count
-        self.more = count - min(BURST, count)
-        self.laps = Laps(LAP_FLOOD)
-        for i in range(min(BURST, count)):
-            self.me.step(i)
+    # LAP_FLOOD chains of calls, each of which makes the next one of its
+    # chain. The last one takes the time: a call of it comes in each lap.
 
-    def step(self, i):
-        self.laps.round()
-        self.left -= 1
-        if self.more > 0:
-            self.more -= 1
-            self.me.step(i)
-        elif self.left == 0:
-            self.laps.print("local", self.count)
+    def local(self, count, done):
+        self.done = done
+        self.laps = Laps(LAP_FLOOD)
+        turns = count // LAP_FLOOD
+        for _ in range(LAP_FLOOD - 1):
+            self.me.step(turns)
+        self.me.step_lap(turns)
+
+    def step(self, left):
+        if left:
+            self.me.step(left - 1)
+
+    def step_lap(self, left):
+        self.laps.lap()
+        if left:
+            self.me.step_lap(left - 1)
+        else:
+            self.laps.print("local", LAP_FLOOD * len(self.laps.took))
             self.done(None)
 
     def pingpong(self, what, count, done):
-        self.left = self.count = count
         self.what = what
+        self.count = count
         self.done = done
-        self.laps.start()
+        self.laps = Laps()
+        self.turns = count // LAP_ROUNDS
+        self.left = LAP_ROUNDS
         self.other.ping(VALUES(numpy)[what])
 
     def ping(self, value):
         self.other.pong(value)
 
     def pong(self, value):
-        self.laps.round()
         self.left -= 1
         if self.left:
+            self.other.ping(value)
+        else:
+            self.pong_lap(value)
+
+    def pong_lap(self, value):
+        self.laps.lap()
+        self.left = LAP_ROUNDS
+        self.turns -= 1
+        if self.turns:
             self.other.ping(value)
         else:
             self.laps.print("pingpong " + self.what, 2 * self.count, 2)
@@ -73,31 +85,36 @@ class Caller(Chare):
     def flood(self, what, count, done):
         value = VALUES(numpy)[what]
         other = self.other
-        other.expect(what, count, done)
-        for _ in range(count):
-            other.take(value)
+        other.expect(what, done)
+        for left in reversed(range(count // LAP_FLOOD)):
+            for _ in range(LAP_FLOOD - 1):
+                other.take(value)
+            other.take_lap(left)
 
-    def expect(self, what, count, done):
+    def expect(self, what, done):
         self.what = what
-        self.left = self.count = count
         self.done = done
         self.laps = Laps(LAP_FLOOD)
 
     def take(self, value):
-        self.laps.round()
-        self.left -= 1
-        if self.left == 0:
-            self.laps.print("flood " + self.what, self.count)
+        pass
+
+    def take_lap(self, left):
+        self.laps.lap()
+        if left == 0:
+            self.laps.print("flood " + self.what,
+                            LAP_FLOOD * len(self.laps.took))
             self.done(None)
 
     @coro
     def ask(self, count, which, what, done):
         target = self.thisProxy[which]
-        self.laps.start()
-        for i in range(count):
-            target.answer(i, ret=True).get()
-            self.laps.round()
-        self.laps.print(what, count)
+        laps = Laps()
+        for _ in range(count // LAP_ROUNDS):
+            for i in range(LAP_ROUNDS):
+                target.answer(i, ret=True).get()
+            laps.lap()
+        laps.print(what, count)
         done(None)
 
     def answer(self, i):
@@ -114,39 +131,38 @@ class Member(Chare):
         self.reduce(future)
 
 
-def collective(members, method, what, count):
+def repeat(what, count, once):
+    """`count` times once(), which ends when it has been answered."""
+    for _ in range(3):
+        once()
     laps = Laps()
-    for i in range(-10, count):
-        if i == 0:
-            laps.start()
+    for _ in range(max(count // LAP_ROUNDS, 1)):
+        for _ in range(LAP_ROUNDS):
+            once()
+        laps.lap()
+    laps.print(what, LAP_ROUNDS * len(laps.took))
+
+
+def collective(method):
+    """Call all, and wait for what their contributions give."""
+    def once():
         future = Future()
-        getattr(members, method)(future)
+        method(future)
         future.get()
-        laps.round()
-    laps.print(what, count)
-
-
-def quiet(count):
-    laps = Laps()
-    for i in range(-3, count):
-        if i == 0:
-            laps.start()
-        charm.waitQD()
-        laps.round()
-    laps.print("quiet", count)
+    return once
 
 
 def main(args):
     mode, count = args[1], int(args[2])
     what = args[3] if len(args) > 3 else "int"
     if mode == "reduce":
-        collective(Group(Member), "add", mode, count)
+        repeat(mode, count, collective(Group(Member).add))
     elif mode == "wide":
         members = Array(Member, WIDE)
         charm.awaitCreation(members)
-        collective(members, "touch", mode, count)
+        repeat(mode, count, collective(members.touch))
     elif mode == "quiet":
-        quiet(count)
+        repeat(mode, count, charm.waitQD)
     else:
         callers = Array(Caller, 2)
         charm.awaitCreation(callers)

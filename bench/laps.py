@@ -17,22 +17,20 @@ def VALUES(numpy):
 
 
 class Laps:
+    """Whose lap() is called after each lap of `length` messages."""
+
     def __init__(self, length=LAP_ROUNDS):
         self.length = length
         self.start()
 
     def start(self):
         self.took = []
-        self.rounds = 0
         self.began = self.last = time.perf_counter_ns()
 
-    def round(self):
-        self.rounds += 1
-        if self.rounds == self.length:
-            now = time.perf_counter_ns()
-            self.took.append(now - self.last)
-            self.rounds = 0
-            self.last = now
+    def lap(self):
+        now = time.perf_counter_ns()
+        self.took.append(now - self.last)
+        self.last = now
 
     def print(self, what, count, steps=1):
         """One line about `count` messages, of which a round had `steps`."""

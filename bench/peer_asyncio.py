@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """peer_asyncio.py - calls through the event loop of one process.
 
-    python peer_asyncio.py local N     N times call_soon(), BURST under way
+    python peer_asyncio.py local N     N times call_soon(), a lap under way
 """
 
 import asyncio
@@ -9,26 +9,28 @@ import sys
 
 from laps import LAP_FLOOD, Laps
 
-BURST = 1000
-
 
 class Caller:
+    """As Caller.local in calls.py."""
+
     def __init__(self, loop, count):
         self.loop = loop
         self.laps = Laps(LAP_FLOOD)
-        self.left = self.count = count
-        self.more = count - min(BURST, count)
-        for i in range(min(BURST, count)):
-            loop.call_soon(self.step, i)
+        turns = count // LAP_FLOOD
+        for _ in range(LAP_FLOOD - 1):
+            loop.call_soon(self.step, turns)
+        loop.call_soon(self.step_lap, turns)
 
-    def step(self, i):
-        self.laps.round()
-        self.left -= 1
-        if self.more > 0:
-            self.more -= 1
-            self.loop.call_soon(self.step, i)
-        elif self.left == 0:
-            self.laps.print("local", self.count)
+    def step(self, left):
+        if left:
+            self.loop.call_soon(self.step, left - 1)
+
+    def step_lap(self, left):
+        self.laps.lap()
+        if left:
+            self.loop.call_soon(self.step_lap, left - 1)
+        else:
+            self.laps.print("local", LAP_FLOOD * len(self.laps.took))
             self.loop.stop()
 
 

@@ -16,78 +16,76 @@ from laps import LAP_FLOOD, LAP_ROUNDS, Laps, VALUES
 from mpi4py import MPI
 import numpy as np
 
-WARM_UP = 100
+
+def laps_of(laps, count):
+    """For each lap its rounds; when they are over, so is the lap."""
+    for _ in range(count // laps.length):
+        yield range(laps.length)
+        laps.lap()
 
 
 def pingpong(comm, laps, count, what):
     value = VALUES(np)[what]
     other = 1 - comm.rank
-    for i in range(-WARM_UP, count):
-        if i == 0:
-            laps.start()
-        if comm.rank == 0:
-            comm.send(value, other)
-            comm.recv(None, other)
-            laps.round()
-        else:
-            comm.recv(None, other)
-            comm.send(value, other)
+    first = comm.rank == 0
+    for lap in laps_of(laps, count):
+        for _ in lap:
+            if first:
+                comm.send(value, other)
+                comm.recv(None, other)
+            else:
+                comm.recv(None, other)
+                comm.send(value, other)
 
 
 def pingpong_buffer(comm, laps, count):
     mine, theirs = np.zeros(1), np.zeros(1)
     other = 1 - comm.rank
-    for i in range(-WARM_UP, count):
-        if i == 0:
-            laps.start()
-        if comm.rank == 0:
-            comm.Send(mine, other)
-            comm.Recv(theirs, other)
-            laps.round()
-        else:
-            comm.Recv(theirs, other)
-            comm.Send(mine, other)
+    first = comm.rank == 0
+    for lap in laps_of(laps, count):
+        for _ in lap:
+            if first:
+                comm.Send(mine, other)
+                comm.Recv(theirs, other)
+            else:
+                comm.Recv(theirs, other)
+                comm.Send(mine, other)
 
 
 def flood(comm, laps, count, what):
     value = VALUES(np)[what]
-    comm.barrier()
-    laps.start()
-    if comm.rank == 0:
-        for _ in range(count):
-            comm.send(value, 1)
-    else:
-        for _ in range(count):
-            comm.recv(None, 0)
-            laps.round()
+    for lap in laps_of(laps, count):
+        if comm.rank == 0:
+            for _ in lap:
+                comm.send(value, 1)
+        else:
+            for _ in lap:
+                comm.recv(None, 0)
 
 
 def flood_buffer(comm, laps, count):
     data = np.zeros(1)
-    comm.barrier()
-    laps.start()
-    if comm.rank == 0:
-        for _ in range(count):
-            comm.Send(data, 1)
-    else:
-        for _ in range(count):
-            comm.Recv(data, 0)
-            laps.round()
+    for lap in laps_of(laps, count):
+        if comm.rank == 0:
+            for _ in lap:
+                comm.Send(data, 1)
+        else:
+            for _ in lap:
+                comm.Recv(data, 0)
 
 
 def reduce(comm, laps, count):
-    for i in range(-WARM_UP, count):
-        if i == 0:
-            laps.start()
-        comm.bcast(1.0, 0)
-        comm.reduce(1.0, MPI.SUM, 0)
-        laps.round()
+    for lap in laps_of(laps, count):
+        for _ in lap:
+            comm.bcast(1.0, 0)
+            comm.reduce(1.0, MPI.SUM, 0)
 
 
 def main():
     mode, count = sys.argv[1], int(sys.argv[2])
     what = sys.argv[3] if len(sys.argv) > 3 else "int"
     comm = MPI.COMM_WORLD
+    comm.barrier()
     laps = Laps(LAP_FLOOD if mode == "flood" else LAP_ROUNDS)
     steps = 2 if mode == "pingpong" else 1  # roundtrip: one
     if mode == "reduce":

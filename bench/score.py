@@ -69,6 +69,8 @@ def describe(case, results, failed):
             "median_ns": median(values),
             "least_ns": min(values) if values else None,
             "spread": spread(values),
+            "mean_ns": median([line["ns_each"] for line in lines
+                               if "ns_each" in line]),
             "p99_ns": median([line["p99_ns"] for line in lines
                               if "p99_ns" in line]),
             "runs": len(lines),
@@ -127,7 +129,7 @@ def table(report):
     lines += [f"not here: {name} ({why})"
               for name, why in sorted(machine["missing"].items())]
     lines += ["", f"{'row':>3}  {'what':28} {'program':20} {'median':>8} "
-              f"{'least':>8} {'spread':>6} {'p99':>8}"]
+              f"{'least':>8} {'spread':>6} {'p99':>8} {'mean':>8}"]
     for row in report["rows"]:
         lines += _row_lines(row)
     for number, name in sorted(report.get("unmeasured", {}).items(),
@@ -143,7 +145,8 @@ def _row_lines(row):
         line = (f"{first} {name:20} {time_text(program['median_ns']):>8} "
                 f"{time_text(program['least_ns']):>8} "
                 f"{'-' if wide is None else f'{wide:.0%}':>6} "
-                f"{time_text(program['p99_ns']):>8}")
+                f"{time_text(program['p99_ns']):>8} "
+                f"{time_text(program['mean_ns']):>8}")
         if "failed" in program:
             line += f"  {program['failed']}"
         yield line

@@ -13,7 +13,8 @@ from score import MET, MISSING, NOT_MET, Case, Goal  # noqa: E402
 
 
 def lines(*values):
-    return [{"p50_ns": value, "p99_ns": 2 * value} for value in values]
+    return [{"p50_ns": value, "p99_ns": 2 * value, "ns_each": value + 1}
+            for value in values]
 
 
 def row(results, goals, failed=None):
@@ -76,7 +77,8 @@ class VerdictTest(unittest.TestCase):
     def test_what_is_kept(self):
         program = row({"a": lines(1, 2, 9)}, [])["programs"]["a"]
         self.assertEqual((program["median_ns"], program["least_ns"],
-                          program["p99_ns"], program["runs"]), (2, 1, 4, 3))
+                          program["p99_ns"], program["mean_ns"],
+                          program["runs"]), (2, 1, 4, 3, 3))
         self.assertNotIn("failed", program)
         self.assertEqual(row({"a": []}, [], {"a": "why"})["programs"]["a"]
                          ["failed"], "why")

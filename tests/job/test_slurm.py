@@ -247,7 +247,7 @@ class Jobs(Slurm):
     def check_hello(self, command):
         out = self.good(*command)
         for pe in range(2 * self.nodes):
-            self.assertIn(f"hello from PE {pe} of {2 * self.nodes} on n", out)
+            self.assertIn(f"hello from PE {pe} of {2 * self.nodes} ", out)
 
     def test_pagerank_verifies_itself(self):
         out = self.good(*self.example("pagerank.py"), self.edges(),

@@ -200,9 +200,13 @@ is_node_only(const struct fi_info *info)
 {
     const uint32_t index = known_index(info);
 
-    return (index < KNOWN_COUNT && known_providers[index].node_only) ||
-           ((info->caps & FI_LOCAL_COMM) != 0 &&
-            (info->caps & FI_REMOTE_COMM) == 0);
+    if (index < KNOWN_COUNT) {
+        return known_providers[index].node_only;
+    }
+    /* A loopback interface is also said to be local, but has an address. */
+    return (info->caps & FI_LOCAL_COMM) != 0 &&
+           (info->caps & FI_REMOTE_COMM) == 0 &&
+           reach_of(info) == REACH_FABRIC;
 }
 
 /* Whether this provider can do what we need, whatever the wishes are. */
@@ -384,6 +388,7 @@ chi_ofi_plan_make(const struct fi_info *info, uint64_t eager_bytes,
                        ? UINT64_MAX - 1
                        : (1ull << (8 * key_size)) - 1,
         .node_only = is_node_only(info),
+        .loopback = reach_of(info) == REACH_HOST,
     };
     out->bounce = out->local_mr || out->prefix_bytes > 0 || force->bounce ||
                   info->tx_attr->iov_limit < 2;

@@ -71,7 +71,8 @@ struct chi_ofi_plan {
     bool raw_keys;
     bool virtual_addresses;
     uint64_t key_max; /* largest key that we may choose */
-    bool node_only;   /* shared memory: all peers must be here */
+    bool node_only;   /* shared memory: all peers must be on this node */
+    bool loopback;    /* all peers must be in this network namespace */
 };
 
 enum chi_ofi_verdict chi_ofi_judge(const struct fi_info *info,

@@ -34,6 +34,7 @@ chi_ofi_means_lost(int error)
     case FI_EIO:
     case FI_EREMOTEIO:
     case FI_ECANCELED: /* flushed with its connection */
+    case FI_ENOENT:    /* shm: its memory is gone */
     case EPIPE:
         return true;
     default:
@@ -190,21 +191,31 @@ objects_open(struct chi_ofi *ofi)
     return rc == 0 ? CHARE_OK : failed(ofi, "the endpoint", rc);
 }
 
+static chare_status
+all_open(struct chi_ofi *ofi)
+{
+    chare_status status;
+
+    status = chi_ofi_library_open(&ofi->library, chi_ofi_log(ofi));
+    if (status == CHARE_OK) {
+        status = choose(ofi);
+    }
+    if (status == CHARE_OK) {
+        status = objects_open(ofi);
+    }
+    return status;
+}
+
 chare_status
 chi_ofi_endpoint_open(struct chi_ofi *ofi)
 {
     char address[CHI_OFI_ADDRESS_TEXT_MAX];
+    struct chi_ofi_signals signals;
     chare_status status;
 
-    status = chi_ofi_library_open(&ofi->library, chi_ofi_log(ofi));
-    if (status != CHARE_OK) {
-        return status;
-    }
-    status = choose(ofi);
-    if (status != CHARE_OK) {
-        return status;
-    }
-    status = objects_open(ofi);
+    chi_ofi_signals_save(&signals);
+    status = all_open(ofi);
+    chi_ofi_signals_restore(&signals);
     if (status != CHARE_OK) {
         return status;
     }

@@ -17,6 +17,25 @@
 #define CHI_LIBFABRIC_DIR ""
 #endif
 
+void
+chi_ofi_signals_save(struct chi_ofi_signals *signals)
+{
+    for (int i = 0; i < CHI_OFI_SIGNALS; i++) {
+        signals->known[i] =
+            i > 0 && sigaction(i, NULL, &signals->actions[i]) == 0;
+    }
+}
+
+void
+chi_ofi_signals_restore(const struct chi_ofi_signals *signals)
+{
+    for (int i = 0; i < CHI_OFI_SIGNALS; i++) {
+        if (signals->known[i] && i != SIGKILL && i != SIGSTOP) {
+            (void)sigaction(i, &signals->actions[i], NULL);
+        }
+    }
+}
+
 static void *
 open_any(void)
 {

@@ -9,7 +9,14 @@
  * (each of the two PSM libraries measures the clock), which every process
  * would pay that is linked against it, jobs of one node included. The few
  * functions that are not inline are therefore found at run time.
+ *
+ * Libraries under libfabric also set signal handlers (PSM as it is loaded,
+ * the provider shm for each endpoint), which would take Ctrl-C from Python:
+ * whoever calls libfabric to load or open something saves the handlers
+ * before and restores them after.
  */
+
+#include <signal.h>
 
 #include <chare.h>
 
@@ -32,6 +39,18 @@ struct chi_ofi_library {
                   void *context);
     const char *(*strerror)(int errnum);
 };
+
+enum {
+    CHI_OFI_SIGNALS = 32, /* the classic ones, by number; 0 is none */
+};
+
+struct chi_ofi_signals {
+    struct sigaction actions[CHI_OFI_SIGNALS];
+    bool known[CHI_OFI_SIGNALS];
+};
+
+void chi_ofi_signals_save(struct chi_ofi_signals *signals);
+void chi_ofi_signals_restore(const struct chi_ofi_signals *signals);
 
 /* Errors: CHARE_ERR_NOT_FOUND, with the reason in the log. */
 CHARE_MUST_CHECK chare_status chi_ofi_library_open(

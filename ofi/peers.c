@@ -14,9 +14,12 @@
  */
 #include "config.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,31 +66,38 @@ hash_inode(uint64_t hash, const char *path)
     return hash_bytes(hash, pair, sizeof(pair));
 }
 
+static uint64_t
+hash_line(uint64_t hash, const char *path)
+{
+    char line[64] = "";
+    FILE *file = fopen(path, "re");
+
+    if (file != NULL) {
+        if (fgets(line, sizeof(line), file) == NULL) {
+            line[0] = '\0';
+        }
+        (void)fclose(file);
+    }
+    return hash_bytes(hash, line, strlen(line));
+}
+
 /*
  * What processes must share to meet in shared memory: the running kernel,
- * /dev/shm, and the process ids that its names are made of.
+ * /dev/shm, and the process ids that its names are made of; or to meet on
+ * the loopback interface: kernel and network namespace. 0: need not share.
  */
 static uint32_t
 node_hash(const struct chi_ofi *ofi)
 {
-    char boot[64] = "";
-    char host[256] = "";
-    FILE *file;
     uint64_t hash;
 
-    if (!ofi->plan.node_only) {
+    if (!ofi->plan.node_only && !ofi->plan.loopback) {
         return 0;
     }
-    file = fopen("/proc/sys/kernel/random/boot_id", "re");
-    if (file != NULL) {
-        if (fgets(boot, sizeof(boot), file) == NULL) {
-            boot[0] = '\0';
-        }
-        (void)fclose(file);
+    hash = hash_line(2, "/proc/sys/kernel/random/boot_id");
+    if (ofi->plan.loopback) {
+        return (uint32_t)hash_inode(hash, "/proc/self/ns/net");
     }
-    (void)gethostname(host, sizeof(host) - 1);
-    hash = hash_bytes(2, boot, strlen(boot));
-    hash = hash_bytes(hash, host, strlen(host));
     hash = hash_inode(hash, "/dev/shm");
     return (uint32_t)hash_inode(hash, "/proc/self/ns/pid");
 }
@@ -143,8 +153,12 @@ peer_check(const struct chi_ofi *ofi, const struct chi_net_peer *peer)
     if (node != node_hash(ofi)) {
         chi_log_error(chi_ofi_log(ofi),
                       "ofi: %s reaches this node only and rank %u is on "
-                      "another; choose another CHARE_OFI_PROVIDER",
-                      ofi->info->fabric_attr->prov_name, peer->rank);
+                      "another; choose another %s",
+                      ofi->plan.loopback ? "the loopback interface"
+                                         : ofi->info->fabric_attr->prov_name,
+                      peer->rank,
+                      ofi->plan.loopback ? "CHARE_OFI_INTERFACE"
+                                         : "CHARE_OFI_PROVIDER");
         return CHARE_ERR_FABRIC;
     }
     return CHARE_OK;
@@ -206,6 +220,57 @@ chi_ofi_peers_connect(struct chi_net *net, uint64_t job_key,
     return CHARE_OK;
 }
 
+/* Whether no such process runs any more; it may still have to be reaped. */
+static bool
+is_dead(long pid)
+{
+    char path[64];
+    char text[256] = "";
+    const char *state;
+    FILE *file;
+
+    if (kill((pid_t)pid, 0) != 0) {
+        return errno == ESRCH;
+    }
+    (void)snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+    file = fopen(path, "re");
+    if (file == NULL) {
+        return false;
+    }
+    if (fgets(text, sizeof(text), file) == NULL) {
+        text[0] = '\0';
+    }
+    (void)fclose(file);
+    state = strrchr(text, ')'); /* behind the name of the program */
+    return state != NULL && (state[2] == 'Z' || state[2] == 'X');
+}
+
+/*
+ * The provider shm names its memory after the process, which cannot remove
+ * it when it is killed: the others do so as they leave.
+ */
+static void
+shm_remove_of_dead(const struct chi_ofi *ofi)
+{
+    static const char prefix[] = "fi_shm://";
+    char name[128];
+
+    for (uint32_t i = 0; i < ofi->card_count; i++) {
+        const struct chi_ofi_card *card = &ofi->cards[i];
+        long pid;
+
+        (void)snprintf(name, sizeof(name), "%.*s", (int)card->len,
+                       (const char *)ofi->addresses + card->offset);
+        if (strncmp(name, prefix, sizeof(prefix) - 1) != 0) {
+            continue;
+        }
+        pid = strtol(name + sizeof(prefix) - 1, NULL, 10);
+        if (pid > 0 && is_dead(pid)) {
+            (void)shm_unlink(name + sizeof(prefix) - 1);
+        }
+    }
+}
+
 void
 chi_ofi_peers_close(struct chi_ofi *ofi)
 {
@@ -213,6 +278,9 @@ chi_ofi_peers_close(struct chi_ofi *ofi)
     uint64_t rank;
     void *peer;
 
+    if (ofi->plan.node_only) {
+        shm_remove_of_dead(ofi);
+    }
     while (chi_map_next(&ofi->peers, &cursor, &rank, &peer)) {
         free(peer);
     }

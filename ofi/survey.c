@@ -157,11 +157,10 @@ seen_before(const struct fi_info *list, const struct fi_info *info)
     return false;
 }
 
-chare_status
-chi_ofi_report(const struct chi_log *log, const struct chi_settings *settings,
-               void (*line)(void *context, const char *text), void *context)
+static chare_status
+report_all(const struct chi_log *log, const struct chi_settings *settings,
+           const struct report *report)
 {
-    const struct report report = {line, context};
     const struct chi_ofi_wish wish = wish_of(settings);
     struct chi_ofi_library library;
     const struct fi_info *chosen;
@@ -171,23 +170,37 @@ chi_ofi_report(const struct chi_log *log, const struct chi_settings *settings,
 
     status = chi_ofi_library_open(&library, log);
     if (status != CHARE_OK) {
-        line(context, "libfabric cannot be loaded");
+        report->line(report->context, "libfabric cannot be loaded");
         return status;
     }
     (void)snprintf(text, sizeof(text), "libfabric %u.%u",
                    FI_MAJOR(library.version()), FI_MINOR(library.version()));
-    line(context, text);
+    report->line(report->context, text);
     list = offers(&library, "");
     chosen = chi_ofi_choose(list, &wish);
     for (const struct fi_info *at = list; at != NULL; at = at->next) {
         if (at == chosen || !seen_before(list, at)) {
-            report_offer(&report, at, &wish, at == chosen);
+            report_offer(report, at, &wish, at == chosen);
         }
     }
     if (chosen == NULL) {
-        line(context, "none of these can be used");
+        report->line(report->context, "none of these can be used");
     }
     library.freeinfo(list);
     chi_ofi_library_close(&library);
     return chosen != NULL ? CHARE_OK : CHARE_ERR_NOT_FOUND;
+}
+
+chare_status
+chi_ofi_report(const struct chi_log *log, const struct chi_settings *settings,
+               void (*line)(void *context, const char *text), void *context)
+{
+    const struct report report = {line, context};
+    struct chi_ofi_signals signals;
+    chare_status status;
+
+    chi_ofi_signals_save(&signals);
+    status = report_all(log, settings, &report);
+    chi_ofi_signals_restore(&signals);
+    return status;
 }

@@ -62,6 +62,11 @@ main(int argc, char **argv)
 static const struct net_conform conform = {
     .ops = &chi_net_ofi_ops,
     .adjust = adjust,
+#ifdef OFI_NO_SURVIVORS
+    /* The provider shm maps the memory of endpoints of its own process
+     * directly and crashes once one of them is closed. */
+    .no_survivors = true,
+#endif
 };
 
 NET_CONFORM_MAIN(&conform)

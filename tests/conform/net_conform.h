@@ -351,6 +351,7 @@ static inline void
 close_frees_what_is_in_flight(void)
 {
     NEEDS_TOGETHER();
+    NEEDS_SURVIVORS();
     for (int round = 0; round < 8; round++) {
         struct world world;
         struct node *first;
@@ -384,6 +385,7 @@ a_closed_receiver_does_no_harm(void)
     struct world world;
 
     NEEDS_TOGETHER();
+    NEEDS_SURVIVORS();
     if (net_conform->alone) {
         SKIP("needs two");
     }

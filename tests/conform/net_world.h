@@ -40,6 +40,7 @@ struct net_conform {
     bool alone;       /* one net only, which sends to itself */
     bool no_together; /* not several nets in one process */
     bool no_forks;    /* not one net in each of several processes */
+    bool no_survivors; /* of one process' nets, all are closed together */
     bool dense_ranks; /* all ranks of a job are opened and connected */
     bool key_unused;  /* the job key is not what keeps strangers out */
 

@@ -22,12 +22,13 @@
 #include <rdma/fi_domain.h>
 
 /*
- * Known providers, best first. 'socket_like': data is copied through a kernel
- * or by a processor, so that larger messages are still best sent at once.
+ * Known providers, best first. 'long_eager': a message of 64 KiB is best sent
+ * at once; the others, ofi_rxm over anything included, have a rendezvous of
+ * their own above 16 KiB, which ours makes useless.
  */
 struct known {
     const char *name;
-    bool socket_like;
+    bool long_eager;
     bool node_only;
 };
 
@@ -40,12 +41,12 @@ static const struct known known_providers[] = {
     {"gni", false, false},
     {"opx", false, false},
     {"psm", false, false},
-    {"tcp;ofi_rxm", true, false},
+    {"tcp;ofi_rxm", false, false},
     {"tcp", true, false},
     {"net", true, false},
-    {"net;ofi_rxm", true, false},
+    {"net;ofi_rxm", false, false},
     {"sockets", true, false},
-    {"udp;ofi_rxd", true, false},
+    {"udp;ofi_rxd", false, false},
     {"verbs;ofi_rxd", false, false},
     {"shm", true, true},
 };
@@ -54,8 +55,8 @@ enum {
     KNOWN_COUNT = sizeof(known_providers) / sizeof(known_providers[0]),
 
     /* The largest messages of the pool's size classes 64 and 16 KiB. */
-    EAGER_SOCKET = 64 * 1024 - offsetof(struct chi_msg, env),
-    EAGER_FABRIC = 16 * 1024 - offsetof(struct chi_msg, env),
+    EAGER_LONG = 64 * 1024 - offsetof(struct chi_msg, env),
+    EAGER_SHORT = 16 * 1024 - offsetof(struct chi_msg, env),
 
     CHUNK_BYTES = 1 << 20,
 };
@@ -335,9 +336,9 @@ eager_of(const struct fi_info *info, uint64_t wanted)
     const uint64_t most = info->ep_attr->max_msg_size - CHI_OFI_HEADER_BYTES;
 
     if (wanted == 0) {
-        wanted = index < KNOWN_COUNT && known_providers[index].socket_like
-                     ? EAGER_SOCKET
-                     : EAGER_FABRIC;
+        wanted = index < KNOWN_COUNT && known_providers[index].long_eager
+                     ? EAGER_LONG
+                     : EAGER_SHORT;
     }
     wanted = wanted < most ? wanted : most;
     wanted =

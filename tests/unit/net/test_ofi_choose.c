@@ -251,8 +251,7 @@ static void
 a_plan_for_sockets(void)
 {
     struct market market = {.count = 0};
-    struct offer *offer =
-        offer_add(&market, "tcp;ofi_rxm", "eth0", "10.0.0.1");
+    struct offer *offer = offer_add(&market, "net", "eth0", "10.0.0.1");
     struct chi_ofi_plan plan;
 
     chi_ofi_plan_make(&offer->info, 0, NULL, &plan);

@@ -21,34 +21,38 @@
 
 #include <rdma/fi_domain.h>
 
+enum {
+    LONG_EAGER = 1, /* 64 KiB is best sent at once, see EAGER_LONG */
+    NODE_ONLY = 2,
+    SINGLE_RECV = 4, /* loses what came before a FI_MULTI_RECV buffer did */
+};
+
 /*
- * Known providers, best first. 'long_eager': a message of 64 KiB is best sent
- * at once; the others, ofi_rxm over anything included, have a rendezvous of
- * their own above 16 KiB, which ours makes useless.
+ * Known providers, best first. Most, ofi_rxm over anything included, have a
+ * rendezvous of their own above some 16 KiB, which ours makes useless.
  */
 struct known {
     const char *name;
-    bool long_eager;
-    bool node_only;
+    int flags;
 };
 
 static const struct known known_providers[] = {
-    {"cxi", false, false},
-    {"verbs;ofi_rxm", false, false},
-    {"psm3", false, false},
-    {"psm2", false, false},
-    {"efa", false, false},
-    {"gni", false, false},
-    {"opx", false, false},
-    {"psm", false, false},
-    {"tcp;ofi_rxm", false, false},
-    {"tcp", true, false},
-    {"net", true, false},
-    {"net;ofi_rxm", false, false},
-    {"sockets", true, false},
-    {"udp;ofi_rxd", false, false},
-    {"verbs;ofi_rxd", false, false},
-    {"shm", true, true},
+    {"cxi", 0},
+    {"verbs;ofi_rxm", 0},
+    {"psm3", 0},
+    {"psm2", 0},
+    {"efa", 0},
+    {"gni", 0},
+    {"opx", 0},
+    {"psm", 0},
+    {"tcp;ofi_rxm", 0},
+    {"tcp", LONG_EAGER},
+    {"net", LONG_EAGER},
+    {"net;ofi_rxm", 0},
+    {"sockets", LONG_EAGER},
+    {"udp;ofi_rxd", 0},
+    {"verbs;ofi_rxd", 0},
+    {"shm", LONG_EAGER | NODE_ONLY | SINGLE_RECV},
 };
 
 enum {
@@ -81,6 +85,14 @@ known_index(const struct fi_info *info)
         }
     }
     return i;
+}
+
+static int
+known_flags(const struct fi_info *info)
+{
+    const uint32_t index = known_index(info);
+
+    return index < KNOWN_COUNT ? known_providers[index].flags : 0;
 }
 
 bool
@@ -199,10 +211,8 @@ is_interface(const struct fi_info *info, const char *wish)
 static bool
 is_node_only(const struct fi_info *info)
 {
-    const uint32_t index = known_index(info);
-
-    if (index < KNOWN_COUNT) {
-        return known_providers[index].node_only;
+    if (known_index(info) < KNOWN_COUNT) {
+        return (known_flags(info) & NODE_ONLY) != 0;
     }
     /* A loopback interface is also said to be local, but has an address. */
     return (info->caps & FI_LOCAL_COMM) != 0 &&
@@ -332,13 +342,11 @@ chi_ofi_choose(const struct fi_info *list, const struct chi_ofi_wish *wish)
 static uint64_t
 eager_of(const struct fi_info *info, uint64_t wanted)
 {
-    const uint32_t index = known_index(info);
     const uint64_t most = info->ep_attr->max_msg_size - CHI_OFI_HEADER_BYTES;
 
     if (wanted == 0) {
-        wanted = index < KNOWN_COUNT && known_providers[index].long_eager
-                     ? EAGER_LONG
-                     : EAGER_SHORT;
+        wanted =
+            (known_flags(info) & LONG_EAGER) != 0 ? EAGER_LONG : EAGER_SHORT;
     }
     wanted = wanted < most ? wanted : most;
     wanted =
@@ -401,7 +409,7 @@ chi_ofi_plan_make(const struct fi_info *info, uint64_t eager_bytes,
     out->multi_recv =
         (info->caps & FI_MULTI_RECV) != 0 && out->prefix_bytes == 0 &&
         (info->rx_attr->comp_order & FI_ORDER_STRICT) == FI_ORDER_STRICT &&
-        !force->no_multi_recv;
+        (known_flags(info) & SINGLE_RECV) == 0 && !force->no_multi_recv;
     out->chunk_bytes =
         force->chunk_bytes > 0 ? force->chunk_bytes : CHUNK_BYTES;
     if (out->chunk_bytes > info->ep_attr->max_msg_size) {

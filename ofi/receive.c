@@ -156,12 +156,14 @@ chi_ofi_receive_post(struct chi_ofi *ofi)
         const ssize_t rc = fi_recvmsg(ofi->ep, &post, flags);
 
         if (rc != 0) {
-            if (rc != -FI_EAGAIN) {
+            /* To be tried again; shm says -FI_ENOMEM for "no room now". */
+            if (rc != -FI_EAGAIN && rc != -FI_ENOMEM && !ofi->post_failed) {
+                ofi->post_failed = true; /* told once */
                 chi_log_error(chi_ofi_log(ofi),
                               "ofi: cannot post a receive buffer: %s",
                               ofi->library.strerror((int)-rc));
             }
-            return; /* to be tried again */
+            return;
         }
         ofi->unposted = receive->next;
     }

@@ -186,6 +186,7 @@ struct chi_ofi {
     struct chi_ofi_receive *receives;
     uint32_t receive_count;
     struct chi_ofi_receive *unposted;
+    bool post_failed; /* was said */
     unsigned char *receive_bytes;
     struct fid_mr *receive_mr;
     struct chi_msg_queue arrived; /* to be reported */

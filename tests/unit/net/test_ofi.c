@@ -27,6 +27,15 @@ enum {
     GARBAGE_BYTES = 4096,
 };
 
+/* libfabric loses some memory of connections that end before they begin. */
+const char *__lsan_default_suppressions(void);
+
+const char *
+__lsan_default_suppressions(void)
+{
+    return "leak:libfabric.so";
+}
+
 static const char *provider = "tcp;ofi_rxm";
 
 static void
@@ -93,29 +102,28 @@ handler(int number)
 static void
 the_process_stays_as_it_was(void)
 {
-    static const int numbers[] = {SIGINT,  SIGTERM, SIGSEGV, SIGABRT,
-                                  SIGUSR1, SIGCHLD, SIGPIPE};
     static const char *const names[] = {"tcp;ofi_rxm", "shm"};
     struct sigaction mine = {.sa_handler = handler};
-    struct sigaction now;
-    cpu_set_t before;
-    cpu_set_t after;
+    struct sigaction before[SIGUSR2 + 1];
+    cpu_set_t mask_before;
+    cpu_set_t mask;
 
     CHECK_EQ(sigaction(SIGINT, &mine, NULL), 0);
-    CHECK_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+    for (int i = 1; i <= SIGUSR2; i++) {
+        CHECK_EQ(sigaction(i, NULL, &before[i]), 0);
+    }
+    CHECK_EQ(sched_getaffinity(0, sizeof(mask_before), &mask_before), 0);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (!available(names[i])) {
-            continue;
-        }
-        CHECK_EQ(sigaction(SIGINT, NULL, &now), 0);
-        CHECK(now.sa_handler == handler);
-        for (size_t j = 1; j < sizeof(numbers) / sizeof(numbers[0]); j++) {
-            CHECK_EQ(sigaction(numbers[j], NULL, &now), 0);
-            CHECK(now.sa_handler == SIG_DFL);
+        (void)available(names[i]);
+        for (int j = 1; j <= SIGUSR2; j++) {
+            struct sigaction now;
+
+            CHECK_EQ(sigaction(j, NULL, &now), 0);
+            CHECK(now.sa_handler == before[j].sa_handler);
         }
     }
-    CHECK_EQ(sched_getaffinity(0, sizeof(after), &after), 0);
-    CHECK(CPU_EQUAL(&before, &after));
+    CHECK_EQ(sched_getaffinity(0, sizeof(mask), &mask), 0);
+    CHECK(CPU_EQUAL(&mask_before, &mask));
     mine.sa_handler = SIG_DFL;
     CHECK_EQ(sigaction(SIGINT, &mine, NULL), 0);
 }

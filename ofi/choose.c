@@ -339,6 +339,24 @@ chi_ofi_choose(const struct fi_info *list, const struct chi_ofi_wish *wish)
     return best;
 }
 
+const char *
+chi_ofi_why_not(const struct fi_info *info, const struct fi_info *chosen)
+{
+    const enum reach reach = reach_of(info);
+
+    if (reach > reach_of(chosen) && reach == REACH_HOST) {
+        return "fits, but only this host reaches it";
+    }
+    if (reach > reach_of(chosen) && reach == REACH_LINK) {
+        return "fits, but its address is link-local";
+    }
+    if (strcmp(info->fabric_attr->prov_name, chosen->fabric_attr->prov_name) !=
+        0) {
+        return "fits, but there is a better provider";
+    }
+    return "fits, but there is a better address";
+}
+
 static uint64_t
 eager_of(const struct fi_info *info, uint64_t wanted)
 {

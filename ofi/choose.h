@@ -83,6 +83,10 @@ const char *chi_ofi_verdict_text(enum chi_ofi_verdict verdict);
 const struct fi_info *chi_ofi_choose(const struct fi_info *list,
                                      const struct chi_ofi_wish *wish);
 
+/* Why an offer that fits was not chosen, 'chosen' being another one. */
+const char *chi_ofi_why_not(const struct fi_info *info,
+                            const struct fi_info *chosen);
+
 /* 'eager_bytes' 0: what suits; 'force' may be NULL. */
 void chi_ofi_plan_make(const struct fi_info *info, uint64_t eager_bytes,
                        const struct chi_ofi_force *force,

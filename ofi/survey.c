@@ -117,24 +117,29 @@ struct report {
 
 static void
 report_offer(const struct report *report, const struct fi_info *info,
-             const struct chi_ofi_wish *wish, bool chosen)
+             const struct chi_ofi_wish *wish, const struct fi_info *chosen)
 {
     const char *domain = info->domain_attr->name;
     const enum chi_ofi_verdict verdict = chi_ofi_judge(info, wish);
+    const char *why = chi_ofi_verdict_text(verdict);
     char address[CHI_OFI_ADDRESS_TEXT_MAX];
     char text[LINE_BYTES];
     struct chi_ofi_plan plan;
 
+    if (info == chosen) {
+        why = "chosen, the best that fits";
+    } else if (verdict == CHI_OFI_FITS) {
+        why = chi_ofi_why_not(info, chosen);
+    }
     chi_ofi_address_text(info, address, sizeof(address));
     chi_ofi_plan_make(info, 0, NULL, &plan);
-    (void)snprintf(
-        text, sizeof(text), "%c %-14s %3u.%-2u %-12s %-28s %-6s%s: %s",
-        chosen ? '*' : ' ', info->fabric_attr->prov_name,
-        FI_MAJOR(info->fabric_attr->prov_version),
-        FI_MINOR(info->fabric_attr->prov_version),
-        domain != NULL ? domain : "-", address, plan.rma ? "RMA" : "no RMA",
-        plan.bounce ? " copies" : "",
-        chosen ? "chosen, the best that fits" : chi_ofi_verdict_text(verdict));
+    (void)snprintf(text, sizeof(text), "%c %-14s %3u.%-2u %-8s %-26s %s%s: %s",
+                   info == chosen ? '*' : ' ', info->fabric_attr->prov_name,
+                   FI_MAJOR(info->fabric_attr->prov_version),
+                   FI_MINOR(info->fabric_attr->prov_version),
+                   domain != NULL ? domain : "-", address,
+                   plan.rma ? "RMA" : "no RMA", plan.bounce ? ", copies" : "",
+                   why);
     report->line(report->context, text);
 }
 
@@ -180,7 +185,7 @@ report_all(const struct chi_log *log, const struct chi_settings *settings,
     chosen = chi_ofi_choose(list, &wish);
     for (const struct fi_info *at = list; at != NULL; at = at->next) {
         if (at == chosen || !seen_before(list, at)) {
-            report_offer(report, at, &wish, at == chosen);
+            report_offer(report, at, &wish, chosen);
         }
     }
     if (chosen == NULL) {

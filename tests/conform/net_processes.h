@@ -33,11 +33,11 @@ static const struct net_conform *net_conform;
         }                                                      \
     } while (0)
 
-#define NEEDS_SURVIVORS()                                      \
-    do {                                                       \
-        if (net_conform->no_survivors) {                       \
-            SKIP("nets of one process are closed together");   \
-        }                                                      \
+#define NEEDS_SURVIVORS()                                    \
+    do {                                                     \
+        if (net_conform->no_survivors) {                     \
+            SKIP("nets of one process are closed together"); \
+        }                                                    \
     } while (0)
 
 #define NEEDS_FORKS()                                      \

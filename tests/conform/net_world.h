@@ -37,12 +37,12 @@ struct net_conform {
     const struct chi_net_ops *ops;
 
     /* What cannot be done. */
-    bool alone;       /* one net only, which sends to itself */
-    bool no_together; /* not several nets in one process */
-    bool no_forks;    /* not one net in each of several processes */
+    bool alone;        /* one net only, which sends to itself */
+    bool no_together;  /* not several nets in one process */
+    bool no_forks;     /* not one net in each of several processes */
     bool no_survivors; /* of one process' nets, all are closed together */
-    bool dense_ranks; /* all ranks of a job are opened and connected */
-    bool key_unused;  /* the job key is not what keeps strangers out */
+    bool dense_ranks;  /* all ranks of a job are opened and connected */
+    bool key_unused;   /* the job key is not what keeps strangers out */
 
     /* Change the settings; NULL: as the environment says. */
     void (*adjust)(struct chi_settings *settings);

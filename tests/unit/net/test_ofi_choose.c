@@ -163,6 +163,24 @@ addresses_that_others_reach_come_first(void)
 }
 
 static void
+the_loser_is_told_why(void)
+{
+    struct market market = {.count = 0};
+    const struct fi_info *best;
+
+    best = &offer_add(&market, "tcp;ofi_rxm", "eth0", "10.0.0.1")->info;
+    (void)offer_add(&market, "tcp;ofi_rxm", "lo", "127.0.0.1");
+    (void)offer_add(&market, "tcp;ofi_rxm", "eth0", "fe80::1");
+    (void)offer_add(&market, "net", "eth0", "10.0.0.1");
+    (void)offer_add(&market, "tcp;ofi_rxm", "eth1", "10.0.1.1");
+    CHECK(chi_ofi_choose(best, &no_wish) == best);
+    CHECK(strstr(chi_ofi_why_not(&market.offers[1].info, best), "host"));
+    CHECK(strstr(chi_ofi_why_not(&market.offers[2].info, best), "link"));
+    CHECK(strstr(chi_ofi_why_not(&market.offers[3].info, best), "provider"));
+    CHECK(strstr(chi_ofi_why_not(&market.offers[4].info, best), "address"));
+}
+
+static void
 wishes_are_followed(void)
 {
     static const struct chi_ofi_wish tcp = {"tcp", ""};
@@ -371,7 +389,7 @@ names_are_listed_once(void)
 TAP_MAIN(TAP_CASE(providers_are_taken_in_order_of_preference),
          TAP_CASE(nothing_offered_is_nothing_chosen),
          TAP_CASE(addresses_that_others_reach_come_first),
-         TAP_CASE(wishes_are_followed),
+         TAP_CASE(the_loser_is_told_why), TAP_CASE(wishes_are_followed),
          TAP_CASE(what_is_not_asked_for_is_not_taken),
          TAP_CASE(what_cannot_be_used_is_refused),
          TAP_CASE(a_plan_for_sockets),

@@ -59,7 +59,8 @@ void chi_coll_survey_idle(void *context);
 struct chi_msg *chi_coll_combine(struct chi_coll *coll, uint32_t reducer,
                                  struct chi_msg_queue *parts);
 
-/* At the root: from the combined part to what the callback is given. */
+/* At the root: from the combined part to what the callback is given; NULL
+ * becomes an empty list. */
 struct chi_msg *chi_coll_finish(struct chi_coll *coll, uint32_t reducer,
                                 struct chi_msg *part);
 

@@ -245,6 +245,24 @@ records_sorted(struct chi_coll *coll, const struct chi_msg *msg,
     return records;
 }
 
+/* The first record that is an error, alone; NULL: there is none. */
+static struct chi_msg *
+record_error(struct chi_coll *coll, const struct record **records,
+             size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (records[i]->format == CHARE_FORMAT_ERROR) {
+            struct chi_msg *msg =
+                chi_pe_msg(coll->pe, CHI_HANDLER_REDUCE, records[i]->len);
+
+            memcpy(msg->bytes, records[i] + 1, records[i]->len);
+            msg->env.format = CHARE_FORMAT_ERROR;
+            return msg;
+        }
+    }
+    return NULL;
+}
+
 static struct chi_msg *
 finish_gather(struct chi_coll *coll, const struct record **records,
               size_t count)
@@ -271,7 +289,7 @@ finish_ordered(struct chi_coll *coll, uint32_t reducer,
                const struct record **records, size_t count)
 {
     chare_part *parts = malloc((count + 1) * sizeof(*parts));
-    struct chi_msg *msg = NULL;
+    struct chi_msg *msg;
 
     if (parts == NULL) {
         chi_pe_die(coll->pe, "out of memory for a gathered result");
@@ -282,15 +300,8 @@ finish_ordered(struct chi_coll *coll, uint32_t reducer,
             .bytes = records[i] + 1,
             .len = records[i]->len,
         };
-        if (parts[i].format == CHARE_FORMAT_ERROR && msg == NULL) {
-            msg = chi_pe_msg(coll->pe, CHI_HANDLER_REDUCE, parts[i].len);
-            memcpy(msg->bytes, parts[i].bytes, parts[i].len);
-            msg->env.format = CHARE_FORMAT_ERROR;
-        }
     }
-    if (msg == NULL) {
-        msg = run_reducer(coll, reducer, parts, count);
-    }
+    msg = run_reducer(coll, reducer, parts, count);
     free(parts);
     return msg;
 }
@@ -305,10 +316,16 @@ chi_coll_finish(struct chi_coll *coll, uint32_t reducer, struct chi_msg *part)
     if (!chi_coll_keeps_parts(coll, reducer)) {
         return part;
     }
+    if (part == NULL) {
+        return finish_gather(coll, NULL, 0);
+    }
     records = records_sorted(coll, part, &count);
-    msg = reducer == CHARE_REDUCE_GATHER
-              ? finish_gather(coll, records, count)
-              : finish_ordered(coll, reducer, records, count);
+    msg = record_error(coll, records, count);
+    if (msg == NULL) {
+        msg = reducer == CHARE_REDUCE_GATHER
+                  ? finish_gather(coll, records, count)
+                  : finish_ordered(coll, reducer, records, count);
+    }
     free(records);
     chi_msg_release(part);
     return msg;

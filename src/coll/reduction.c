@@ -169,7 +169,7 @@ reduction_deliver(struct chi_coll *coll, struct chi_reduction *reduction,
 {
     chare_data data = {0};
 
-    if (part != NULL) {
+    if (part != NULL || reduction->reducer == CHARE_REDUCE_GATHER) {
         part = chi_coll_finish(coll, reduction->reducer, part);
         data = chare_data_buffer((chare_format)part->env.format,
                                  (chare_buffer *)part);

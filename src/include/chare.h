@@ -913,9 +913,11 @@ CHARE_MUST_CHECK chare_status chare_send(chare_runtime *runtime,
 /**
  * chare_broadcast() - invoke an entry method of all chares of a collection.
  *
- * Broadcasts from one PE to one collection arrive everywhere in the order
- * made. With options->reply, it is told when all have run: with no data, or
- * with options->gather a list of the results, in the order of the indices.
+ * Broadcasts of one priority from one PE to one collection arrive everywhere
+ * in the order made; those to a sparse array also reach what is inserted
+ * later. With options->reply, it is told when all have run: with no data, or
+ * with options->gather a list of the results, in the order of the indices; or
+ * with one of the errors, if any chare answered with an error.
  *
  * Parameters and results are those of chare_send().
  *

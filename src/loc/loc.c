@@ -4,7 +4,8 @@
  *
  * Invariants (states in README.md):
  *  L1  messages from one PE to one element arrive in the order sent: a sender
- *      changes from the way through the home to the direct way only after a
+ *      changes from the way through the home to the direct way, or to its own
+ *      queue when the element was inserted on the sender itself, only after a
  *      fence sent along the old way has come through;
  *  L2  a message is forwarded at its arrival, before anything that arrives
  *      behind it, and at most CHI_LOC_HOPS_MAX times;
@@ -20,7 +21,7 @@
 
 enum loc_state {
     LOC_DRAINING, /* the fence is under way; messages wait here */
-    LOC_KNOWN,    /* messages go to 'pe' */
+    LOC_KNOWN,    /* messages go to 'pe', another PE */
 };
 
 struct loc_entry {
@@ -121,6 +122,16 @@ loc_msg(struct chi_loc *loc, enum chi_handler handler,
     return msg;
 }
 
+/* Send a fence by the old way, through the home. */
+static void
+fence_send(struct chi_loc *loc, const chare_element *element, uint32_t home)
+{
+    struct chi_msg *fence = loc_msg(loc, CHI_HANDLER_LOC_FENCE, element);
+
+    fence->env.flags |= CHI_ENV_ROUTED;
+    chi_pe_send(loc->pe, home, fence);
+}
+
 /* The element that a message of this room is about; false: malformed. */
 static bool
 loc_msg_element(const struct chi_msg *msg, chare_element *out)
@@ -141,14 +152,40 @@ chi_loc_tell_home(struct chi_loc *loc, const chare_element *element,
     chi_assert(home != loc->pe->rank);
     msg->env.entry = home;
     chi_pe_send(loc->pe, home, msg);
+    chi_assert(entry_find(loc, element) == NULL);
+    entry_add(loc, element, LOC_DRAINING, loc->pe->rank);
+    fence_send(loc, element, home); /* L1 */
+}
+
+bool
+chi_loc_knows(const struct chi_loc *loc, const chare_element *element)
+{
+    return entry_find(loc, element) != NULL;
 }
 
 /* ---- arriving */
 
-static bool
-loc_arrived(void *context, struct chi_msg *msg)
+/* Tell the sender of a message, which came through the home, that its element
+ * is here. The home itself knows. */
+static void
+tell_sender(struct chi_loc *loc, const chare_element *element,
+            const struct chi_msg *msg)
 {
-    struct chi_loc *loc = context;
+    const uint32_t home = loc->ops->home(loc->context, element);
+    const uint32_t sender = msg->env.source_pe;
+    struct chi_msg *update;
+
+    if (msg->env.hops > 0 && msg->env.handler != CHI_HANDLER_LOC_FENCE &&
+        sender != loc->pe->rank && sender != home) {
+        update = loc_msg(loc, CHI_HANDLER_LOC_UPDATE, element);
+        update->env.entry = home;
+        chi_pe_send(loc->pe, sender, update);
+    }
+}
+
+bool
+chi_loc_arrived(struct chi_loc *loc, struct chi_msg *msg)
+{
     struct loc_entry *entry;
     chare_element element;
 
@@ -157,18 +194,14 @@ loc_arrived(void *context, struct chi_msg *msg)
             chi_msg_release(msg);
             return true;
         }
+        if (!loc->ops->known(loc->context, msg)) {
+            return true;
+        }
     } else if (!loc->ops->target(loc->context, msg, &element)) {
         return true;
     }
     if (loc->ops->is_here(loc->context, &element)) {
-        if (msg->env.hops > 0 && msg->env.handler != CHI_HANDLER_LOC_FENCE &&
-            msg->env.source_pe != loc->pe->rank) {
-            struct chi_msg *update =
-                loc_msg(loc, CHI_HANDLER_LOC_UPDATE, &element);
-
-            update->env.entry = loc->ops->home(loc->context, &element);
-            chi_pe_send(loc->pe, msg->env.source_pe, update);
-        }
+        tell_sender(loc, &element, msg);
         return false;
     }
     entry = entry_find(loc, &element);
@@ -183,8 +216,35 @@ loc_arrived(void *context, struct chi_msg *msg)
     return true;
 }
 
+static bool
+msg_arrived(void *context, struct chi_msg *msg)
+{
+    return chi_loc_arrived(context, msg);
+}
+
 /* ---- executing this room's messages */
 
+static void
+entry_remove(struct chi_loc *loc, struct loc_entry *entry)
+{
+    const uint64_t hash = element_hash(&entry->element);
+    struct loc_entry *chain = chi_map_remove(&loc->entries, hash);
+    struct loc_entry **link = &chain;
+
+    while (*link != entry) {
+        link = &(*link)->next;
+    }
+    *link = entry->next;
+    if (chain != NULL) {
+        /* Cannot fail: the slot of the hash has just become free. */
+        chare_status status = chi_map_put(&loc->entries, hash, chain);
+
+        chi_assert(status == CHARE_OK);
+    }
+    free(entry);
+}
+
+/* The old way is empty: what waited may take the new one. */
 static void
 entry_flush(struct chi_loc *loc, struct loc_entry *entry)
 {
@@ -193,6 +253,22 @@ entry_flush(struct chi_loc *loc, struct loc_entry *entry)
     entry->state = LOC_KNOWN;
     while ((msg = chi_msg_queue_pop(&entry->waiting)) != NULL) {
         chi_pe_forward(loc->pe, entry->pe, msg);
+    }
+    if (entry->pe == loc->pe->rank) {
+        loc->ops->drained(loc->context, &entry->element);
+        entry_remove(loc, entry);
+    }
+}
+
+static void
+update_at_home(struct chi_loc *loc, const chare_element *element, uint32_t pe)
+{
+    if (chi_loc_knows(loc, element) ||
+        loc->ops->is_here(loc->context, element)) {
+        loc->ops->placed_twice(loc->context, element);
+    } else {
+        entry_add(loc, element, LOC_KNOWN, pe);
+        loc->ops->placed(loc->context, element, pe);
     }
 }
 
@@ -206,17 +282,13 @@ update_execute(void *context, struct chi_msg *msg)
 
     if (!loc_msg_element(msg, &element) || home >= loc->pe->size) {
         chi_log_warn(loc->pe->options.log, "dropped a malformed location");
+    } else if (!loc->ops->known(loc->context, msg)) {
+        return; /* executed again later */
     } else if (home == loc->pe->rank) {
-        if (entry_find(loc, &element) == NULL) {
-            entry_add(loc, &element, LOC_KNOWN, pe);
-        }
-        loc->ops->placed(loc->context, &element, pe);
+        update_at_home(loc, &element, pe);
     } else if (entry_find(loc, &element) == NULL) {
-        struct chi_msg *fence = loc_msg(loc, CHI_HANDLER_LOC_FENCE, &element);
-
         entry_add(loc, &element, LOC_DRAINING, pe);
-        fence->env.flags |= CHI_ENV_ROUTED;
-        chi_pe_send(loc->pe, home, fence); /* L1 */
+        fence_send(loc, &element, home); /* L1 */
     }
     chi_msg_release(msg);
 }
@@ -267,7 +339,7 @@ chi_loc_create(struct chi_pe *pe, const struct chi_loc_ops *ops, void *context,
     loc->ops = ops;
     loc->context = context;
     chi_map_init(&loc->entries);
-    pe->arrival = loc_arrived;
+    pe->arrival = msg_arrived;
     pe->arrival_context = loc;
     chi_pe_set_handler(pe, CHI_HANDLER_LOC_UPDATE, update_execute, loc);
     chi_pe_set_handler(pe, CHI_HANDLER_LOC_FENCE, fence_execute, loc);

@@ -38,6 +38,17 @@ struct chi_loc_ops {
     /* At the home: the element was placed elsewhere. */
     void (*placed)(void *context, const chare_element *element, uint32_t pe);
 
+    /* At the home: the element was placed on 'pe', but exists already. */
+    void (*placed_twice)(void *context, const chare_element *element);
+
+    /* Whether the array that a message is about is known here; if not, the
+     * message was kept. */
+    bool (*known)(void *context, struct chi_msg *msg);
+
+    /* What was sent to this element, which is here, by way of its home has all
+     * come back: chi_loc_is_draining() is false from now on. */
+    void (*drained)(void *context, const chare_element *element);
+
     /* The target of a ROUTED message; false: its array is not known here, and
      * the message was kept. */
     bool (*target)(void *context, struct chi_msg *msg,
@@ -56,8 +67,22 @@ void chi_loc_destroy(struct chi_loc *loc);
 void chi_loc_send(struct chi_loc *loc, const chare_element *element,
                   uint32_t home, struct chi_msg *msg);
 
-/* Tell the home (another PE) that the element is here. */
+/*
+ * The element was inserted here, and its home is another PE: tell it. What
+ * this PE has sent to the element by way of the home comes back; until then
+ * the element drains, and what this PE sends to it goes to chi_loc_send(),
+ * too.
+ */
 void chi_loc_tell_home(struct chi_loc *loc, const chare_element *element,
                        uint32_t home);
+
+/* At the home: the element was placed elsewhere. */
+bool chi_loc_knows(const struct chi_loc *loc, const chare_element *element);
+
+/*
+ * A ROUTED message has come: true: it was taken, kept or forwarded; false: its
+ * element is here, and it may be executed.
+ */
+bool chi_loc_arrived(struct chi_loc *loc, struct chi_msg *msg);
 
 #endif /* CHI_LOC_LOC_H */

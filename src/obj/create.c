@@ -226,7 +226,8 @@ populate_dense(struct chi_obj *obj, struct chi_collection *collection,
 
         chi_index_at_position(spec, position, &index);
         if (chi_collection_home(obj, collection, &index) == obj->pe->rank &&
-            chi_element_add(obj, collection, &index, msg) == NULL) {
+            chi_element_add(obj, collection, &index, obj->pe->rank, msg) ==
+                NULL) {
             return false;
         }
     }
@@ -240,7 +241,8 @@ populate(struct chi_obj *obj, struct chi_collection *collection,
     if (collection->kind != CHI_KIND_ARRAY) {
         const chare_index index = {.ndims = 1, .at = {obj->pe->rank}};
 
-        return chi_element_add(obj, collection, &index, msg) != NULL;
+        return chi_element_add(obj, collection, &index, obj->pe->rank, msg) !=
+               NULL;
     }
     return !collection->spec.dense || populate_dense(obj, collection, msg);
 }

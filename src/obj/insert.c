@@ -9,7 +9,7 @@
  *      over all PEs are equal: all insertions were started before, so the
  *      first sum is final, and the second grows to it;
  *  I3  only then is the census taken, and what waits for a chare is
- *      undeliverable;
+ *      undeliverable; until then quiescence waits;
  *  I4  a broadcast runs once on each chare of the array, whether it was
  *      inserted before or after: until the array is complete, broadcasts are
  *      kept for those that come late.
@@ -25,9 +25,9 @@ enum {
     INSERT_DONE_COMPLETE = 1, /* from the root, down the tree */
 };
 
-static void
-insert_fatal(struct chi_obj *obj, const chare_element *element,
-             const char *what)
+void
+chi_insert_fatal(struct chi_obj *obj, const chare_element *element,
+                 const char *what)
 {
     char name[256];
     char text[512];
@@ -122,18 +122,36 @@ chi_insert_placed(struct chi_obj *obj, const chare_element *element,
 
     chi_assert(collection != NULL);
     if (collection->complete) {
-        insert_fatal(obj, element, "was inserted after chare_insert_done()");
+        chi_insert_fatal(obj, element,
+                         "was inserted after chare_insert_done()");
         return;
     }
     collection->insertions_done++; /* I1 */
     chi_kept_for_element(obj, collection, element, &kept);
+    if (pe == obj->pe->rank) {
+        chi_queue_return(&obj->pe->queue, &kept);
+        return;
+    }
     while ((msg = chi_msg_queue_pop(&kept)) != NULL) {
-        if (pe == obj->pe->rank) {
-            chi_pe_enqueue(obj->pe, msg);
-        } else {
-            msg->env.hops++;
-            chi_pe_forward(obj->pe, pe, msg);
-        }
+        msg->env.hops++;
+        chi_pe_forward(obj->pe, pe, msg);
+    }
+}
+
+static void
+insert(struct chi_obj *obj, struct chi_collection *collection,
+       const chare_element *target, struct chi_msg *msg)
+{
+    const uint32_t home = chi_collection_home(obj, collection, &target->index);
+    struct chi_element *element =
+        chi_element_add(obj, collection, &target->index, home, msg);
+
+    if (element == NULL) {
+        return; /* the job is ending */
+    }
+    chi_broadcast_late(obj, collection, element);
+    if (home == obj->pe->rank) {
+        chi_insert_placed(obj, target, home);
     }
 }
 
@@ -143,9 +161,7 @@ chi_insert_execute(void *context, struct chi_msg *msg)
     struct chi_obj *obj = context;
     struct chi_collection *collection =
         chi_collection_find(obj, msg->env.collection);
-    struct chi_element *element;
     chare_element target;
-    uint32_t home;
 
     if (collection == NULL || !collection->populated) {
         chi_pe_hold(obj->pe, msg);
@@ -159,18 +175,13 @@ chi_insert_execute(void *context, struct chi_msg *msg)
     if (!insert_target(collection, msg, &target)) {
         chi_log_warn(obj->pe->options.log, "dropped a malformed insertion");
     } else if (collection->complete) {
-        insert_fatal(obj, &target, "was inserted after chare_insert_done()");
-    } else if (chi_element_find_index(collection, &target.index) != NULL) {
-        insert_fatal(obj, &target, "was inserted twice");
-    } else if ((element = chi_element_add(obj, collection, &target.index,
-                                          msg)) != NULL) {
-        chi_broadcast_late(obj, collection, element);
-        home = chi_collection_home(obj, collection, &target.index);
-        if (home == obj->pe->rank) {
-            chi_insert_placed(obj, &target, home);
-        } else {
-            chi_loc_tell_home(obj->loc, &target, home);
-        }
+        chi_insert_fatal(obj, &target,
+                         "was inserted after chare_insert_done()");
+    } else if (chi_element_find_index(collection, &target.index) != NULL ||
+               chi_loc_knows(obj->loc, &target)) {
+        chi_insert_fatal(obj, &target, "was inserted twice");
+    } else {
+        insert(obj, collection, &target, msg);
     }
     chi_msg_release(msg);
 }
@@ -217,22 +228,53 @@ chi_insert_survey(void *context, uint64_t argument,
     return true;
 }
 
+static void survey_done(void *context, uint64_t argument,
+                        const uint64_t sums[CHI_SURVEY_WORDS]);
+
+/* Survey the array whose turn it is, if any. */
+static void
+survey_next(struct chi_obj *obj)
+{
+    if (obj->survey_head != NULL) {
+        chi_coll_survey(obj->coll, CHI_SURVEY_INSERTIONS,
+                        obj->survey_head->spec.id, survey_done, obj);
+    }
+}
+
+/* One array at a time, in turns. */
+static void
+survey_enqueue(struct chi_obj *obj, struct chi_collection *collection)
+{
+    collection->survey_next = NULL;
+    if (obj->survey_head == NULL) {
+        obj->survey_head = collection;
+    } else {
+        obj->survey_tail->survey_next = collection;
+    }
+    obj->survey_tail = collection;
+}
+
 static void
 survey_done(void *context, uint64_t argument,
             const uint64_t sums[CHI_SURVEY_WORDS])
 {
     struct chi_obj *obj = context;
+    struct chi_collection *collection = obj->survey_head;
     struct chi_msg *msg;
 
+    chi_assert(collection != NULL && collection->spec.id == argument);
+    obj->survey_head = collection->survey_next;
     if (sums[0] != sums[1]) {
-        chi_coll_survey(obj->coll, CHI_SURVEY_INSERTIONS, argument,
-                        survey_done, obj);
+        survey_enqueue(obj, collection);
+        survey_next(obj);
         return;
     }
     msg = chi_pe_msg(obj->pe, CHI_HANDLER_INSERT_DONE, 0);
     msg->env.collection = argument;
     msg->env.spare = INSERT_DONE_COMPLETE;
     chi_pe_send(obj->pe, obj->pe->rank, msg);
+    obj->pe->counted_done++; /* see start_survey() */
+    survey_next(obj);
 }
 
 static void
@@ -248,8 +290,11 @@ start_survey(struct chi_obj *obj, struct chi_collection *collection,
     }
     collection->surveying = true;
     collection->has_created = chi_callback_read(&reader, &collection->created);
-    chi_coll_survey(obj->coll, CHI_SURVEY_INSERTIONS, collection->spec.id,
-                    survey_done, obj);
+    obj->pe->counted_made++; /* the survey itself does not count */
+    survey_enqueue(obj, collection);
+    if (obj->survey_head == collection) {
+        survey_next(obj);
+    }
 }
 
 void

@@ -82,6 +82,7 @@ static bool
 dispatch_call(struct chi_obj *obj, struct chi_collection *collection,
               struct chi_msg *msg)
 {
+    const struct chi_element *here;
     const chare_index *wide;
     chare_element element;
     uint32_t home;
@@ -90,7 +91,8 @@ dispatch_call(struct chi_obj *obj, struct chi_collection *collection,
         chi_msg_release(msg);
         return false;
     }
-    if (chi_element_find(collection, msg->env.key, wide) != NULL) {
+    here = chi_element_find(collection, msg->env.key, wide);
+    if (here != NULL && !here->draining) {
         return true;
     }
     home = chi_collection_home(obj, collection, &element.index);
@@ -102,7 +104,9 @@ dispatch_call(struct chi_obj *obj, struct chi_collection *collection,
         (collection->spec.dense || collection->kind != CHI_KIND_ARRAY)) {
         return true; /* the handler sees what is the matter */
     }
-    encode_or_die(obj, &msg);
+    if (here == NULL) {
+        encode_or_die(obj, &msg);
+    }
     send_away(obj, collection, &element, home, msg);
     return false;
 }
@@ -113,15 +117,20 @@ chi_dispatch(struct chi_obj *obj, struct chi_msg *msg,
 {
     struct chi_collection *collection =
         chi_collection_find(obj, msg->env.collection);
+    bool is_here = true;
 
     if (collection == NULL) {
         chi_keep_for_collection(obj, msg);
         return;
     }
-    if (msg->env.handler == CHI_HANDLER_INVOKE
-            ? !dispatch_call(obj, collection, msg)
-            : msg->env.handler == CHI_HANDLER_INSERT &&
-                  !chi_insert_dispatch(obj, collection, msg)) {
+    if (msg->env.handler == CHI_HANDLER_INVOKE) {
+        is_here = dispatch_call(obj, collection, msg);
+    } else if (msg->env.handler == CHI_HANDLER_INSERT) {
+        is_here = chi_insert_dispatch(obj, collection, msg);
+    } else if (msg->env.handler == CHI_HANDLER_LOC_FENCE) {
+        is_here = !chi_loc_arrived(obj->loc, msg);
+    }
+    if (!is_here) {
         return;
     }
     if (here == NULL) {
@@ -265,7 +274,7 @@ chi_obj_send(struct chi_obj *obj, const chare_element *target, uint32_t entry,
         }
     }
     chi_pe_count(obj->pe, msg);
-    if (chi_likely(element != NULL)) {
+    if (chi_likely(element != NULL && obj->draining == 0)) {
         chi_pe_enqueue(obj->pe, msg);
     } else if (collection == NULL &&
                chi_collection_kind(target->collection) != CHI_KIND_ARRAY) {

@@ -78,6 +78,38 @@ loc_placed(void *context, const chare_element *element, uint32_t pe)
     chi_insert_placed(context, element, pe);
 }
 
+static void
+loc_placed_twice(void *context, const chare_element *element)
+{
+    chi_insert_fatal(context, element, "was inserted twice");
+}
+
+static bool
+loc_known(void *context, struct chi_msg *msg)
+{
+    struct chi_obj *obj = context;
+
+    if (chi_collection_find(obj, msg->env.collection) == NULL) {
+        chi_keep_for_collection(obj, msg);
+        return false;
+    }
+    return true;
+}
+
+static void
+loc_drained(void *context, const chare_element *element)
+{
+    struct chi_obj *obj = context;
+    struct chi_collection *collection =
+        chi_collection_find(obj, element->collection);
+    struct chi_element *here =
+        chi_element_find_index(collection, &element->index);
+
+    chi_assert(here->draining && obj->draining > 0);
+    here->draining = false;
+    obj->draining--;
+}
+
 static bool
 loc_target(void *context, struct chi_msg *msg, chare_element *element_out)
 {
@@ -102,6 +134,9 @@ static const struct chi_loc_ops loc_ops = {
     .home = loc_home,
     .keep = loc_keep,
     .placed = loc_placed,
+    .placed_twice = loc_placed_twice,
+    .known = loc_known,
+    .drained = loc_drained,
     .target = loc_target,
 };
 

@@ -45,6 +45,7 @@ struct chi_element {
     uint64_t reduction_next;       /* the number of its next contribution */
     uint64_t key;
     bool wide;
+    bool draining; /* see chi_loc_tell_home() */
     chare_element self;
 };
 
@@ -85,6 +86,7 @@ struct chi_collection {
     uint64_t insertions_started;  /* by this PE */
     uint64_t insertions_done;     /* known to this PE as their home */
     bool surveying;               /* at the root */
+    struct chi_collection *survey_next; /* of those that wait for their turn */
 };
 
 /* Messages for an array that is not known here. */
@@ -104,7 +106,10 @@ struct chi_obj {
     uint64_t counter;       /* of collections created here */
     uint64_t calls;         /* broadcasts that want a reply, made here */
     uint64_t kept_bytes;    /* in all queues for missing things */
-    chi_fatal_fn fatal;     /* ends the job */
+    uint64_t draining;      /* chares here that drain */
+    struct chi_collection *survey_head; /* the array that is surveyed */
+    struct chi_collection *survey_tail;
+    chi_fatal_fn fatal; /* ends the job */
     void *fatal_context;
 };
 
@@ -173,12 +178,12 @@ chi_element_find_index(const struct chi_collection *collection,
                        const chare_index *index);
 
 /*
- * Make a chare from the constructor's data in 'msg'. NULL: its create hook
- * failed, and the job is ending.
+ * Make a chare from the constructor's data in 'msg'; a home elsewhere is told.
+ * NULL: its create hook failed, and the job is ending.
  */
 struct chi_element *chi_element_add(struct chi_obj *obj,
                                     struct chi_collection *collection,
-                                    const chare_index *index,
+                                    const chare_index *index, uint32_t home,
                                     struct chi_msg *msg);
 
 /* ---- keep.c: what cannot be executed yet, or ever */
@@ -255,6 +260,8 @@ void chi_insert_done_execute(void *context, struct chi_msg *msg);
 bool chi_insert_dispatch(struct chi_obj *obj,
                          struct chi_collection *collection,
                          struct chi_msg *msg);
+void chi_insert_fatal(struct chi_obj *obj, const chare_element *element,
+                      const char *what);
 void chi_insert_placed(struct chi_obj *obj, const chare_element *element,
                        uint32_t pe);
 bool chi_insert_survey(void *context, uint64_t argument,

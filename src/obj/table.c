@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "obj/obj_private.h"
@@ -77,7 +78,7 @@ element_unlink_last(struct chi_collection *collection)
 
 struct chi_element *
 chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
-                const chare_index *index, struct chi_msg *msg)
+                const chare_index *index, uint32_t home, struct chi_msg *msg)
 {
     const struct chi_type *type = &obj->registry->types[collection->spec.type];
     struct chi_element *element = calloc(1, sizeof(*element));
@@ -94,6 +95,12 @@ chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
     if (element_link(collection, element) != CHARE_OK) {
         chi_pe_die(obj->pe, "out of memory for a chare");
     }
+    if (home != obj->pe->rank) {
+        /* Before the create hook, which may already send to its chare. */
+        element->draining = true;
+        obj->draining++;
+        chi_loc_tell_home(obj->loc, &element->self, home);
+    }
     chi_cb_call_of_msg(obj->cb, msg, &call);
     call.self = &element->self;
     call.wants_reply = false;
@@ -103,11 +110,13 @@ chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
     }
     if (!obj->pe->ended) {
         char name[256];
+        char text[512];
 
         chi_element_text(obj, &element->self, name, sizeof(name));
-        chi_log_error(obj->pe->options.log, "%s could not be created: %s",
-                      name, chare_status_text(status));
-        chi_pe_end(obj->pe, CHARE_ERR_STATE);
+        snprintf(text, sizeof(text), "chare %s could not be created: %s", name,
+                 status == CHARE_OK ? "its create hook made nothing"
+                                    : chare_status_text(status));
+        obj->fatal(obj->fatal_context, text);
     }
     element_unlink_last(collection);
     free(element);

@@ -30,7 +30,7 @@
 
 enum {
     SIM_PES_MAX = 64,
-    SIM_STEPS_MAX = 4000000, /* a job that takes longer hangs */
+    SIM_STEPS_MAX = 300000, /* a job that takes longer hangs */
 };
 
 struct sim_options {

@@ -89,7 +89,7 @@ spin(struct chi_pe *pe)
 static int
 wait_ms(const struct chi_pe *pe)
 {
-    const uint64_t next_ns = chi_timers_next_ns(&pe->timers);
+    const uint64_t next_ns = chi_pe_next_alarm_ns(pe);
     int ms = pe->wait_polled ? POLLED_WAIT_MS : CHI_PE_WAIT_MS_MAX;
     uint64_t now_ns;
 

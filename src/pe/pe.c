@@ -266,6 +266,16 @@ route_arrived(void *context, struct chi_msg *msg)
     struct chi_pe *pe = context;
 
     pe->bytes_received += chi_msg_wire_len(msg);
+    if (chi_unlikely(pe->ended)) {
+        /* It executes nothing more, but is still a branch of others' trees. */
+        if (msg->env.handler == CHI_HANDLER_ABORT) {
+            pe->handlers[CHI_HANDLER_ABORT].fn(
+                pe->handlers[CHI_HANDLER_ABORT].context, msg);
+        } else {
+            chi_msg_release(msg);
+        }
+        return;
+    }
     if (chi_unlikely(msg->env.flags & CHI_ENV_ROUTED) && pe->arrival != NULL &&
         pe->arrival(pe->arrival_context, msg)) {
         return;
@@ -327,10 +337,25 @@ poll_outside(struct chi_pe *pe)
                                           memory_order_relaxed) != 0)) {
         chi_pe_take_posted(pe);
     }
-    if (pe->timers.count > 0) {
+    if (pe->timers.count > 0 && !pe->closing) {
         (void)chi_timers_fire(&pe->timers,
                               chi_clock_now_ns(pe->options.clock));
     }
+    if (chi_unlikely(pe->deadline_ns != 0) && !pe->ended &&
+        chi_clock_now_ns(pe->options.clock) >= pe->deadline_ns) {
+        pe->deadline_ns = 0;
+        pe->late(pe->peer_lost_context);
+    }
+}
+
+uint64_t
+chi_pe_next_alarm_ns(const struct chi_pe *pe)
+{
+    const uint64_t timer_ns =
+        pe->closing ? CHI_TIMERS_NONE : chi_timers_next_ns(&pe->timers);
+
+    return pe->deadline_ns != 0 && pe->deadline_ns < timer_ns ? pe->deadline_ns
+                                                              : timer_ns;
 }
 
 uint32_t

@@ -76,6 +76,7 @@ struct chi_pe {
     uint64_t poll_ticks; /* how long a busy PE leaves the net alone */
     uint64_t spin_ns;
     uint64_t last_interrupt_check_ns;
+    uint64_t deadline_ns; /* the end must have come by then; 0: none */
 
     /* The one cross-thread door: the watcher stores a lost rank + 1 here with
      * release and then rings 'bell_fd'; the PE takes it with acquire. */
@@ -85,7 +86,8 @@ struct chi_pe {
     bool wait_polled; /* some net has no descriptor */
 
     void (*peer_lost)(void *context, uint32_t rank, chare_status why);
-    void *peer_lost_context;
+    void (*late)(void *context); /* the deadline has passed */
+    void *peer_lost_context;     /* of both */
 
     struct {
         chi_handler_fn fn;
@@ -161,6 +163,10 @@ uint32_t chi_pe_progress(struct chi_pe *pe, uint32_t messages_max);
 
 /* The loop: until pe->ended. Errors: as chare_run(). */
 CHARE_MUST_CHECK chare_status chi_pe_run(struct chi_pe *pe);
+
+/* When this PE does something by itself, a timer or its deadline;
+ * CHI_TIMERS_NONE: never. */
+uint64_t chi_pe_next_alarm_ns(const struct chi_pe *pe);
 
 /* End the loop; the first to say why is right. */
 void chi_pe_end(struct chi_pe *pe, chare_status why);

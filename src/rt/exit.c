@@ -29,6 +29,9 @@ enum {
     FLUSH_NS_MAX = 1000000000, /* what is left to send has this long */
 };
 
+/* When a PE goes while the job ends: how long the others wait for GO. */
+#define GO_GRACE_NS (2 * UINT64_C(1000000000))
+
 static struct chi_msg *
 exit_msg(chare_runtime *runtime, enum chi_handler handler, uint16_t phase)
 {
@@ -81,7 +84,6 @@ stop(chare_runtime *runtime, const struct chi_msg *msg)
     runtime->exit_code = (int)(msg->env.entry & EXIT_CODE_MAX);
     runtime->state = CHI_RT_CLOSING;
     runtime->pe->closing = true;
-    expect_ends(runtime);
     send_down(runtime, msg);
     runtime->exit_missing = chi_coll_edges(runtime->coll, 0)->child_count;
     if (runtime->exit_missing == 0) {
@@ -115,6 +117,7 @@ exit_execute(void *context, struct chi_msg *msg)
         }
         break;
     case PHASE_GO:
+        expect_ends(runtime);
         send_down(runtime, msg);
         chi_pe_end(runtime->pe, CHARE_OK);
         break;
@@ -151,8 +154,9 @@ abort_execute(void *context, struct chi_msg *msg)
 {
     chare_runtime *runtime = context;
 
+    /* Also when this PE has ended: others may hear of it only through here. */
+    send_down(runtime, msg);
     if (!runtime->pe->ended) {
-        send_down(runtime, msg);
         end_broken(runtime, (int)(msg->env.entry & EXIT_CODE_MAX),
                    CHARE_ERR_STATE);
     }
@@ -163,9 +167,7 @@ abort_execute(void *context, struct chi_msg *msg)
 static void
 abort_all(chare_runtime *runtime, int code, chare_status why)
 {
-    const bool first = !runtime->pe->ended;
-
-    if (!first) {
+    if (runtime->pe->ended) {
         return;
     }
     end_broken(runtime, code, why);
@@ -203,14 +205,33 @@ chi_rt_peer_lost(void *context, uint32_t rank, chare_status why)
     chare_runtime *runtime = context;
 
     atomic_store_explicit(&runtime->lost_handled, true, memory_order_release);
-    if (runtime->state != CHI_RT_STARTED || runtime->pe->ended) {
+    if (runtime->pe->ended || runtime->state == CHI_RT_OPEN) {
         return; /* they may go */
+    }
+    if (runtime->state == CHI_RT_CLOSING) {
+        /* It may have been told GO, which is then on its way to here. */
+        runtime->lost_rank = rank;
+        runtime->pe->deadline_ns =
+            chi_clock_now_ns(runtime->clock) + GO_GRACE_NS;
+        return;
     }
     chi_log_error(
         &runtime->log, "PE %u (on %s) is gone (%s): the job ends", rank,
         chi_layout_node_name(runtime->layout,
                              chi_layout_node_of(runtime->layout, rank)),
         chare_status_text(why));
+    abort_all(runtime, 1, CHARE_ERR_PEER_LOST);
+}
+
+/* A PE was lost while the job was ending, and GO did not come. */
+void
+chi_rt_late(void *context)
+{
+    chare_runtime *runtime = context;
+
+    chi_log_error(&runtime->log,
+                  "PE %u is gone, and the job did not come to its end",
+                  runtime->lost_rank);
     abort_all(runtime, 1, CHARE_ERR_PEER_LOST);
 }
 

@@ -73,6 +73,7 @@ struct chare_runtime {
     int exit_code;
     uint32_t exit_missing; /* subtrees that have not stopped */
     bool aborted_here;     /* this PE tells the launcher */
+    uint32_t lost_rank;    /* while the job was ending */
 };
 
 /* A PE of a simulation: everything real is replaced. */
@@ -108,6 +109,7 @@ void chi_rt_exit(chare_runtime *runtime, int code);
 void chi_rt_abort(chare_runtime *runtime, int code, const char *text);
 void chi_rt_fatal(void *context, const char *text);
 void chi_rt_peer_lost(void *context, uint32_t rank, chare_status why);
+void chi_rt_late(void *context);
 
 /* The last things, when the loop has ended. */
 void chi_rt_finish(chare_runtime *runtime);

@@ -332,7 +332,7 @@ next_alarm_ns(const struct sim_job *job)
     for (uint32_t pe = 0; pe < job->pe_count; pe++) {
         if (!is_gone(job, pe) && !job->pes[pe].ended) {
             const uint64_t at_ns =
-                chi_timers_next_ns(&job->pes[pe].runtime->pe->timers);
+                chi_pe_next_alarm_ns(job->pes[pe].runtime->pe);
 
             next_ns = at_ns < next_ns ? at_ns : next_ns;
         }

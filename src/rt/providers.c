@@ -7,11 +7,9 @@
 #include <string.h>
 
 #include "net/shm.h"
+#include "pmix/client.h"
 #include "rt/runtime.h"
 #include "wireup/local.h"
-#if CHI_WITH_PMIX
-#include "pmix/client.h"
-#endif
 #if CHI_WITH_LIBFABRIC
 #include "ofi/ofi.h"
 #endif
@@ -24,7 +22,6 @@ chi_rt_wireup_open(chare_runtime *runtime, bool single)
         .settings = &runtime->settings,
     };
 
-#if CHI_WITH_PMIX
     if (!single) {
         chare_status status =
             chi_wireup_open(&chi_wireup_pmix_ops, &options, &runtime->wireup);
@@ -33,9 +30,6 @@ chi_rt_wireup_open(chare_runtime *runtime, bool single)
             return status;
         }
     }
-#else
-    (void)single;
-#endif
     return chi_wireup_open(&chi_wireup_local_ops, &options, &runtime->wireup);
 }
 

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Much and large: what a net must carry in a real job.
+
+Goal: floods in both directions from one entry method end, within bounded
+memory; a message of 3 GB arrives; what is beyond the bound ends the job with
+an error that names both sides. On rings, and on each fabric provider.
+Method: the program traffic.c, which checks order, lengths and contents.
+"""
+
+import subprocess
+import unittest
+
+import jobtest
+import tapunit
+
+TRAFFIC = jobtest.BUILD / "tests/job/traffic"
+GIB = 1 << 30
+
+
+def has_provider(name):
+    info = subprocess.run(
+        [jobtest.CHARE, "info"], capture_output=True, text=True
+    )
+    return f" {name} " in info.stdout
+
+
+def memory_available():
+    for line in open("/proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+@jobtest.needs_pmix
+class TrafficTest(jobtest.JobTest):
+    def traffic(self, pes, *args, **env):
+        self.env.update(env)
+        return self.chare("run", "-n", pes, TRAFFIC, *args)
+
+    def good(self, pes, *args, **env):
+        code, out, err = self.traffic(pes, *args, **env)
+        self.assertEqual((code, err), (0, ""), out)
+        self.assertIn("all arrived", out)
+        return {
+            int(line.split()[1]): int(line.split()[2])
+            for line in out.splitlines()
+            if line.startswith("rss ")
+        }
+
+    def all_sizes(self, **env):
+        for count, size in ((20000, 0), (5000, 1000), (30, 300000)):
+            with self.subTest(count=count, size=size):
+                self.good(2, "flood", count, size, **env)
+        self.good(2, "big", 20_000_000, **env)
+
+    def test_rings(self):
+        self.all_sizes()
+
+    def test_memory_is_bounded_by_what_was_sent(self):
+        sent = 20000 * 1000
+        used = self.good(2, "flood", 20000, 1000)
+        idle = self.good(2, "flood", 1, 0)
+        for pe, kib in used.items():
+            # Sent, received, and what pools and malloc keep: four times.
+            self.assertLess(kib * 1024, idle[pe] * 1024 + 4 * sent)
+
+    def test_more_pes_than_processors(self):
+        self.good(6, "flood", 2000, 100)
+
+    def test_queue_bound_names_both_sides(self):
+        code, _, err = self.traffic(
+            2, "deaf", 1000, 10000, CHARE_QUEUE_BYTES="1m"
+        )
+        self.assertNotEqual(code, 0)
+        self.assertIn("wait at PE 0 for PE 1", err)
+        self.assertIn("CHARE_QUEUE_BYTES", err)
+
+    def fabric(self, provider):
+        if not has_provider(provider):
+            self.skipTest(f"libfabric has no provider {provider} here")
+        self.all_sizes(CHARE_NET="ofi", CHARE_OFI_PROVIDER=provider)
+
+    def test_fabric_tcp(self):
+        self.fabric("tcp;ofi_rxm")
+
+    def test_fabric_shm(self):
+        self.fabric("shm")
+
+    def test_fabric_sockets(self):
+        self.fabric("sockets")
+
+    def test_provider_that_is_not_there(self):
+        code, _, err = self.traffic(
+            2, "flood", 1, 1, CHARE_NET="ofi", CHARE_OFI_PROVIDER="nosuch"
+        )
+        self.assertNotEqual(code, 0)
+        self.assertIn("no provider nosuch", err)
+
+    @unittest.skipIf(memory_available() < 9 * GIB, "needs 9 GiB of memory")
+    def test_3_gigabytes_in_one_message(self):
+        for env in ({}, {"CHARE_NET": "ofi"}):
+            with self.subTest(**env):
+                self.good(2, "big", 3 * GIB, **env)
+
+
+if __name__ == "__main__":
+    tapunit.main()

@@ -4,15 +4,13 @@
     chare run -n 4 python3 hello.py      or      srun --mpi=pmix -n 4 python3 hello.py
 """
 
-import platform
-
 from chare import Chare, Group, charm
 
 
 class Greeter(Chare):
     def greet(self, text):
         pe = charm.myPe()
-        print(f"{text} from PE {pe} of {charm.numPes()} on {platform.node()}")
+        print(f"{text} from PE {pe} of {charm.numPes()} on {charm.hostName()}")
         return pe
 
 

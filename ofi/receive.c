@@ -156,14 +156,9 @@ chi_ofi_receive_post(struct chi_ofi *ofi)
         const ssize_t rc = fi_recvmsg(ofi->ep, &post, flags);
 
         if (rc != 0) {
-<<<<<<< HEAD
             /* To be tried again; shm says -FI_ENOMEM for "no room now". */
             if (rc != -FI_EAGAIN && rc != -FI_ENOMEM && !ofi->post_failed) {
                 ofi->post_failed = true; /* told once */
-=======
-            /* Out of memory is what the shm provider says of a full queue. */
-            if (rc != -FI_EAGAIN && rc != -FI_ENOMEM) {
->>>>>>> 19f9584 (Load nets in real jobs, and let the shm provider of libfabric stand it)
                 chi_log_error(chi_ofi_log(ofi),
                               "ofi: cannot post a receive buffer: %s",
                               ofi->library.strerror((int)-rc));

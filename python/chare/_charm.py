@@ -224,6 +224,10 @@ class Charm:
         """Which of its host's PEs a PE is, from 0."""
         return _core.node_pes(_core.node_of(pe)).index(pe)
 
+    def hostName(self, host=None):
+        """What the launcher calls a host: this one, or the one given."""
+        return _core.node_name(self.myHost() if host is None else host)
+
     def getTopoTreeEdges(self, pe, root_pe):
         """(parent, [children]) of a PE in the spanning tree of root_pe.
 

@@ -490,6 +490,7 @@ def main(args):
     assert Group(Where).tell(ret=True).get() == [
         (pe, n, charm.getPeHost(pe)) for pe in range(n)]
     assert charm.numHosts() == 1 and charm.myHost() == 0
+    assert charm.hostName() == charm.hostName(0) != ""
     assert charm.getHostPes(0) == list(range(n))
     assert charm.getHostFirstPe(0) == 0 and charm.getHostNumPes(0) == n
     assert [charm.getPeHostRank(pe) for pe in range(n)] == list(range(n))

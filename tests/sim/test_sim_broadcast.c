@@ -41,6 +41,8 @@ struct broadcast {
     uint32_t answered;
 };
 
+struct debt;
+
 struct test {
     struct sim_job *job;
     uint32_t type;
@@ -50,10 +52,12 @@ struct test {
     struct set sets[COLLECTIONS_MAX];
     uint32_t broadcast_count;
     struct broadcast broadcasts[BROADCASTS_MAX];
+    struct debt *debts;
 };
 
 /* A debt of one answer, paid by a timer. */
 struct debt {
+    struct debt *next;
     struct test *test;
     chare_reply reply;
     uint64_t n;
@@ -110,7 +114,6 @@ pay(const chare_call *call, void *context)
     struct debt *debt = context;
 
     answer(debt->test, call->runtime, &debt->reply, debt->n, debt->position);
-    free(debt);
 }
 
 static void
@@ -122,7 +125,9 @@ owe(struct test *test, const chare_call *call, uint64_t n, uint32_t position)
         SIM_WRONG(test->job, "out of memory");
         return;
     }
-    *debt = (struct debt){.test = test, .n = n, .position = position};
+    *debt = (struct debt){
+        .next = test->debts, .test = test, .n = n, .position = position};
+    test->debts = debt;
     chare_call_take_reply(call, &debt->reply);
     SIM_OK(test->job,
            chare_timer_start(call->runtime, sim_below(test->job, 30000), pay,
@@ -371,6 +376,18 @@ run(struct test *test, struct sim_job *job, uint64_t seed,
 }
 
 static void
+done(struct test *test)
+{
+    sim_job_close(test->job);
+    while (test->debts != NULL) {
+        struct debt *debt = test->debts;
+
+        test->debts = debt->next;
+        free(debt);
+    }
+}
+
+static void
 broadcasts_reach_all_once(void)
 {
     const struct sim_options options = {0};
@@ -380,7 +397,7 @@ broadcasts_reach_all_once(void)
     SIM_EACH_SEED(seed, SEEDS)
     {
         run(&test, &job, seed, &options);
-        sim_job_close(&job);
+        done(&test);
         SIM_CHECK(&job, job.wrong[0] == '\0');
     }
 }
@@ -388,7 +405,7 @@ broadcasts_reach_all_once(void)
 static void
 planted_bugs_are_seen(void)
 {
-    uint32_t done[3] = {0};
+    uint32_t happened[3] = {0};
     uint32_t seen[3] = {0};
     struct test test;
     struct sim_job job;
@@ -406,13 +423,14 @@ planted_bugs_are_seen(void)
 
         run(&test, &job, seed, &options);
         bug_done = chi_sim_world_bug_done(job.world);
-        done[kind] += bug_done;
+        happened[kind] += bug_done;
         seen[kind] += bug_done && job.wrong[0] != '\0';
-        sim_job_close(&job);
+        done(&test);
     }
-    CHECK(done[0] > 10 && seen[0] > done[0] / 2); /* none there: no harm */
-    CHECK(done[1] > 10 && seen[1] > done[1] / 2);
-    CHECK(done[2] > 10 && seen[2] > 2);
+    CHECK(happened[0] > 10 &&
+          seen[0] > happened[0] / 2); /* none there: no harm */
+    CHECK(happened[1] > 10 && seen[1] > happened[1] / 2);
+    CHECK(happened[2] > 10 && seen[2] > 2);
 }
 
 TAP_MAIN(TAP_CASE(broadcasts_reach_all_once), TAP_CASE(planted_bugs_are_seen))

@@ -617,7 +617,7 @@ collection_sparse(struct calls *test, chare_runtime *runtime,
 
         *element = (chare_element){.collection = out->id};
         element->index.ndims = ndims;
-        element->index.at[0] = n + 1000 * draw_coordinate(test->job) % 1000000;
+        element->index.at[0] = n + 1000 * (draw_coordinate(test->job) % 1000);
         for (uint32_t i = 1; i < ndims; i++) {
             element->index.at[i] = draw_coordinate(test->job);
         }

@@ -5,7 +5,8 @@
  * Gathered parts, and those of ordered reducers, travel as a list of records:
  * a header with the element's index and format, and the value, padded so that
  * each record starts 16-byte aligned. The root sorts them by index.
- * A contribution that is an error wins over all others.
+ * A contribution that is an error wins over all others, but in a gathered list
+ * it is an item like the others.
  */
 #include "config.h"
 
@@ -320,11 +321,13 @@ chi_coll_finish(struct chi_coll *coll, uint32_t reducer, struct chi_msg *part)
         return finish_gather(coll, NULL, 0);
     }
     records = records_sorted(coll, part, &count);
-    msg = record_error(coll, records, count);
-    if (msg == NULL) {
-        msg = reducer == CHARE_REDUCE_GATHER
-                  ? finish_gather(coll, records, count)
-                  : finish_ordered(coll, reducer, records, count);
+    if (reducer == CHARE_REDUCE_GATHER) {
+        msg = finish_gather(coll, records, count); /* errors are items */
+    } else {
+        msg = record_error(coll, records, count);
+        if (msg == NULL) {
+            msg = finish_ordered(coll, reducer, records, count);
+        }
     }
     free(records);
     chi_msg_release(part);

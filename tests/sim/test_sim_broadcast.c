@@ -5,7 +5,8 @@
  * Goal:   each chare executes each broadcast exactly once, those of one PE and
  *         priority in the order made; the end is told exactly once, and not
  *         before all have run; a gathered list is complete and in the order
- *         of the indices; an error of any chare is the result.
+ *         of the indices, errors in it are items; without one, an error of
+ *         any chare is the result.
  * Method: collections of any size, none and fewer than PEs too, created
  *         anywhere; many broadcasts under way, some before the creation is
  *         executed; answers at once, later, or left to the runtime.
@@ -191,6 +192,18 @@ executed(void *object, const chare_call *call, void *context)
 
 /* ---- at who asked */
 
+/* The next value is an error, with its three texts. */
+static bool
+is_error(chare_decoder *decoder)
+{
+    chare_value value;
+
+    return chare_get(decoder, &value) == CHARE_OK &&
+           value.tag == CHARE_TAG_ERROR && value.as.count == 3 &&
+           chare_skip(decoder) == CHARE_OK &&
+           chare_skip(decoder) == CHARE_OK && chare_skip(decoder) == CHARE_OK;
+}
+
 static void
 check_list(struct test *test, const chare_call *call, uint64_t n,
            uint32_t count)
@@ -205,6 +218,13 @@ check_list(struct test *test, const chare_call *call, uint64_t n,
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
+        if (i == test->broadcasts[n].error_of) {
+            if (!is_error(&decoder)) {
+                SIM_WRONG(test->job, "broadcast %" PRIu64 " lost its error",
+                          n);
+            }
+            continue;
+        }
         if (chare_get(&decoder, &value) != CHARE_OK ||
             value.tag != CHARE_TAG_INT ||
             value.as.integer != (int64_t)n * 1000 + i) {
@@ -231,12 +251,12 @@ ended(const chare_call *call, void *context)
     if (broadcast->executed_count != count) {
         SIM_WRONG(test->job, "broadcast %" PRIu64 " ended early", n);
     }
-    if (broadcast->error_of < count) {
+    if (broadcast->gather) {
+        check_list(test, call, n, count);
+    } else if (broadcast->error_of < count) {
         if (call->format != CHARE_FORMAT_ERROR) {
             SIM_WRONG(test->job, "broadcast %" PRIu64 " lost its error", n);
         }
-    } else if (broadcast->gather) {
-        check_list(test, call, n, count);
     } else if (call->len != 0 || call->format == CHARE_FORMAT_ERROR) {
         SIM_WRONG(test->job, "broadcast %" PRIu64 " ended with data", n);
     }

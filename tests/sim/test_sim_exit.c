@@ -237,6 +237,41 @@ a_lost_pe_ends_all(void)
     }
 }
 
+/* Two jobs, step by step in turns, run as each does alone. */
+static void
+two_jobs_do_not_meet(void)
+{
+    const struct sim_options options = {.pes_max = 10};
+    struct storm storms[2];
+    struct sim_job jobs[2];
+    uint64_t traces[2];
+
+    SIM_EACH_SEED(seed, 20)
+    {
+        for (int i = 0; i < 2; i++) {
+            CHECK(start(&storms[0], &jobs[0], seed + 1000u * (unsigned)i,
+                        &options));
+            step(&jobs[0], 300);
+            traces[i] = chi_sim_world_trace(jobs[0].world);
+            sim_job_close(&jobs[0]);
+        }
+        for (int i = 0; i < 2; i++) {
+            CHECK(start(&storms[i], &jobs[i], seed + 1000u * (unsigned)i,
+                        &options));
+        }
+        for (int n = 0; n < 300; n++) {
+            step(&jobs[0], 1);
+            step(&jobs[1], 1);
+        }
+        for (int i = 0; i < 2; i++) {
+            SIM_CHECK(&jobs[i],
+                      chi_sim_world_trace(jobs[i].world) == traces[i]);
+            sim_job_close(&jobs[i]);
+            SIM_CHECK(&jobs[i], jobs[i].wrong[0] == '\0');
+        }
+    }
+}
+
 /* A lost order to stop, and a code that is not the one: both are seen. */
 static void
 planted_bugs_are_seen(void)
@@ -269,4 +304,5 @@ planted_bugs_are_seen(void)
 }
 
 TAP_MAIN(TAP_CASE(exit_ends_all), TAP_CASE(abort_ends_all),
-         TAP_CASE(a_lost_pe_ends_all), TAP_CASE(planted_bugs_are_seen))
+         TAP_CASE(a_lost_pe_ends_all), TAP_CASE(two_jobs_do_not_meet),
+         TAP_CASE(planted_bugs_are_seen))

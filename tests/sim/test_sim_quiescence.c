@@ -262,6 +262,19 @@ quiescence_is_told_in_time(void)
 }
 
 static void
+ask_when_quiet(struct test *test)
+{
+    const struct chi_qd *qd = sim_rt(test->job, 0)->qd;
+    const uint64_t waves = chi_qd_waves(qd);
+
+    ask(test);
+    sim_job_settle(test->job);
+    if (chi_qd_waves(qd) - waves > WAVES_WHEN_QUIET) {
+        SIM_WRONG(test->job, "too many waves");
+    }
+}
+
+static void
 a_quiet_job_needs_few_waves(void)
 {
     const struct sim_options options = {0};
@@ -275,14 +288,7 @@ a_quiet_job_needs_few_waves(void)
             test.made = CALLS_MAX; /* no more calls */
             sim_job_settle(&job);
             for (uint32_t i = 0; i < 3; i++) {
-                const uint64_t waves = chi_qd_waves(sim_rt(&job, 0)->qd);
-
-                ask(&test);
-                sim_job_settle(&job);
-                if (chi_qd_waves(sim_rt(&job, 0)->qd) - waves >
-                    WAVES_WHEN_QUIET) {
-                    SIM_WRONG(&job, "too many waves");
-                }
+                ask_when_quiet(&test);
             }
         }
         sim_job_close(&job);

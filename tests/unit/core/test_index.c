@@ -143,6 +143,18 @@ share(uint32_t pe_count, int64_t length, uint32_t map, uint32_t *share_out)
     return true;
 }
 
+/* Each has 'few' or one more. */
+static bool
+even(const uint32_t *got, uint32_t pe_count, uint32_t few)
+{
+    for (uint32_t pe = 0; pe < pe_count; pe++) {
+        if (got[pe] != few && got[pe] != few + 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void
 maps_share_evenly(void)
 {
@@ -154,10 +166,7 @@ maps_share_evenly(void)
 
             for (uint32_t map = 0; map <= CHARE_MAP_HASH; map++) {
                 CHECK(share(pe_count, length, map, got));
-                for (uint32_t pe = 0; map != CHARE_MAP_HASH && pe < pe_count;
-                     pe++) {
-                    CHECK(got[pe] == few || got[pe] == few + 1);
-                }
+                CHECK(map == CHARE_MAP_HASH || even(got, pe_count, few));
             }
         }
     }

@@ -200,7 +200,7 @@ format_parse(const char *format, Py_ssize_t item_size, bool *swapped_out)
 
 /* Write the elements of a buffer whose form is known. */
 static int
-array_put(chare_encoder *encoder, const Py_buffer *view, chare_dtype dtype,
+array_put(chare_encoder *encoder, Py_buffer *view, chare_dtype dtype,
           uint32_t flags)
 {
     int64_t shape[CHARE_ARRAY_DIMS_MAX];

@@ -13,7 +13,7 @@
 #include <structmember.h>
 
 /* Send; takes the data in any case. -1 with an exception. */
-static int
+static inline int
 send_data(struct core_pe *pe, const struct core_entry *entry,
           const struct core_proxy *proxy, chare_data *data,
           const chare_send_options *options)
@@ -37,20 +37,36 @@ send_data(struct core_pe *pe, const struct core_entry *entry,
     return -1;
 }
 
-static int
+/*
+ * Whether the arguments may stay Python objects. A proxy that has found its
+ * chare here does not look again: if the chare has left, the runtime encodes
+ * the arguments, which counts, and the proxy is to look again.
+ */
+static inline bool
+is_local(struct core_pe *pe, struct core_proxy *proxy)
+{
+    if (proxy->encodings == pe->encodings) {
+        return true;
+    }
+    if (!core_proxy_is_element(proxy) ||
+        !chare_is_local(pe->runtime, &proxy->element)) {
+        return false;
+    }
+    proxy->encodings = pe->encodings;
+    return true;
+}
+
+static inline int
 send_args(struct core_pe *pe, const struct core_entry *entry,
-          const struct core_proxy *proxy, PyObject *const *args,
+          struct core_proxy *proxy, PyObject *const *args,
           Py_ssize_t arg_count, const chare_send_options *options)
 {
     chare_data data;
-    bool local;
 
     if (arg_count == 0) {
         return send_data(pe, entry, proxy, NULL, options);
     }
-    local = core_proxy_is_element(proxy) &&
-            chare_is_local(pe->runtime, &proxy->element);
-    if (core_data_args(pe, local, args, arg_count, &data) < 0) {
+    if (core_data_args(pe, is_local(pe, proxy), args, arg_count, &data) < 0) {
         return -1;
     }
     return send_data(pe, entry, proxy, &data, options);
@@ -59,7 +75,7 @@ send_args(struct core_pe *pe, const struct core_entry *entry,
 /* Call with a future for the reply. */
 static PyObject *
 send_awaited(struct core_pe *pe, const struct core_entry *entry,
-             const struct core_proxy *proxy, PyObject *const *args,
+             struct core_proxy *proxy, PyObject *const *args,
              Py_ssize_t arg_count, bool ret)
 {
     chare_send_options options = {.size = sizeof(options)};
@@ -119,7 +135,7 @@ args_fit(const struct core_entry *entry, Py_ssize_t arg_count)
 
 static PyObject *
 send_bound(struct core_pe *pe, const struct core_entry *entry,
-           const struct core_proxy *proxy, PyObject *const *args,
+           struct core_proxy *proxy, PyObject *const *args,
            Py_ssize_t arg_count, bool ret, bool awaitable)
 {
     if (ret || awaitable) {
@@ -133,7 +149,7 @@ send_bound(struct core_pe *pe, const struct core_entry *entry,
 
 PyObject *
 core_method_call(struct core_state *state, const struct core_entry *entry,
-                 const struct core_proxy *proxy, PyObject *const *args,
+                 struct core_proxy *proxy, PyObject *const *args,
                  Py_ssize_t arg_count, PyObject *kwnames)
 {
     struct core_pe *pe = core_pe_get(state);
@@ -171,16 +187,24 @@ method_vectorcall(PyObject *op, PyObject *const *args, size_t nargsf,
                   PyObject *kwnames)
 {
     struct core_method *self = (struct core_method *)op;
+    struct core_pe *pe = self->state->current;
     Py_ssize_t arg_count = PyVectorcall_NARGS(nargsf) - 1;
+    struct core_proxy *proxy;
 
     if (arg_count < 0 || !core_is_proxy(self->state, args[0])) {
         PyErr_Format(PyExc_TypeError, "%U() is to be called through a proxy",
                      self->entry->fullname);
         return NULL;
     }
-    return core_method_call(self->state, self->entry,
-                            (const struct core_proxy *)args[0], args + 1,
-                            arg_count, kwnames);
+    proxy = (struct core_proxy *)args[0];
+    if (kwnames != NULL || pe == NULL || !args_fit(self->entry, arg_count)) {
+        return core_method_call(self->state, self->entry, proxy, args + 1,
+                                arg_count, kwnames);
+    }
+    if (send_args(pe, self->entry, proxy, args + 1, arg_count, NULL) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
 }
 
 PyObject *

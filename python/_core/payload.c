@@ -92,6 +92,7 @@ args_encode(void *opaque, chare_encoder *encoder)
 {
     struct core_payload *payload = (struct core_payload *)opaque;
 
+    payload->state->current->encodings++;
     return payload_encoded(payload, encoder,
                            core_encode_args(payload->state->current, encoder,
                                             payload->slots + 1,

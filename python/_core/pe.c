@@ -52,6 +52,7 @@ pe_open(PyObject *module, PyObject *unused)
         return PyErr_NoMemory();
     }
     pe->state = state;
+    pe->encodings = 1;
     options.hooks_context = pe;
     status = chare_open(&options, &pe->runtime);
     if (status != CHARE_OK) {

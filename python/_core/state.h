@@ -98,7 +98,8 @@ struct core_pe {
     chare_runtime *runtime;
     uint32_t rank;
     bool started;
-    bool exiting; /* chare_exit() or chare_abort() was called here */
+    bool exiting;       /* chare_exit() or chare_abort() was called here */
+    uint64_t encodings; /* payloads that were encoded after all; from 1 */
     struct core_coroutine *coroutine; /* what runs; NULL: the scheduler */
     const struct core_entry *running; /* the entry method, for messages */
     PyObject *scheduler;              /* its greenlet */
@@ -375,7 +376,8 @@ struct core_proxy {
     chare_element element;    /* index.ndims is 0 in a collection's proxy */
     struct core_class *owner; /* borrowed from the state; NULL: unknown */
     uint8_t flavour;
-    uint8_t ndims; /* of the collection; 0: not known */
+    uint8_t ndims;      /* of the collection; 0: not known */
+    uint64_t encodings; /* pe->encodings when its chare was seen to be here */
 };
 
 /* A proxy's wire form. */
@@ -431,9 +433,8 @@ PyObject *core_method_new(struct core_state *state, struct core_entry *entry);
 /* Call an entry method through a proxy; None or a Future. */
 PyObject *core_method_call(struct core_state *state,
                            const struct core_entry *entry,
-                           const struct core_proxy *proxy,
-                           PyObject *const *args, Py_ssize_t arg_count,
-                           PyObject *kwnames);
+                           struct core_proxy *proxy, PyObject *const *args,
+                           Py_ssize_t arg_count, PyObject *kwnames);
 
 /* ---- callback.c: a proxy's bound method */
 

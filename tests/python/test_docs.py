@@ -53,6 +53,23 @@ class DocTest(unittest.TestCase):
                if not name.startswith("__")}
         self.assertEqual(names, has)
 
+    def test_stubs_name_what_the_package_has(self):
+        with open(os.path.join(PACKAGE, "__init__.pyi"),
+                  encoding="utf-8") as file:
+            tree = ast.parse(file.read())
+        classes = {
+            node.name: {item.name for item in node.body
+                        if isinstance(item, ast.FunctionDef)}
+            for node in tree.body if isinstance(node, ast.ClassDef)
+        }
+        has = {name for name, value in public_of(type(chare.charm))
+               if inspect.isfunction(value)}
+        self.assertEqual(
+            {name for name in classes["Charm"] if name != "__init__"}, has)
+        named = ast.unparse(tree)
+        for name in chare.__all__:
+            self.assertIn(name, named)
+
     def test_the_package_says_that_it_is_typed(self):
         self.assertTrue(os.path.exists(os.path.join(PACKAGE, "py.typed")))
 

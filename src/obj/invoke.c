@@ -216,10 +216,10 @@ message_for(struct chi_obj *obj, const chare_element *target, uint32_t entry,
             const chare_data *data, const chare_send_options *options,
             struct chi_msg **msg_out)
 {
-    const bool packed = chi_index_pack(&target->index, &(uint64_t){0});
     const chare_callback *reply = options == NULL ? NULL : options->reply;
     struct chi_msg *msg;
     chare_status status;
+    bool packed;
 
     if (reply != NULL && reply->kind == CHARE_CALLBACK_NONE) {
         reply = NULL;
@@ -229,7 +229,7 @@ message_for(struct chi_obj *obj, const chare_element *target, uint32_t entry,
         return status;
     }
     msg->env.collection = target->collection;
-    (void)chi_index_pack(&target->index, &msg->env.key);
+    packed = chi_index_pack(&target->index, &msg->env.key);
     msg->env.entry = entry;
     msg->env.priority = options == NULL ? 0 : options->priority;
     if (chi_unlikely(!packed || reply != NULL)) {

@@ -3,9 +3,12 @@
  * msg.c - message pools.
  *
  * Size classes are powers of two of the whole allocation, from 256 bytes to
- * 64 KiB. A class's free list is refilled by a slab of several messages, so
- * that the message path reaches malloc() only while a list still grows.
- * Messages beyond the largest class come from malloc() and go back to it.
+ * 8 MiB. Up to 64 KiB a class's free list is refilled by a slab of several
+ * messages, so that the message path reaches malloc() only while a list still
+ * grows. Larger messages come from malloc() one by one; up to KEPT_BYTES_MAX
+ * of them stay in their lists, since memory fresh from the system costs a page
+ * fault for each 4 KiB, several times what the copy of a message costs.
+ * Messages beyond the largest class go back to malloc() at once.
  */
 #include "config.h"
 
@@ -16,9 +19,11 @@
 
 enum {
     CLASS_SHIFT_MIN = 8, /* 256 bytes */
-    CLASS_COUNT = 9,     /* up to 64 KiB */
+    CLASS_LARGE = 9,     /* the first beyond 64 KiB: not from slabs */
+    CLASS_COUNT = 16,    /* up to 8 MiB */
     CLASS_HEAP = CLASS_COUNT,
     SLAB_BYTES = 64 * 1024,
+    KEPT_BYTES_MAX = 32 * 1024 * 1024,
     ALIGNMENT = 64,
 };
 
@@ -31,6 +36,7 @@ struct chi_msg_pool {
     struct chi_msg *free[CLASS_COUNT];
     struct slab *slabs;
     uint64_t live;
+    uint64_t kept_bytes; /* in the lists from CLASS_LARGE on */
 };
 
 chare_status
@@ -47,6 +53,14 @@ chi_msg_pool_destroy(struct chi_msg_pool *pool)
         return;
     }
     chi_assert(pool->live == 0);
+    for (uint32_t i = CLASS_LARGE; i < CLASS_COUNT; i++) {
+        while (pool->free[i] != NULL) {
+            struct chi_msg *msg = pool->free[i];
+
+            pool->free[i] = msg->next;
+            free(msg);
+        }
+    }
     while (pool->slabs != NULL) {
         struct slab *slab = pool->slabs;
 
@@ -78,10 +92,16 @@ class_of(uint64_t total)
     return shift - CLASS_SHIFT_MIN;
 }
 
+static inline uint64_t
+class_bytes(uint32_t size_class)
+{
+    return (uint64_t)1 << (CLASS_SHIFT_MIN + size_class);
+}
+
 static bool
 class_refill(struct chi_msg_pool *pool, uint32_t size_class)
 {
-    const size_t each = (size_t)1 << (CLASS_SHIFT_MIN + size_class);
+    const size_t each = class_bytes(size_class);
     const size_t count = each < SLAB_BYTES ? SLAB_BYTES / each : 1;
     struct slab *slab = aligned_alloc(ALIGNMENT, sizeof(*slab) + count * each);
 
@@ -104,21 +124,41 @@ static_assert(((uint64_t)1 << CLASS_SHIFT_MIN) - sizeof(struct chi_msg) >=
                   CHI_MSG_TRAILER_BYTES_MAX,
               "a message with a payload takes a trailer without moving");
 
-static struct chi_msg *
-heap_alloc(struct chi_msg_pool *pool, uint64_t total)
+/* A message of a class of its own, or a kept one; NULL: out of memory. */
+static __attribute__((noinline)) struct chi_msg *
+large_alloc(struct chi_msg_pool *pool, uint32_t size_class, uint64_t total)
 {
     const uint64_t rounded = (total + ALIGNMENT - 1) & ~(ALIGNMENT - 1ull);
     struct chi_msg *msg;
 
-    (void)pool;
-    if (rounded < total) {
-        return NULL;
+    if (size_class == CLASS_HEAP) {
+        return rounded < total ? NULL : aligned_alloc(ALIGNMENT, rounded);
     }
-    msg = aligned_alloc(ALIGNMENT, rounded);
+    msg = pool->free[size_class];
+    if (msg == NULL) {
+        return aligned_alloc(ALIGNMENT, class_bytes(size_class));
+    }
+    pool->free[size_class] = msg->next;
+    pool->kept_bytes -= class_bytes(size_class);
     return msg;
 }
 
-static struct chi_msg *
+static __attribute__((noinline)) void
+large_release(struct chi_msg_pool *pool, struct chi_msg *msg)
+{
+    const uint64_t bytes = class_bytes(msg->size_class);
+
+    if (msg->size_class == CLASS_HEAP ||
+        pool->kept_bytes + bytes > KEPT_BYTES_MAX) {
+        free(msg);
+        return;
+    }
+    pool->kept_bytes += bytes;
+    msg->next = pool->free[msg->size_class];
+    pool->free[msg->size_class] = msg;
+}
+
+static inline struct chi_msg *
 alloc_raw(struct chi_msg_pool *pool, uint64_t room)
 {
     const uint64_t total = sizeof(struct chi_msg) + room;
@@ -128,20 +168,21 @@ alloc_raw(struct chi_msg_pool *pool, uint64_t room)
     if (total < room) {
         return NULL;
     }
-    if (chi_likely(size_class != CLASS_HEAP)) {
+    if (chi_likely(size_class < CLASS_LARGE)) {
         if (chi_unlikely(pool->free[size_class] == NULL) &&
             !class_refill(pool, size_class)) {
             return NULL;
         }
         msg = pool->free[size_class];
         pool->free[size_class] = msg->next;
-        room = ((uint64_t)1 << (CLASS_SHIFT_MIN + size_class)) -
-               sizeof(struct chi_msg);
     } else {
-        msg = heap_alloc(pool, total);
+        msg = large_alloc(pool, size_class, total);
         if (msg == NULL) {
             return NULL;
         }
+    }
+    if (chi_likely(size_class != CLASS_HEAP)) {
+        room = class_bytes(size_class) - sizeof(struct chi_msg);
     }
     msg->next = NULL;
     msg->pool = pool;
@@ -243,8 +284,8 @@ chi_msg_release(struct chi_msg *msg)
     }
     chi_assert(pool->live > 0);
     pool->live--;
-    if (msg->size_class == CLASS_HEAP) {
-        free(msg);
+    if (chi_unlikely(msg->size_class >= CLASS_LARGE)) {
+        large_release(pool, msg);
         return;
     }
     msg->next = pool->free[msg->size_class];

@@ -101,6 +101,41 @@ released_messages_are_reused(void)
     chi_msg_pool_destroy(pool);
 }
 
+/* Large ones too, but not without bound; the pool frees what it kept. */
+static void
+large_messages_are_kept(void)
+{
+    enum {
+        COUNT = 40
+    };
+    const uint64_t mega = 1 << 20;
+    struct chi_msg *all[COUNT];
+
+    pool_start();
+    for (int i = 0; i < COUNT; i++) {
+        all[i] = chi_msg_alloc(pool, mega);
+        CHECK(all[i] != NULL && all[i]->room >= mega);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        chi_msg_release(all[i]);
+    }
+    CHECK_EQ(chi_msg_pool_live(pool), 0);
+    all[0] = chi_msg_alloc(pool, mega);
+    chi_msg_release(all[0]);
+    for (int i = 0; i < 3; i++) {
+        struct chi_msg *msg = chi_msg_alloc(pool, mega + (uint64_t)i);
+
+        CHECK(msg == all[0]);
+        memset(msg->bytes, i, mega);
+        chi_msg_release(msg);
+    }
+    all[0] = chi_msg_alloc(pool, 100 * mega); /* beyond all classes */
+    CHECK(all[0] != NULL && all[0]->room >= 100 * mega);
+    chi_msg_release(all[0]);
+    CHECK_EQ(chi_msg_pool_live(pool), 0);
+    chi_msg_pool_destroy(pool);
+}
+
 static void
 references_are_counted(void)
 {
@@ -338,7 +373,7 @@ wire_parts_are_copies(void)
 
 TAP_MAIN(TAP_CASE(room_and_alignment), TAP_CASE(what_cannot_be_had),
          TAP_CASE(released_messages_are_reused),
-         TAP_CASE(references_are_counted),
+         TAP_CASE(large_messages_are_kept), TAP_CASE(references_are_counted),
          TAP_CASE(payloads_are_released_once), TAP_CASE(contents_survive),
          TAP_CASE(buffers_are_messages), TAP_CASE(queues_keep_order),
          TAP_CASE(envelopes_are_checked), TAP_CASE(wire_parts_are_copies))

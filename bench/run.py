@@ -309,17 +309,22 @@ def parse(arguments):
     return options
 
 
+def read_report(path):
+    with open(path, encoding="utf-8") as file:
+        report = json.load(file)
+    if not isinstance(report, dict) or not {"machine", "rows"} <= set(report):
+        raise ValueError("not written by this program")
+    return report
+
+
 def main(arguments):
     options = parse(arguments)
     rounds = options.rounds or (ROUNDS_QUICK if options.quick else ROUNDS)
-    earlier = None
-    if options.compare:
-        try:
-            with open(options.compare, encoding="utf-8") as file:
-                earlier = json.load(file)
-        except (OSError, ValueError) as error:
-            print(f"run.py: {options.compare}: {error}", file=sys.stderr)
-            return 2
+    try:
+        earlier = options.compare and read_report(options.compare)
+    except (OSError, ValueError) as error:
+        print(f"run.py: {options.compare}: {error}", file=sys.stderr)
+        return 2
     at = Place(options.build, options.python)
     facts = machine_facts(at)
     if facts["load"][0] > BUSY_LOAD * len(at.cpus):
@@ -328,6 +333,10 @@ def main(arguments):
               "figures will be distorted", file=sys.stderr)
     cases = [case for case in [*_python_cases(at), *_c_cases(at)]
              if options.rows is None or case.row in options.rows]
+    if not cases:
+        print("run.py: nothing here measures any of these rows: "
+              f"{sorted(options.rows)}", file=sys.stderr)
+        return 2
     rows = run_cases(cases, rounds, at)
     facts["load_after"] = os.getloadavg()
     report = {"machine": facts, "rounds": rounds, "rows": rows,
@@ -339,7 +348,7 @@ def main(arguments):
     with open(path, "w", encoding="utf-8") as file:
         json.dump(report, file, indent=1)
     print(table(report))
-    if earlier is not None:
+    if earlier:
         print(compare(earlier, report))
     print(f"\n{summary(report)}; written to {path}")
     return 0

@@ -64,7 +64,7 @@ def describe(case, results, failed):
     """A case with its results, as it goes into the JSON."""
     programs = {}
     for name, lines in results.items():
-        values = [line[case.key] for line in lines]
+        values = [line[case.key] for line in lines if case.key in line]
         programs[name] = {
             "median_ns": median(values),
             "least_ns": min(values) if values else None,

@@ -70,9 +70,10 @@ class VerdictTest(unittest.TestCase):
     def test_not_measured_is_missing(self):
         goals = [Goal("a", "b", 1e9), Goal("b", "a", 1e9),
                  Goal("b", None, 1e9), Goal("a", "not even named", 1e9)]
-        results = {"a": lines(1, 2, 3), "b": []}
-        self.assertEqual(self.verdicts(results, goals, {"b": "why"}),
-                         [MISSING] * 4)
+        for other in ([], [{"ns_each": 1}]):
+            results = {"a": lines(1, 2, 3), "b": other}
+            self.assertEqual(self.verdicts(results, goals, {"b": "why"}),
+                             [MISSING] * 4)
 
     def test_what_is_kept(self):
         program = row({"a": lines(1, 2, 9)}, [])["programs"]["a"]

@@ -916,8 +916,8 @@ CHARE_MUST_CHECK chare_status chare_send(chare_runtime *runtime,
  * Broadcasts of one priority from one PE to one collection arrive everywhere
  * in the order made; those to a sparse array also reach what is inserted
  * later. With options->reply, it is told when all have run: with no data, or
- * one of the errors, if any chare answered with an error. With options->gather
- * it is told a list of the results, in the order of the indices, where an error
+ * one of the errors, if any chare answered with one. With options->gather it
+ * is told a list of the results, in the order of the indices, in which an error
  * is an item like the others.
  *
  * Parameters and results are those of chare_send().

@@ -218,16 +218,13 @@ check_list(struct test *test, const chare_call *call, uint64_t n,
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (i == test->broadcasts[n].error_of) {
-            if (!is_error(&decoder)) {
-                SIM_WRONG(test->job, "broadcast %" PRIu64 " lost its error",
-                          n);
-            }
-            continue;
-        }
-        if (chare_get(&decoder, &value) != CHARE_OK ||
-            value.tag != CHARE_TAG_INT ||
-            value.as.integer != (int64_t)n * 1000 + i) {
+        const bool right = i == test->broadcasts[n].error_of
+                               ? is_error(&decoder)
+                               : chare_get(&decoder, &value) == CHARE_OK &&
+                                     value.tag == CHARE_TAG_INT &&
+                                     value.as.integer == (int64_t)n * 1000 + i;
+
+        if (!right) {
             SIM_WRONG(test->job, "broadcast %" PRIu64 ": wrong result %u", n,
                       i);
             return;

@@ -917,8 +917,8 @@ CHARE_MUST_CHECK chare_status chare_send(chare_runtime *runtime,
  * in the order made; those to a sparse array also reach what is inserted
  * later. With options->reply, it is told when all have run: with no data, or
  * one of the errors, if any chare answered with one. With options->gather it
- * is told a list of the results, in the order of the indices, in which an error
- * is an item like the others.
+ * is told a list of the results, in the order of the indices; an error is an
+ * item of it like the others.
  *
  * Parameters and results are those of chare_send().
  *

@@ -3,7 +3,8 @@
 
 Goal: floods in both directions from one entry method end, within bounded
 memory; a message of 3 GB arrives; what is beyond the bound ends the job with
-an error that names both sides. On rings, and on each fabric provider.
+an error that names both sides; idle PEs sleep. On rings, and on each fabric
+provider.
 Method: the program traffic.c, which checks order, lengths and contents.
 """
 
@@ -41,10 +42,14 @@ class TrafficTest(jobtest.JobTest):
         code, out, err = self.traffic(pes, *args, **env)
         self.assertEqual((code, err), (0, ""), out)
         self.assertIn("all arrived", out)
+        return self.figures(out, "rss")
+
+    def figures(self, out, what):
+        """{PE: number} of the lines that begin with this word."""
         return {
             int(line.split()[1]): int(line.split()[2])
             for line in out.splitlines()
-            if line.startswith("rss ")
+            if line.startswith(what + " ")
         }
 
     def all_sizes(self, **env):
@@ -66,6 +71,15 @@ class TrafficTest(jobtest.JobTest):
 
     def test_more_pes_than_processors(self):
         self.good(6, "flood", 2000, 100)
+
+    def test_idle_pes_leave_the_processors_alone(self):
+        seconds = 3
+        code, out, err = self.traffic(8, "idle", seconds)
+        self.assertEqual((code, err), (0, ""), out)
+        used_us = self.figures(out, "cpu")
+        self.assertEqual(len(used_us), 8)
+        # Two hundredths of one processor, all eight together.
+        self.assertLess(sum(used_us.values()), 0.02 * seconds * 1e6, used_us)
 
     def test_queue_bound_names_both_sides(self):
         code, _, err = self.traffic(

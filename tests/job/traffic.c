@@ -6,10 +6,12 @@
  *                             next one, all from one entry method
  *     traffic big BYTES       PE 0 sends one message of so many bytes to PE 1,
  *                             and a small one behind it
+ *     traffic idle SECONDS    nothing happens for so long
  *     traffic deaf N BYTES    PE 0 sends N messages to PE 1, which does not
  *                             take any for seconds
  *
- * Prints the largest resident set of each PE in KiB as "rss PE KIB".
+ * Prints the largest resident set of each PE in KiB as "rss PE KIB", and the
+ * processor time of its loop as "cpu PE MICROSECONDS".
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -95,6 +97,26 @@ send_one(chare_runtime *runtime, struct job *job, uint32_t pe, uint64_t number,
     check(chare_send(runtime, &to, job->take, &data, NULL), "send");
 }
 
+/* Nothing has happened for long enough. */
+static void
+rested(const chare_call *call, void *context)
+{
+    (void)context;
+    printf("all arrived\n");
+    fflush(stdout);
+    chare_exit(call->runtime, 0);
+}
+
+static int64_t
+cpu_us(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return (int64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+           usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+}
+
 static void
 start(void *object, const chare_call *call, void *context)
 {
@@ -169,6 +191,7 @@ main(int argc, char **argv)
     chare_runtime *runtime;
     chare_collection group;
     chare_status status;
+    int64_t before_us;
     int code;
 
     if (argc == 4) {
@@ -186,18 +209,27 @@ main(int argc, char **argv)
     check(chare_function_register(runtime, "done", done, &job, &job.done),
           "function");
     check(chare_start(runtime), "start");
-    if (chare_my_pe(runtime) == 0) {
+    if (strcmp(job.mode, "idle") == 0) {
+        if (chare_my_pe(runtime) == 0) {
+            check(chare_timer_start(runtime, job.bytes * 1000000000, rested,
+                                    NULL, NULL),
+                  "timer");
+        }
+    } else if (chare_my_pe(runtime) == 0) {
         check(chare_group_create(runtime, job.type, NULL, NULL, &group),
               "create");
         check(chare_broadcast(runtime, group, job.start, NULL, NULL),
               "broadcast");
     }
+    before_us = cpu_us();
     status = chare_run(runtime);
     if (status != CHARE_OK) {
         fprintf(stderr, "traffic: %s\n", chare_status_text(status));
     }
     getrusage(RUSAGE_SELF, &usage);
     printf("rss %" PRIu32 " %ld\n", chare_my_pe(runtime), usage.ru_maxrss);
+    printf("cpu %" PRIu32 " %" PRId64 "\n", chare_my_pe(runtime),
+           cpu_us() - before_us);
     code = chare_exit_code(runtime);
     chare_close(runtime);
     return code;

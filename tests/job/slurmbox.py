@@ -118,10 +118,11 @@ def missing():
     absent = [name for name in PROGRAMS if not shutil.which(name, path=PATH)]
     if absent:
         return "not installed: " + " ".join(absent)
-    if subprocess.run(["unshare", "--net", "--uts", "--mount", "--ipc",
-                       "--pid", "--fork", "true"],
-                      capture_output=True, env=ENV).returncode != 0:
-        return "the system allows no namespaces"
+    tried = subprocess.run(["unshare", "--net", "--uts", "--mount", "--ipc",
+                            "--pid", "--fork", "true"], text=True,
+                           capture_output=True, env=ENV)
+    if tried.returncode != 0:
+        return f"no namespaces here: {tried.stderr.strip()}"
     if not any(glob.glob(pattern) for pattern in PLUGINS):
         return "Slurm has no PMIx plugin"
     return None

@@ -303,7 +303,7 @@ progress(struct sim_job *job, uint32_t pe)
     if (job->watch != NULL) {
         job->watch(job);
     }
-    return status == CHARE_OK;
+    return status == CHARE_OK && !one->ended;
 }
 
 /* Some PE that has something queued, or pe_count. */

@@ -77,7 +77,9 @@ keep(struct test *test, const chare_call *call)
     test->format = call->format;
     test->len = call->len;
     test->payload = call->payload;
-    memcpy(test->bytes, call->bytes, call->len < 64 ? call->len : 64);
+    if (call->len > 0) {
+        memcpy(test->bytes, call->bytes, call->len < 64 ? call->len : 64);
+    }
 }
 
 static void

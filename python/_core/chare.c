@@ -148,42 +148,38 @@ chare_get_proxy(PyObject *op, void *closure)
 
 /* reduce(callback, data=None, reducer=None) */
 static PyObject *
-chare_reduce(PyObject *op, PyObject *args, PyObject *keywords)
+chare_reduce(PyObject *op, PyObject *const *args, Py_ssize_t arg_count,
+             PyObject *kwnames)
 {
     static const char *const names[] = {"callback", "data", "reducer", NULL};
     struct core_state *state = chare_state((struct core_chare *)op);
-    PyObject *callback;
-    PyObject *data = Py_None;
-    PyObject *reducer = Py_None;
+    PyObject *values[] = {NULL, Py_None, Py_None};
 
     if (state == NULL ||
-        !PyArg_ParseTupleAndKeywords(args, keywords, "O|OO:reduce",
-                                     (char **)(uintptr_t)names, &callback,
-                                     &data, &reducer)) {
+        core_arguments_parse("reduce", names, 1, args, arg_count, kwnames,
+                             values) < 0) {
         return NULL;
     }
-    return core_contribute(state, (struct core_chare *)op, data, reducer,
-                           callback);
+    return core_contribute(state, (struct core_chare *)op, values[1],
+                           values[2], values[0]);
 }
 
 /* contribute(data, reducer, callback) */
 static PyObject *
-chare_contribute_method(PyObject *op, PyObject *args, PyObject *keywords)
+chare_contribute_method(PyObject *op, PyObject *const *args,
+                        Py_ssize_t arg_count, PyObject *kwnames)
 {
     static const char *const names[] = {"data", "reducer", "callback", NULL};
     struct core_state *state = chare_state((struct core_chare *)op);
-    PyObject *callback;
-    PyObject *data;
-    PyObject *reducer;
+    PyObject *values[] = {NULL, NULL, NULL};
 
     if (state == NULL ||
-        !PyArg_ParseTupleAndKeywords(args, keywords, "OOO:contribute",
-                                     (char **)(uintptr_t)names, &data,
-                                     &reducer, &callback)) {
+        core_arguments_parse("contribute", names, 3, args, arg_count, kwnames,
+                             values) < 0) {
         return NULL;
     }
-    return core_contribute(state, (struct core_chare *)op, data, reducer,
-                           callback);
+    return core_contribute(state, (struct core_chare *)op, values[0],
+                           values[1], values[2]);
 }
 
 /* Where the result of an allreduce() goes: to all, or to the only one. */
@@ -205,21 +201,20 @@ result_callback(const struct core_chare *self)
  * collection complete in the order in which its chares contribute.
  */
 static PyObject *
-chare_allreduce(PyObject *op, PyObject *args, PyObject *keywords)
+chare_allreduce(PyObject *op, PyObject *const *args, Py_ssize_t arg_count,
+                PyObject *kwnames)
 {
     static const char *const names[] = {"data", "reducer", NULL};
     struct core_chare *self = (struct core_chare *)op;
     struct core_state *state = chare_state(self);
+    PyObject *values[] = {Py_None, Py_None};
     struct core_future *future;
     chare_callback callback;
-    PyObject *data = Py_None;
-    PyObject *reducer = Py_None;
     PyObject *done;
 
     if (state == NULL ||
-        !PyArg_ParseTupleAndKeywords(args, keywords, "|OO:allreduce",
-                                     (char **)(uintptr_t)names, &data,
-                                     &reducer) ||
+        core_arguments_parse("allreduce", names, 0, args, arg_count, kwnames,
+                             values) < 0 ||
         core_pe_get(state) == NULL) {
         return NULL;
     }
@@ -231,7 +226,7 @@ chare_allreduce(PyObject *op, PyObject *args, PyObject *keywords)
     if (future == NULL) {
         return NULL;
     }
-    done = core_contribute_to(state, self, data, reducer, &callback);
+    done = core_contribute_to(state, self, values[0], values[1], &callback);
     if (done == NULL || PyList_Append(self->results, (PyObject *)future) < 0) {
         Py_XDECREF(done);
         Py_DECREF(future);
@@ -330,11 +325,11 @@ Example: total = self.allreduce(1, Reducer.sum).get()");
 
 static PyMethodDef chare_methods[] = {
     {"reduce", (PyCFunction)(void (*)(void))chare_reduce,
-     METH_VARARGS | METH_KEYWORDS, reduce_doc},
+     METH_FASTCALL | METH_KEYWORDS, reduce_doc},
     {"contribute", (PyCFunction)(void (*)(void))chare_contribute_method,
-     METH_VARARGS | METH_KEYWORDS, contribute_doc},
+     METH_FASTCALL | METH_KEYWORDS, contribute_doc},
     {"allreduce", (PyCFunction)(void (*)(void))chare_allreduce,
-     METH_VARARGS | METH_KEYWORDS, allreduce_doc},
+     METH_FASTCALL | METH_KEYWORDS, allreduce_doc},
     {"_chare_result", (PyCFunction)(void (*)(void))chare_result, METH_FASTCALL,
      NULL},
     {"_chare_ready", chare_ready, METH_NOARGS, NULL},

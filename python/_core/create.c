@@ -236,48 +236,13 @@ core_array_create(PyObject *module, PyObject *args)
 
 /* ---- methods of proxies */
 
-/* Gather ckInsert's arguments: index, args, onPE. */
-static int
-insert_parse(PyObject *const *args, Py_ssize_t arg_count, PyObject *kwnames,
-             PyObject **values)
-{
-    static const char *const names[] = {"index", "args", "onPE", "useAtSync"};
-    Py_ssize_t keyword_count = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
-
-    if (arg_count > 4) {
-        PyErr_SetString(PyExc_TypeError, "ckInsert() takes 4 arguments");
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < arg_count; i++) {
-        values[i] = args[i];
-    }
-    for (Py_ssize_t i = 0; i < keyword_count; i++) {
-        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
-        int at = 0;
-
-        while (at < 4 &&
-               PyUnicode_CompareWithASCIIString(name, names[at]) != 0) {
-            at++;
-        }
-        if (at == 4 || values[at] != NULL) {
-            PyErr_Format(PyExc_TypeError,
-                         "ckInsert(): unexpected argument '%U'", name);
-            return -1;
-        }
-        values[at] = args[arg_count + i];
-    }
-    if (values[0] == NULL) {
-        PyErr_SetString(PyExc_TypeError, "ckInsert() needs an index");
-        return -1;
-    }
-    return 0;
-}
-
 PyObject *
 core_proxy_insert(PyObject *self, PyTypeObject *defining_class,
                   PyObject *const *args, Py_ssize_t arg_count,
                   PyObject *kwnames)
 {
+    static const char *const names[] = {"index", "args", "onPE", "useAtSync",
+                                        NULL};
     struct core_state *state = core_state_of(defining_class);
     struct core_proxy *proxy = (struct core_proxy *)self;
     struct core_pe *pe = core_pe_get(state);
@@ -287,7 +252,9 @@ core_proxy_insert(PyObject *self, PyTypeObject *defining_class,
     chare_data data;
     uint32_t where = CHARE_ANY_PE;
 
-    if (pe == NULL || insert_parse(args, arg_count, kwnames, values) < 0 ||
+    if (pe == NULL ||
+        core_arguments_parse("ckInsert", names, 1, args, arg_count, kwnames,
+                             values) < 0 ||
         core_index_parse(values[0], &element.index) < 0) {
         return NULL;
     }

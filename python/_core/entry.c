@@ -52,6 +52,61 @@ core_entry_visit(struct core_entry *entry, visitproc visit, void *arg)
     return 0;
 }
 
+static int
+argument_position(const char *const *names, PyObject *name)
+{
+    int at = 0;
+
+    while (names[at] != NULL &&
+           PyUnicode_CompareWithASCIIString(name, names[at]) != 0) {
+        at++;
+    }
+    return names[at] != NULL ? at : -1;
+}
+
+int
+core_arguments_parse(const char *function, const char *const *names,
+                     Py_ssize_t required, PyObject *const *args,
+                     Py_ssize_t arg_count, PyObject *kwnames,
+                     PyObject **values)
+{
+    Py_ssize_t count = 0;
+
+    while (names[count] != NULL) {
+        count++;
+    }
+    if (arg_count > count) {
+        PyErr_Format(PyExc_TypeError,
+                     "%s() takes at most %zd arguments (%zd given)", function,
+                     count, arg_count);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < arg_count; i++) {
+        values[i] = args[i];
+    }
+    count = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
+        int at = argument_position(names, name);
+
+        if (at < 0 || at < arg_count) {
+            PyErr_Format(PyExc_TypeError, "%s(): unexpected argument '%U'",
+                         function, name);
+            return -1;
+        }
+        values[at] = args[arg_count + i];
+    }
+    for (Py_ssize_t i = 0; i < required; i++) {
+        if (values[i] == NULL) {
+            PyErr_Format(PyExc_TypeError,
+                         "%s() missing a required argument: '%s'", function,
+                         names[i]);
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static void
 args_clear(PyObject **args, Py_ssize_t count)
 {

@@ -318,6 +318,16 @@ Py_ssize_t core_entry_bind(struct core_state *state,
                            PyObject *const *args, Py_ssize_t arg_count,
                            PyObject *kwnames, PyObject ***args_out);
 
+/*
+ * The arguments of one of our own methods, by position or by name: borrowed
+ * into values[], which stays as it is for those not given. 'names' ends with
+ * NULL; the first 'required' must be given. -1 with TypeError.
+ */
+int core_arguments_parse(const char *function, const char *const *names,
+                         Py_ssize_t required, PyObject *const *args,
+                         Py_ssize_t arg_count, PyObject *kwnames,
+                         PyObject **values);
+
 /* ---- invoke.c */
 
 /* The C entry function of all Python methods; context is the core_entry. */

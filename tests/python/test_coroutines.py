@@ -275,6 +275,29 @@ def main(args):
 charm.start(main)
 """)
 
+    def test_greenlets_of_the_users_own(self):
+        self.check("""
+import greenlet
+class Nested(Chare):
+    def value(self):
+        return 7
+
+    @coro
+    def run(self):
+        def inner(n):
+            got = self.thisProxy[0].value(ret=True).get()
+            return got if n == 0 else got + greenlet.greenlet(inner).switch(
+                n - 1)
+        return greenlet.greenlet(inner).switch(3)
+
+def main(args):
+    nested = Array(Nested, 4)
+    assert nested.run(ret=True).get() == [28] * 4
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
     def test_constructor_as_coroutine(self):
         self.check("""
 class Other(Chare):

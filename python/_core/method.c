@@ -197,7 +197,8 @@ method_vectorcall(PyObject *op, PyObject *const *args, size_t nargsf,
         return NULL;
     }
     proxy = (struct core_proxy *)args[0];
-    if (kwnames != NULL || pe == NULL || !args_fit(self->entry, arg_count)) {
+    if (kwnames != NULL || pe == NULL || !core_pe_is_ours(pe) ||
+        !args_fit(self->entry, arg_count)) {
         return core_method_call(self->state, self->entry, proxy, args + 1,
                                 arg_count, kwnames);
     }

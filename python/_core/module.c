@@ -11,6 +11,13 @@ core_pe_get(struct core_state *state)
         PyErr_SetString(state->Error,
                         "the runtime does not run: this works only after "
                         "charm.start(), in the main function or in a chare");
+        return NULL;
+    }
+    if (!core_pe_is_ours(state->current)) {
+        PyErr_SetString(state->Error,
+                        "this is another thread: only the thread that called "
+                        "charm.start() can use the runtime");
+        return NULL;
     }
     return state->current;
 }

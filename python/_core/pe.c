@@ -53,6 +53,7 @@ pe_open(PyObject *module, PyObject *unused)
     }
     pe->state = state;
     pe->encodings = 1;
+    pe->owner = PyThread_get_thread_ident();
     options.hooks_context = pe;
     status = chare_open(&options, &pe->runtime);
     if (status != CHARE_OK) {

@@ -110,6 +110,7 @@ struct core_pe {
     uint32_t post;         /* function id: results of reducers with a 'post' */
     PyObject *known;       /* dict: id -> address of a future that was sent */
     PyThreadState *thread; /* while blocked */
+    unsigned long owner;   /* the thread that may use the runtime */
 };
 
 extern struct PyModuleDef core_module;
@@ -137,6 +138,12 @@ core_id_text(uint64_t id, char *text_out)
 {
     PyOS_snprintf(text_out, CORE_ID_TEXT_BYTES, "%llx",
                   (unsigned long long)id);
+}
+
+static inline bool
+core_pe_is_ours(const struct core_pe *pe)
+{
+    return pe->owner == PyThread_get_thread_ident();
 }
 
 /* The running PE; NULL with an exception when there is none. */

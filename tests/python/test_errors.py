@@ -390,6 +390,51 @@ except AttributeError:
 print("done")
 """, pes=(1,))
 
+    def test_other_threads(self):
+        self.check("""
+import threading
+class Worker(Chare):
+    def work(self):
+        pass
+
+def main(args):
+    future, worker = Future(), Chare(Worker)
+    said = []
+    def other():
+        for function in (future, worker.work, lambda: worker.work(),
+                         charm.myPe, Future, lambda: Group(Worker)):
+            try:
+                function()
+            except Error as error:
+                said.append("thread" in str(error))
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert said == [True] * 6, said
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
+    def test_threads_run_while_the_pe_is_idle(self):
+        self.check("""
+import threading
+def main(args):
+    ticks = []
+    def tick():
+        for i in range(20):
+            time.sleep(0.002)
+            ticks.append(i)
+    thread = threading.Thread(target=tick)
+    thread.start()
+    while thread.is_alive():
+        charm.sleep(0.01)
+    assert len(ticks) == 20
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
     def test_unregistered_class(self):
         self.check("""
 def main(args):

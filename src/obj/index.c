@@ -152,7 +152,7 @@ chi_element_text(const struct chi_obj *obj, const chare_element *element,
                                 i == 0 ? "[" : ",",
                                 (long long)element->index.at[i]);
     }
-    if (len < room) {
+    if (element->index.ndims > 0 && len < room) {
         snprintf(out + len, room - len, "]");
     }
 }

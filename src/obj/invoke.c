@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "msg/buffer.h"
@@ -332,6 +333,32 @@ reply_done(struct invocation *run)
     }
 }
 
+/* Whether an entry is one of the collection's own type. */
+static inline bool
+entry_fits(const struct chi_obj *obj, const struct chi_collection *collection,
+           uint32_t entry)
+{
+    return entry != 0 && entry < obj->registry->entry_count &&
+           obj->registry->entries[entry].type == collection->spec.type;
+}
+
+/* A call of another type's entry would be given the wrong object. */
+static void
+refuse_entry(struct chi_obj *obj, const chare_element *target,
+             struct chi_msg *msg)
+{
+    char name[256];
+    char text[512];
+
+    chi_element_text(obj, target, name, sizeof(name));
+    snprintf(text, sizeof(text),
+             "PE %u called %s on %s, which is of another type",
+             msg->env.source_pe,
+             chi_registry_entry_name(obj->registry, msg->env.entry), name);
+    obj->fatal(obj->fatal_context, text);
+    chi_msg_release(msg);
+}
+
 void
 chi_invoke_execute(void *context, struct chi_msg *msg)
 {
@@ -364,10 +391,8 @@ chi_invoke_execute(void *context, struct chi_msg *msg)
         chi_keep_for_element(obj, collection, &target, msg);
         return;
     }
-    if (chi_unlikely(msg->env.entry >= obj->registry->entry_count ||
-                     msg->env.entry == 0)) {
-        chi_log_warn(obj->pe->options.log, "dropped a call of no entry");
-        chi_msg_release(msg);
+    if (chi_unlikely(!entry_fits(obj, collection, msg->env.entry))) {
+        refuse_entry(obj, &element->self, msg);
         return;
     }
     run_init(&run, obj, element, msg, false);
@@ -512,8 +537,10 @@ chi_broadcast_execute(void *context, struct chi_msg *msg)
         }
         return;
     }
-    if (msg->env.entry == 0 || msg->env.entry >= obj->registry->entry_count) {
-        chi_msg_release(msg);
+    if (!entry_fits(obj, collection, msg->env.entry)) {
+        const chare_element all = {.collection = collection->spec.id};
+
+        refuse_entry(obj, &all, msg);
         return;
     }
     if (msg->env.flags & CHI_ENV_REPLY) {

@@ -25,9 +25,10 @@ enum {
 struct test {
     chare_runtime *rt;
     uint32_t type;
-    uint32_t entry;     /* counts and keeps what came */
-    uint32_t entry_ask; /* answers with twice the number */
-    uint32_t entry_bad; /* sends to a chare that is not there */
+    uint32_t entry;       /* counts and keeps what came */
+    uint32_t entry_ask;   /* answers with twice the number */
+    uint32_t entry_bad;   /* sends to a chare that is not there */
+    uint32_t entry_other; /* of another type */
     uint32_t function;
     uint32_t created;
     uint32_t destroyed;
@@ -153,6 +154,13 @@ open_one(struct test *test)
         .destroy = destroy,
     };
 
+    const chare_type_ops other_ops = {
+        .size = sizeof(other_ops),
+        .name = "Other",
+        .create = create,
+    };
+    uint32_t other;
+
     memset(test, 0, sizeof(*test));
     return chare_open(&options, &test->rt) == CHARE_OK &&
            chare_type_register(test->rt, &ops, test, &test->type) ==
@@ -163,6 +171,10 @@ open_one(struct test *test)
                                 &test->entry_ask) == CHARE_OK &&
            chare_entry_register(test->rt, test->type, "wrong", send_wrong,
                                 test, &test->entry_bad) == CHARE_OK &&
+           chare_type_register(test->rt, &other_ops, test, &other) ==
+               CHARE_OK &&
+           chare_entry_register(test->rt, other, "stray", count_call, test,
+                                &test->entry_other) == CHARE_OK &&
            chare_function_register(test->rt, "f", count_function, test,
                                    &test->function) == CHARE_OK;
 }
@@ -626,6 +638,31 @@ what_cannot_be_delivered_ends_the_job(void)
 }
 
 static void
+entries_of_other_types_are_refused(void)
+{
+    chare_collection group;
+    chare_element thing;
+    struct test test;
+
+    CHECK(start_one(&test, &thing));
+    CHECK(chare_send(test.rt, &thing, test.entry_other, NULL, NULL) ==
+          CHARE_OK);
+    CHECK(ends_with_text(&test, "PE 0 called Other.stray on Thing[0]",
+                         "another type"));
+    chare_close(test.rt);
+
+    CHECK(start_one(&test, &thing));
+    CHECK(chare_group_create(test.rt, test.type, NULL, NULL, &group) ==
+          CHARE_OK);
+    CHECK(chare_broadcast(test.rt, group, test.entry_other, NULL, NULL) ==
+          CHARE_OK);
+    CHECK(ends_with_text(&test, "PE 0 called Other.stray on Thing",
+                         "another type"));
+    chare_close(test.rt);
+    CHECK_EQ(test.calls, 0);
+}
+
+static void
 wrong_ends_say_why(void)
 {
     chare_future future;
@@ -696,4 +733,5 @@ TAP_MAIN(TAP_CASE(life_has_its_order), TAP_CASE(there_is_one_pe),
          TAP_CASE(wrong_arguments_are_refused),
          TAP_CASE(sparse_arrays_reduce_and_get_quiet), TAP_CASE(timers_fire),
          TAP_CASE(what_cannot_be_delivered_ends_the_job),
+         TAP_CASE(entries_of_other_types_are_refused),
          TAP_CASE(wrong_ends_say_why), TAP_CASE(a_run_can_be_interrupted))

@@ -100,6 +100,8 @@ set -e
 hostname "$1"
 test ! -e /etc/hosts || test ! -e "$2" || mount --bind "$2" /etc/hosts
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+# Control groups are not used, least of all those of the machine.
+test ! -d /sys/fs/cgroup || mount -t tmpfs -o mode=755 tmpfs /sys/fs/cgroup
 ip link set lo up
 test -z "$3" || mount -t tmpfs -o mode=755 tmpfs "$3"
 echo ready
@@ -266,6 +268,9 @@ class Cluster:
         for name in ("munge", "ctld", "spool", "tmp", "log", "run"):
             self.path(name).mkdir()
         self.path("slurm.conf").write_text(self._conf())
+        # Else slurmd looks for the kind that the machine has, and gives up
+        # where there is none, as in many containers.
+        self.path("cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
         if self.topology:
             self.path("topology.conf").write_text(self.topology)
         self._start_munge()
@@ -373,7 +378,12 @@ class Cluster:
         name = f"n{index}"
         self.path(f"spool/{name}").mkdir(exist_ok=True)
         self.path(f"tmp/{name}").mkdir(exist_ok=True)
-        self.must(["slurmd", "-N", name], where=name)
+        try:
+            self.must(["slurmd", "-N", name], where=name)
+        except SlurmError as error:
+            log = self.path(f"log/slurmd.{name}.log")
+            text = log.read_text() if log.exists() else "no log"
+            raise SlurmError(f"{error}\n{text}") from None
 
     def kill_node(self, index):
         """Everything on a node is gone at once, without a word."""

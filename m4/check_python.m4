@@ -9,7 +9,12 @@ AC_ARG_WITH([python],
 AS_CASE([$with_python], [yes|no], [], [PYTHON=$with_python; with_python=yes])
 AC_ARG_VAR([PYTHON], [the Python interpreter, 3.10 or newer])
 chare_python_summary=no
-AS_IF([test "x$PYTHON" = x], [AC_PATH_PROGS([PYTHON], [python3], [])])
+# What is on PATH may be a shim, or the wrapper in bin/ of a build tree.
+AS_IF([test "x$PYTHON" = x], [
+  AC_PATH_PROGS([PYTHON], [python3], [])
+  python_itself=`$PYTHON -c 'import sys; print(sys.executable)' 2>/dev/null`
+  AS_IF([test -x "$python_itself"], [PYTHON=$python_itself])
+])
 AS_IF([test $with_python = yes], [
   AM_PATH_PYTHON([3.10])
   AC_MSG_CHECKING([for the headers of $PYTHON])
@@ -23,8 +28,9 @@ Python by --without-python.])])
   AC_MSG_CHECKING([for greenlet of $PYTHON])
   GREENLET_INCLUDE=`$PYTHON -c "
 import importlib.util, os, sysconfig
-near = os.path.dirname(importlib.util.find_spec('greenlet').origin)
-tries = [[near, sysconfig.get_path('include'), sysconfig.get_path('platinclude')]]
+spec = importlib.util.find_spec('greenlet')
+near = [[os.path.dirname(spec.origin)]] if spec else [[]]
+tries = near + [[sysconfig.get_path('include'), sysconfig.get_path('platinclude')]]
 tries += [[os.path.join(t, 'greenlet') for t in tries]]
 for t in tries:
     if os.path.exists(os.path.join(t, 'greenlet.h')):

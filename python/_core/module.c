@@ -97,12 +97,28 @@ add_types(PyObject *module, struct core_state *state)
     return add_type(module, &core_reducer_spec, &state->ReducerType);
 }
 
+/* Another minor version has other structures: refuse, rather than crash. */
+static int
+version_check(void)
+{
+    char built[16];
+
+    snprintf(built, sizeof(built), "%d.%d.", PY_MAJOR_VERSION,
+             PY_MINOR_VERSION);
+    if (strncmp(Py_GetVersion(), built, strlen(built)) == 0) {
+        return 0;
+    }
+    PyErr_Format(PyExc_ImportError, "the extension is for Python %d.%d",
+                 PY_MAJOR_VERSION, PY_MINOR_VERSION);
+    return -1;
+}
+
 static int
 core_exec(PyObject *module)
 {
     struct core_state *state = core_state_get(module);
 
-    if (core_greenlet_import(state) < 0) {
+    if (version_check() < 0 || core_greenlet_import(state) < 0) {
         return -1;
     }
     state->name_ret = PyUnicode_InternFromString("ret");

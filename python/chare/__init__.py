@@ -21,7 +21,20 @@ Run it by ``python app.py`` (one PE), ``chare run -n 4 python app.py`` or
 ``srun --mpi=pmix -n 512 python app.py``.
 """
 
-from chare._core import Chare, Error, Future, NotThreadedError
+import os as _os
+import sys as _sys
+
+try:
+    from chare._core import Chare, Error, Future, NotThreadedError
+except ImportError as _error:
+    raise ImportError(
+        f"chare cannot be used by {_sys.executable} (Python "
+        f"{_sys.version_info[0]}.{_sys.version_info[1]}): {_error}. Either "
+        "it was built for another interpreter"
+        + (", " + _os.environ["CHARE_PYTHON"] + " here,"
+           if _os.environ.get("CHARE_PYTHON") else "")
+        + " or greenlet is not installed for this one"
+    ) from None
 from chare._charm import charm, coro, register, threaded
 from chare._collections import Array, Group
 from chare._reducers import Reducer

@@ -33,6 +33,16 @@ class SelftestTest(unittest.TestCase):
         self.assertIn("skipped", result.stdout)
         self.assertIn("PATH", result.stdout)
 
+    def test_interpreter_without_greenlet(self):
+        result = subprocess.run(
+            [sys.executable, "-c",
+             "import sys; sys.modules['greenlet'] = None; import chare"],
+            text=True, capture_output=True, timeout=program.TIMEOUT_S,
+        )
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"cannot be used by {sys.executable}", result.stderr)
+        self.assertIn("greenlet is not installed", result.stderr)
+
 
 if __name__ == "__main__":
     tapunit.main()

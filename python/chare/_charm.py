@@ -10,6 +10,8 @@ import types
 from chare import _core, _registry
 from chare._reducers import Reducer
 
+INTERRUPTED = 130  # the exit code after SIGINT, as shells have it
+
 
 def coro(function):
     """Decorator: an entry method, or constructor, that may suspend.
@@ -156,7 +158,10 @@ class Charm:
         if _core.my_pe() == 0:
             _core.timer_start(_named_like(self._boot, entry), 0.0, (entry,),
                               True)
-        code = _core.run()
+        try:
+            code = _core.run()
+        except KeyboardInterrupt:  # as another PE's interrupt ended the job
+            code = INTERRUPTED
         sys.stdout.flush()
         _core.close()
         return code

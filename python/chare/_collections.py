@@ -30,7 +30,10 @@ class Group(_Final):
 
     def __new__(cls, chare_class, args=(), onPEs=None):
         if onPEs is not None:
-            raise _core.Error("Group(onPEs=) is not supported")
+            raise _core.Error(
+                "Group(onPEs=) is not supported; the constructor's arguments "
+                "are one list, args=[...]"
+            )
         return _core.group_create(chare_class, args)
 
 

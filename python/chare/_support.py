@@ -134,6 +134,11 @@ def report(error, pe, what, index):
             stream.flush()
         except (AttributeError, OSError, ValueError):
             pass
+    if isinstance(error, KeyboardInterrupt) and error.__traceback__ is None:
+        return (
+            f"PE {pe}: interrupted while it waited for messages "
+            "(a program ends by charm.exit())"
+        )
     where = "" if index is None else f" of element {index}"
     return (
         f"PE {pe}: uncaught exception in {what}(){where}\n"

@@ -313,6 +313,17 @@ def main(args):
 charm.start(main)
 """, code=130, pes=(1,))
 
+    def test_interrupt_while_nothing_is_to_do(self):
+        result = self.run_program("""
+import signal, threading
+def main(args):
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+charm.start(main)
+""", 1)
+        self.assertEqual(result.returncode, 130, result.stderr)
+        self.assertIn("ends by charm.exit()", result.stderr)
+        self.assertNotIn("Traceback", result.stderr)
+
 
 class StartTest(ProgramCase):
     def refuse(self, source, *words, pes=(1,), code=1):

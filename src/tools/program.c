@@ -80,23 +80,44 @@ find(const char *name, char *path, size_t room)
 }
 
 static bool
-is_python(const char *name)
+ends_in_py(const char *name)
 {
     size_t len = strlen(name);
+
+    return len > 3 && strcmp(name + len - 3, ".py") == 0;
+}
+
+static bool
+is_file(const char *name)
+{
     struct stat info;
 
-    return len > 3 && strcmp(name + len - 3, ".py") == 0 &&
-           stat(name, &info) == 0 && S_ISREG(info.st_mode);
+    return stat(name, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+/* Where it was looked for, and what may have been meant. */
+static const char *
+remedy(const char *name)
+{
+    if (strchr(name, '/') != NULL) {
+        return "";
+    }
+    if (is_file(name)) {
+        return " in PATH; the one in this folder is ./";
+    }
+    return ends_in_py(name) ? " in this folder or in PATH" : " in PATH";
 }
 
 static int
 failed(struct chi_program *program, const char *name, enum finding finding)
 {
+    const char *where = remedy(name);
+
     if (finding == NOT_THERE) {
         program->exit_code = CHI_EXIT_NOT_FOUND;
         snprintf(program->error, sizeof(program->error),
-                 "there is no program '%s'%s", name,
-                 strchr(name, '/') == NULL ? " in PATH" : "");
+                 "there is no program '%s'%s%s", name, where,
+                 strchr(where, '/') != NULL ? name : "");
     } else {
         program->exit_code = CHI_EXIT_NOT_EXECUTABLE;
         snprintf(program->error, sizeof(program->error),
@@ -116,7 +137,10 @@ use_python(struct chi_program *program, char **argv)
     }
     finding = find(python, program->path, sizeof(program->path));
     if (finding != FOUND) {
-        return failed(program, python, finding);
+        failed(program, python, finding);
+        strncat(program->error, " (to run a .py file: CHARE_PYTHON)",
+                sizeof(program->error) - strlen(program->error) - 1);
+        return -1;
     }
     program->argv[0] = program->path;
     for (size_t i = 0; argv[i] != NULL; i++) {
@@ -145,7 +169,7 @@ chi_program_find(struct chi_program *program, char **argv)
         memcpy(program->argv, argv, count * sizeof(*argv));
         return 0;
     }
-    if (is_python(argv[0])) {
+    if (ends_in_py(argv[0]) && is_file(argv[0])) {
         return use_python(program, argv);
     }
     return failed(program, argv[0], finding);

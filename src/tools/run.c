@@ -59,6 +59,9 @@ parse_count(const char *text, uint32_t *out)
     char *end;
     unsigned long count;
 
+    if (strcmp(text, "p") == 0) {
+        return chi_tools_misused("run", "-np: write -n N or --np N");
+    }
     errno = 0;
     count = strtoul(text, &end, 10);
     if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 ||

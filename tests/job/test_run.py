@@ -43,6 +43,9 @@ class UsageTest(jobtest.JobTest):
                 self.assert_misused(2, "number of processes", "run", "-n", bad,
                                     "true")
 
+    def test_mpirun_habits(self):
+        self.assert_misused(2, "-n N or --np N", "run", "-np", "2", "true")
+
     def test_bad_options(self):
         self.assert_misused(2, "unknown option '--nope'", "run", "--nope", "x")
         self.assert_misused(2, "unknown option '-z'", "run", "-z", "x")
@@ -61,6 +64,8 @@ class UsageTest(jobtest.JobTest):
     def test_program_is_not_there(self):
         self.assert_misused(127, "'no-such-program' in PATH", "run", "-n", "2",
                             "no-such-program")
+        self.assert_misused(127, "'no-such.py' in this folder or in PATH",
+                            "run", "no-such.py")
         self.assert_misused(127, "'./no/such'", "run", "./no/such")
         self.assert_misused(127, "'/no/such.py'", "run", "/no/such.py")
 

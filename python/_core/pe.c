@@ -7,6 +7,10 @@
  */
 #include "state.h"
 
+enum {
+    EXIT_CODE_MAX = 255,
+};
+
 /* ---- hooks */
 
 static void
@@ -151,8 +155,14 @@ pe_exit(PyObject *module, PyObject *code)
     if (pe == NULL || (number == -1 && PyErr_Occurred())) {
         return NULL;
     }
+    if (number < 0 || number > EXIT_CODE_MAX) {
+        /* Cut to eight bits, 256 would say that all is well. */
+        PyErr_Format(PyExc_ValueError, "%ld: an exit code is 0 to %d", number,
+                     EXIT_CODE_MAX);
+        return NULL;
+    }
     pe->exiting = true;
-    chare_exit(pe->runtime, (int)(number & 0xff));
+    chare_exit(pe->runtime, (int)number);
     Py_RETURN_NONE;
 }
 

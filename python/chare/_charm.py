@@ -180,7 +180,7 @@ class Charm:
         """End the job on all PEs with an exit code, 0 to 255; from any PE.
 
         Does not return: it raises SystemExit, as sys.exit() would, which ends
-        the job from an entry method too.
+        the job from an entry method too. Raises ValueError for another code.
         """
         _core.exit(exit_code)
         raise SystemExit(exit_code)

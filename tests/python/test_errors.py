@@ -265,6 +265,16 @@ def main(args):
 charm.start(main)
 """)
 
+    def test_exit_codes_out_of_range(self):
+        for code in (256, -1):
+            result = self.run_program(f"""
+def main(args):
+    charm.exit({code})
+charm.start(main)
+""", 1)
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertIn(f"ValueError: {code}: an exit code", result.stderr)
+
     def test_abort(self):
         for count in PES:
             result = self.run_program(FAILING + """

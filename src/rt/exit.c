@@ -15,6 +15,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -27,6 +28,7 @@ enum {
     PHASE_GO,
     EXIT_CODE_MAX = 255,
     FLUSH_NS_MAX = 1000000000, /* what is left to send has this long */
+    BLAME_GRACE_NS = 150000000,
 };
 
 /* When a PE goes while the job ends: how long the others wait for GO. */
@@ -262,6 +264,10 @@ chi_rt_finish(chare_runtime *runtime)
     if (runtime->aborted_here && runtime->wireup != NULL) {
         chi_wireup_abort(runtime->wireup, runtime->exit_code,
                          "chare: the job was aborted");
+    } else if (runtime->pe->end_status != CHARE_OK) {
+        /* Who knows of the error tells the launcher first, which then blames
+         * that process; this one only heard of it. */
+        (void)nanosleep(&(struct timespec){.tv_nsec = BLAME_GRACE_NS}, NULL);
     }
 }
 

@@ -250,6 +250,7 @@ in_open(struct chi_bulk *bulk, struct chi_bulk_in *in,
                       "PE %" PRIu32 ": it is lost; send it in parts, or use "
                       "nodes with more memory",
                       in->total, in->rank);
+        bulk->sink.dropped(bulk->sink.context, in->rank);
     }
 }
 

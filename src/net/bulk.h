@@ -73,6 +73,9 @@ struct chi_bulk_sink {
 
     /* The rank's memory cannot be read: it counts as lost. */
     void (*failed)(void *context, uint32_t rank, chare_status why);
+
+    /* There was no memory for a message of this rank; it was logged. */
+    void (*dropped)(void *context, uint32_t rank);
 };
 
 struct chi_bulk_in;

@@ -163,6 +163,17 @@ bulk_failed(void *context, uint32_t rank, chare_status why)
     route_lose(route, rank, why);
 }
 
+static void
+bulk_dropped(void *context, uint32_t rank)
+{
+    struct chi_route *route = context;
+
+    chi_assert(route->in_progress);
+    if (route->sink.dropped != NULL) {
+        route->sink.dropped(route->sink.context, rank);
+    }
+}
+
 /* ---- progress */
 
 /* Once round the busy peers; who still has something goes to the end. */
@@ -266,7 +277,7 @@ chi_route_open(const struct chi_net_options *options,
     route->busy_end = &route->busy;
     route->queue_bytes_max = options->settings->queue_bytes;
     route->bulk = (struct chi_bulk){
-        .sink = {route, bulk_arrived, bulk_done, bulk_failed},
+        .sink = {route, bulk_arrived, bulk_done, bulk_failed, bulk_dropped},
         .log = options->log,
         .pool = options->pool,
         .rank = options->rank,

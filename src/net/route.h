@@ -29,6 +29,10 @@ struct chi_route_sink {
     /* A whole message, of any size, came in. The sink now owns it. */
     void (*arrived)(void *context, struct chi_msg *msg);
     void (*peer_lost)(void *context, uint32_t rank, chare_status why);
+
+    /* A message of this rank could not be taken, for lack of memory; the
+     * reason was logged. What comes behind it arrives. NULL: no matter. */
+    void (*dropped)(void *context, uint32_t rank);
 };
 
 /* 'options' is for the nets that are opened by chi_route_open_net(). */

@@ -290,7 +290,17 @@ route_peer_lost(void *context, uint32_t rank, chare_status why)
     struct chi_pe *pe = context;
 
     if (pe->peer_lost != NULL) {
-        pe->peer_lost(pe->peer_lost_context, rank, why);
+        pe->peer_lost(pe->upcall_context, rank, why);
+    }
+}
+
+static void
+route_dropped(void *context, uint32_t rank)
+{
+    struct chi_pe *pe = context;
+
+    if (pe->message_lost != NULL) {
+        pe->message_lost(pe->upcall_context, rank);
     }
 }
 
@@ -301,6 +311,7 @@ chi_pe_route_sink(struct chi_pe *pe)
         .context = pe,
         .arrived = route_arrived,
         .peer_lost = route_peer_lost,
+        .dropped = route_dropped,
     };
 }
 
@@ -345,7 +356,7 @@ poll_outside(struct chi_pe *pe)
     if (chi_unlikely(pe->deadline_ns != 0) && !pe->ended &&
         chi_clock_now_ns(pe->options.clock) >= pe->deadline_ns) {
         pe->deadline_ns = 0;
-        pe->late(pe->peer_lost_context);
+        pe->late(pe->upcall_context);
     }
 }
 

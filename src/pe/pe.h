@@ -87,8 +87,9 @@ struct chi_pe {
     bool wait_polled; /* some net has no descriptor */
 
     void (*peer_lost)(void *context, uint32_t rank, chare_status why);
+    void (*message_lost)(void *context, uint32_t rank); /* logged below */
     void (*late)(void *context); /* the deadline has passed */
-    void *peer_lost_context;     /* of both */
+    void *upcall_context;        /* of all three */
 
     struct {
         chi_handler_fn fn;

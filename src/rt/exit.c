@@ -237,6 +237,14 @@ chi_rt_late(void *context)
     abort_all(runtime, 1, CHARE_ERR_PEER_LOST);
 }
 
+/* A message that is gone would leave somebody waiting for ever. */
+void
+chi_rt_message_lost(void *context, uint32_t rank)
+{
+    (void)rank;
+    chi_rt_abort(context, 1, NULL); /* the route has said why */
+}
+
 /* ---- the last things */
 
 static void

@@ -92,7 +92,8 @@ pe_open(chare_runtime *runtime, uint32_t rank, uint32_t size)
     runtime->pe->timers.runtime = runtime;
     runtime->pe->peer_lost = chi_rt_peer_lost;
     runtime->pe->late = chi_rt_late;
-    runtime->pe->peer_lost_context = runtime;
+    runtime->pe->message_lost = chi_rt_message_lost;
+    runtime->pe->upcall_context = runtime;
     return rooms_open(runtime);
 }
 

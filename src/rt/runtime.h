@@ -109,6 +109,7 @@ void chi_rt_exit(chare_runtime *runtime, int code);
 void chi_rt_abort(chare_runtime *runtime, int code, const char *text);
 void chi_rt_fatal(void *context, const char *text);
 void chi_rt_peer_lost(void *context, uint32_t rank, chare_status why);
+void chi_rt_message_lost(void *context, uint32_t rank);
 void chi_rt_late(void *context);
 
 /* The last things, when the loop has ended. */

@@ -89,6 +89,17 @@ class TrafficTest(jobtest.JobTest):
         self.assertIn("wait at PE 0 for PE 1", err)
         self.assertIn("CHARE_QUEUE_BYTES", err)
 
+    def test_message_without_memory_ends_the_job(self):
+        limit = "[ $R = 0 ] || ulimit -v 600000; "
+        for net in ("shm", "ofi"):
+            with self.subTest(net=net):
+                code, _, err = self.run_sh(
+                    2, f"export CHARE_NET={net}; {limit}"
+                    f"exec {TRAFFIC} big 1000000000"
+                )
+                self.assertEqual(code, 1, err)
+                self.assertRegex(err, "no memory for a message of 1000000...")
+
     def fabric(self, provider):
         if not has_provider(provider):
             self.skipTest(f"libfabric has no provider {provider} here")

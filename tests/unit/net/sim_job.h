@@ -56,6 +56,7 @@ struct sim_job {
     uint32_t pe_count;
     struct sim_job_pe pes[SIM_JOB_PES_MAX];
     uint64_t received;
+    uint64_t without_memory; /* messages that a route said it dropped */
     uint64_t shared; /* arrivals of messages that went to several PEs */
     char wrong[200]; /* empty: nothing */
 };
@@ -208,12 +209,22 @@ sim_job_peer_lost(void *context, uint32_t rank, chare_status why)
     pe->lost_why = why;
 }
 
+/* One message could not be taken. */
+static inline void
+sim_job_message_dropped(void *context, uint32_t rank)
+{
+    struct sim_job_pe *pe = context;
+
+    (void)rank;
+    pe->job->without_memory++;
+}
+
 static inline bool
 sim_job_open_pe(struct sim_job *job, uint32_t rank)
 {
     struct sim_job_pe *pe = &job->pes[rank];
-    const struct chi_route_sink sink = {pe, sim_job_arrived,
-                                        sim_job_peer_lost};
+    const struct chi_route_sink sink = {pe, sim_job_arrived, sim_job_peer_lost,
+                                        sim_job_message_dropped};
     struct chi_net_options options = {
         .log = &job->log,
         .settings = &job->settings,

@@ -449,7 +449,7 @@ limit_memory(uint64_t more, struct rlimit *before_out)
     return setrlimit(RLIMIT_AS, &limit) == 0;
 }
 
-/* It is dropped and counted; what comes behind it arrives. */
+/* It is dropped, told and counted; what comes behind it arrives. */
 static void
 message_without_memory_is_dropped(void)
 {
@@ -473,6 +473,7 @@ message_without_memory_is_dropped(void)
         settled_check(&job);
         CHECK_EQ(job.received, 1);
         CHECK_EQ(sim_job_dropped(&job), 1);
+        CHECK_EQ(job.without_memory, 1);
         (void)sim_job_close(&job);
         CHECK_SEED(&job, job.wrong[0] == '\0');
     }

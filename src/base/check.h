@@ -31,8 +31,4 @@ __attribute__((noreturn, cold)) void chi_check_failed(const char *condition,
 #define CHI_ASSERT_SLOW(condition) ((void)0)
 #endif
 
-/* The structure of type 'type' whose field 'member' is at 'pointer'. */
-#define chi_container_of(pointer, type, member) \
-    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
-
 #endif /* CHI_BASE_CHECK_H */

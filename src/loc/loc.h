@@ -46,7 +46,7 @@ struct chi_loc_ops {
     bool (*known)(void *context, struct chi_msg *msg);
 
     /* What was sent to this element, which is here, by way of its home has all
-     * come back: chi_loc_is_draining() is false from now on. */
+     * come back. */
     void (*drained)(void *context, const chare_element *element);
 
     /* The target of a ROUTED message; false: its array is not known here, and

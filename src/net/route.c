@@ -392,15 +392,6 @@ chi_route_connect(struct chi_route *route, struct chi_net *net,
 
 /* ---- queries */
 
-const struct chi_net *
-chi_route_net(const struct chi_route *route, uint32_t rank)
-{
-    const uint8_t way = route->ways[rank];
-
-    return (way & CHI_WAY_NONE) != 0 ? NULL
-                                     : route->slots[way & CHI_WAY_NET].net;
-}
-
 bool
 chi_route_drained(const struct chi_route *route)
 {

@@ -56,10 +56,6 @@ CHARE_MUST_CHECK chare_status chi_route_connect(
 /* Messages up to this wire length are sent in one piece, by all nets. */
 uint64_t chi_route_eager_bytes(const struct chi_route *route);
 
-/* The net that reaches 'rank', or NULL. */
-const struct chi_net *chi_route_net(const struct chi_route *route,
-                                    uint32_t rank);
-
 /*
  * Send a message of any size to another rank; the route owns it on CHARE_OK.
  * Errors: CHARE_ERR_TOO_LARGE - settings->queue_bytes would be exceeded;

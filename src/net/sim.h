@@ -131,9 +131,6 @@ CHARE_MUST_CHECK chare_status chi_sim_world_inject(
 /* A hash over all that was reported so far: where, when, which envelope. */
 uint64_t chi_sim_world_trace(const struct chi_sim_world *world);
 
-/* More of the seed, for the driver's own choices. */
-uint64_t chi_sim_world_draw(struct chi_sim_world *world, uint64_t limit);
-
 void chi_sim_world_stats(const struct chi_sim_world *world,
                          struct chi_sim_stats *out);
 

@@ -440,12 +440,6 @@ chi_sim_world_trace(const struct chi_sim_world *world)
     return world->trace;
 }
 
-uint64_t
-chi_sim_world_draw(struct chi_sim_world *world, uint64_t limit)
-{
-    return chi_prng_below(&world->prng, limit);
-}
-
 void
 chi_sim_world_stats(const struct chi_sim_world *world,
                     struct chi_sim_stats *out)

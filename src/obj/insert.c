@@ -159,18 +159,11 @@ void
 chi_insert_execute(void *context, struct chi_msg *msg)
 {
     struct chi_obj *obj = context;
-    struct chi_collection *collection =
-        chi_collection_find(obj, msg->env.collection);
+    struct chi_collection *collection = chi_collection_ready(obj, msg);
     chare_element target;
 
-    if (collection == NULL || !collection->populated) {
-        chi_pe_hold(obj->pe, msg);
-        if (collection == NULL) {
-            chi_keep_for_collection(obj, msg);
-        } else {
-            chi_keep_for_population(obj, collection, msg);
-        }
-        return;
+    if (collection == NULL) {
+        return; /* the message was kept */
     }
     if (!insert_target(collection, msg, &target)) {
         chi_log_warn(obj->pe->options.log, "dropped a malformed insertion");
@@ -301,17 +294,10 @@ void
 chi_insert_done_execute(void *context, struct chi_msg *msg)
 {
     struct chi_obj *obj = context;
-    struct chi_collection *collection =
-        chi_collection_find(obj, msg->env.collection);
+    struct chi_collection *collection = chi_collection_ready(obj, msg);
 
-    if (collection == NULL || !collection->populated) {
-        chi_pe_hold(obj->pe, msg);
-        if (collection == NULL) {
-            chi_keep_for_collection(obj, msg);
-        } else {
-            chi_keep_for_population(obj, collection, msg);
-        }
-        return;
+    if (collection == NULL) {
+        return; /* the message was kept */
     }
     if (msg->env.spare == INSERT_DONE_ASK) {
         start_survey(obj, collection, msg);

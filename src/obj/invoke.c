@@ -363,21 +363,14 @@ void
 chi_invoke_execute(void *context, struct chi_msg *msg)
 {
     struct chi_obj *obj = context;
-    struct chi_collection *collection =
-        chi_collection_find(obj, msg->env.collection);
+    struct chi_collection *collection = chi_collection_ready(obj, msg);
     const chare_index *wide = NULL;
     struct invocation run;
     struct chi_element *element;
     chare_element target;
 
-    if (chi_unlikely(collection == NULL || !collection->populated)) {
-        chi_pe_hold(obj->pe, msg);
-        if (collection == NULL) {
-            chi_keep_for_collection(obj, msg);
-        } else {
-            chi_keep_for_population(obj, collection, msg);
-        }
-        return;
+    if (chi_unlikely(collection == NULL)) {
+        return; /* the message was kept */
     }
     if (chi_unlikely(msg->env.flags & CHI_ENV_WIDE) &&
         !chi_msg_target(collection, msg, &target, &wide)) {
@@ -517,8 +510,7 @@ void
 chi_broadcast_execute(void *context, struct chi_msg *msg)
 {
     struct chi_obj *obj = context;
-    struct chi_collection *collection =
-        chi_collection_find(obj, msg->env.collection);
+    struct chi_collection *collection;
 
     if (msg->env.spare == 0) {
         if (msg->env.source_pe >= obj->pe->size) {
@@ -528,14 +520,9 @@ chi_broadcast_execute(void *context, struct chi_msg *msg)
         chi_coll_send_down(obj->coll, msg->env.source_pe, msg);
         msg->env.spare = 1; /* passed on: it may have to wait here */
     }
-    if (collection == NULL || !collection->populated) {
-        chi_pe_hold(obj->pe, msg);
-        if (collection == NULL) {
-            chi_keep_for_collection(obj, msg);
-        } else {
-            chi_keep_for_population(obj, collection, msg);
-        }
-        return;
+    collection = chi_collection_ready(obj, msg);
+    if (collection == NULL) {
+        return; /* the message was kept */
     }
     if (!entry_fits(obj, collection, msg->env.entry)) {
         const chare_element all = {.collection = collection->spec.id};

@@ -102,6 +102,18 @@ chi_kept_late_drop(struct chi_obj *obj, struct chi_collection *collection)
 }
 
 void
+chi_keep_until_ready(struct chi_obj *obj, struct chi_collection *collection,
+                     struct chi_msg *msg)
+{
+    chi_pe_hold(obj->pe, msg);
+    if (collection == NULL) {
+        chi_keep_for_collection(obj, msg);
+    } else {
+        chi_keep_for_population(obj, collection, msg);
+    }
+}
+
+void
 chi_keep_for_element(struct chi_obj *obj, struct chi_collection *collection,
                      const chare_element *element, struct chi_msg *msg)
 {

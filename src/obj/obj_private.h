@@ -194,6 +194,27 @@ void chi_keep_for_population(struct chi_obj *obj,
                              struct chi_collection *collection,
                              struct chi_msg *msg);
 
+/* Keep a message that is executing until its collection, which may be NULL,
+ * is populated here. */
+void chi_keep_until_ready(struct chi_obj *obj,
+                          struct chi_collection *collection,
+                          struct chi_msg *msg);
+
+/* The collection of a message that is executing; NULL: it is not populated
+ * here yet, and the message was kept. */
+static inline struct chi_collection *
+chi_collection_ready(struct chi_obj *obj, struct chi_msg *msg)
+{
+    struct chi_collection *collection =
+        chi_collection_find(obj, msg->env.collection);
+
+    if (chi_unlikely(collection == NULL || !collection->populated)) {
+        chi_keep_until_ready(obj, collection, msg);
+        return NULL;
+    }
+    return collection;
+}
+
 /* Keep for an element that may come, or answer that it never will. */
 void chi_keep_for_element(struct chi_obj *obj,
                           struct chi_collection *collection,

@@ -452,12 +452,6 @@ chi_layout_node_name(const struct chi_layout *layout, uint32_t node)
     return layout->names + layout->nodes[node].name;
 }
 
-uint32_t
-chi_layout_switch_levels(const struct chi_layout *layout)
-{
-    return layout->switch_levels;
-}
-
 void
 chi_layout_place(const struct chi_layout *layout, uint32_t pe,
                  struct chi_place *place_out)

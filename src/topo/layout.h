@@ -77,9 +77,6 @@ uint32_t chi_layout_index_on_node(const struct chi_layout *layout,
 const char *chi_layout_node_name(const struct chi_layout *layout,
                                  uint32_t node);
 
-/* The most switch levels that a node has. */
-uint32_t chi_layout_switch_levels(const struct chi_layout *layout);
-
 /* The place of a PE, put together again. */
 void chi_layout_place(const struct chi_layout *layout, uint32_t pe,
                       struct chi_place *place_out);

@@ -209,7 +209,7 @@ core_array_create(PyObject *module, PyObject *args)
     chare_element element = {0, {0, 0, {0, 0, 0, 0, 0, 0}}};
     struct core_class *found;
     chare_status status;
-    chare_data data;
+    chare_data data = chare_data_bytes(NULL, 0);
     PyObject *cls;
     PyObject *dims;
     PyObject *init_args;
@@ -219,14 +219,18 @@ core_array_create(PyObject *module, PyObject *args)
         return NULL;
     }
     found = class_to_create(state, cls);
-    if (found == NULL || dims_parse(state, dims, ndims, &options) < 0 ||
-        args_encode(state->current, found, init_args, CORE_FLAVOUR_ARRAY,
-                    &data) < 0) {
+    if (found == NULL || dims_parse(state, dims, ndims, &options) < 0) {
+        return NULL;
+    }
+    /* An empty array constructs nothing: ckInsert() brings the arguments. */
+    if (options.dense && args_encode(state->current, found, init_args,
+                                     CORE_FLAVOUR_ARRAY, &data) < 0) {
         return NULL;
     }
     options.type = found->type;
-    status = chare_array_create(state->current->runtime, &options, &data,
-                                &element.collection);
+    status =
+        chare_array_create(state->current->runtime, &options,
+                           options.dense ? &data : NULL, &element.collection);
     if (status != CHARE_OK) {
         return creation_failed(state, found, &data, status);
     }

@@ -155,6 +155,23 @@ def main(args):
 charm.start(main)
 """)
 
+    def test_an_empty_array_constructs_nothing(self):
+        self.check("""
+class Named(Chare):
+    def __init__(self, name):
+        self.name = name
+    def get(self): return self.name
+
+def main(args):
+    array = Array(Named, ndims=1)
+    array.ckInsert((4,), args=["four"])
+    array.ckDoneInserting()
+    assert array.get(ret=True).get() == ["four"]
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
     def test_any_pe_creates(self):
         self.check(WORKER + """
 class Maker(Chare):

@@ -107,7 +107,7 @@ class_create(const chare_call *call, void *context, void **object_out)
     struct core_chare *chare = NULL;
     Py_ssize_t count;
 
-    self->state->current = pe;
+    core_enter(pe);
     count = core_decode_args(pe, call, inline_args, CORE_ARGS_INLINE, &args);
     if (count >= 1) {
         chare = class_instantiate(pe, self, call, PyLong_AsLong(args[0]));
@@ -123,6 +123,7 @@ class_create(const chare_call *call, void *context, void **object_out)
     if (args != inline_args) {
         PyMem_Free(args);
     }
+    core_leave(pe);
     if (chare == NULL) {
         return CHARE_ERR_INVALID;
     }

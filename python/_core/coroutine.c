@@ -28,23 +28,19 @@ typedef PyObject *(*greenlet_throw_fn)(PyGreenlet *greenlet, PyObject *type,
                                        PyObject *value, PyObject *traceback);
 
 struct task {
-    const struct core_entry *entry; /* NULL: a plain callable */
     PyObject *function;
     PyObject **slots; /* inline_slots or allocated; slots[0] is self */
     Py_ssize_t arg_count;
     PyObject *inline_slots[CORE_ARGS_INLINE + 1];
-    chare_element element;
     chare_reply reply;
-    bool has_element;
     bool replies;
 };
 
 struct core_coroutine {
-    PyObject_HEAD
-    struct core_pe *pe; /* NULL: the PE is closed */
+    struct core_waiter base; /* entry NULL: the task is a plain callable */
     PyGreenlet *greenlet;
-    PyGreenlet *suspended_in;    /* what suspended, or NULL */
-    struct core_coroutine *next; /* parked */
+    PyGreenlet *suspended_in;           /* what suspended, or NULL */
+    struct core_coroutine *next_parked; /* in pe->parked */
     struct task task;
 };
 
@@ -84,9 +80,8 @@ core_coroutine_scheduler(struct core_pe *pe)
 /* ---- tasks */
 
 static int
-task_init(struct task *task, const struct core_entry *entry,
-          PyObject *function, PyObject *const *args, Py_ssize_t arg_count,
-          PyObject *self)
+task_init(struct task *task, PyObject *function, PyObject *const *args,
+          Py_ssize_t arg_count, PyObject *self)
 {
     task->slots = task->inline_slots;
     if (arg_count > CORE_ARGS_INLINE) {
@@ -97,7 +92,6 @@ task_init(struct task *task, const struct core_entry *entry,
             return -1;
         }
     }
-    task->entry = entry;
     task->function = Py_NewRef(function);
     task->arg_count = arg_count;
     task->slots[0] = Py_XNewRef(self);
@@ -130,31 +124,31 @@ static void
 task_run(struct core_coroutine *self)
 {
     struct task *task = &self->task;
+    const struct core_entry *entry = self->base.entry;
     PyObject *result;
 
-    if (task->entry != NULL) {
-        result =
-            core_invoke_function(task->entry, task->slots, task->arg_count);
+    if (entry != NULL) {
+        result = core_invoke_function(entry, task->slots, task->arg_count);
     } else {
         result = PyObject_Vectorcall(task->function, task->slots + 1,
                                      (size_t)task->arg_count, NULL);
     }
-    if (self->pe == NULL) { /* the PE was closed: nobody listens */
+    if (self->base.pe == NULL) { /* the PE was closed: nobody listens */
         Py_XDECREF(result);
         return;
     }
     if (result == NULL &&
-        PyErr_ExceptionMatches(greenlet_exit(self->pe->state))) {
+        PyErr_ExceptionMatches(greenlet_exit(self->base.pe->state))) {
         return;
     }
-    if (result == NULL && task->entry == NULL) {
-        core_failed_in_function(self->pe, task->function);
+    if (result == NULL && entry == NULL) {
+        core_failed_in_function(self->base.pe, task->function);
     } else if (result == NULL) {
-        core_failed(self->pe, task->entry,
-                    task->has_element ? &task->element : NULL,
+        core_failed(self->base.pe, entry,
+                    self->base.has_element ? &self->base.element : NULL,
                     task->replies ? &task->reply : NULL);
     } else if (task->replies) {
-        core_reply(self->pe, task->entry, &task->reply, result);
+        core_reply(self->base.pe, entry, &task->reply, result);
     }
     Py_XDECREF(result);
 }
@@ -165,9 +159,9 @@ task_run(struct core_coroutine *self)
 static PyObject *
 coroutine_park(struct core_coroutine *self)
 {
-    struct core_pe *pe = self->pe;
+    struct core_pe *pe = self->base.pe;
 
-    self->next = pe->parked;
+    self->next_parked = pe->parked;
     pe->parked = self; /* takes over the running reference */
     pe->parked_count++;
     return greenlet_switch(pe->state, (PyGreenlet *)pe->scheduler);
@@ -183,8 +177,8 @@ coroutine_main(PyObject *op, PyObject *unused)
     for (;;) {
         task_run(self);
         task_fini(&self->task);
-        if (self->pe == NULL || PyErr_Occurred() ||
-            self->pe->parked_count >= CORE_COROUTINES_KEPT_MAX) {
+        if (self->base.pe == NULL || PyErr_Occurred() ||
+            self->base.pe->parked_count >= CORE_COROUTINES_KEPT_MAX) {
             break;
         }
         result = coroutine_park(self);
@@ -214,10 +208,10 @@ coroutine_new(struct core_pe *pe)
     if (self == NULL) {
         return NULL;
     }
-    self->pe = pe;
+    core_waiter_init(&self->base, pe);
     self->greenlet = NULL;
     self->suspended_in = NULL;
-    self->next = NULL;
+    self->next_parked = NULL;
     memset(&self->task, 0, sizeof(self->task));
     PyObject_GC_Track(self);
     function = PyCFunction_New(&coroutine_main_def, (PyObject *)self);
@@ -243,9 +237,9 @@ coroutine_get(struct core_pe *pe)
     if (self == NULL) {
         return coroutine_new(pe);
     }
-    pe->parked = self->next;
+    pe->parked = self->next_parked;
     pe->parked_count--;
-    self->next = NULL;
+    self->next_parked = NULL;
     return self;
 }
 
@@ -276,15 +270,16 @@ core_coroutine_start(struct core_pe *pe, const struct core_entry *entry,
 {
     struct core_coroutine *self = coroutine_get(pe);
 
-    if (self == NULL || task_init(&self->task, entry, function, args,
-                                  arg_count, self_object) < 0) {
+    if (self == NULL ||
+        task_init(&self->task, function, args, arg_count, self_object) < 0) {
         Py_XDECREF(self);
         core_failed_in(pe, "the start of a coroutine");
         return;
     }
-    self->task.has_element = element != NULL;
+    self->base.entry = entry;
+    self->base.has_element = element != NULL;
     if (element != NULL) {
-        self->task.element = *element;
+        self->base.element = *element;
     }
     self->task.replies = reply != NULL;
     if (reply != NULL) {
@@ -296,45 +291,38 @@ core_coroutine_start(struct core_pe *pe, const struct core_entry *entry,
     Py_DECREF(self);
 }
 
-PyObject *
-core_coroutine_current(struct core_pe *pe, const char *what)
-{
-    if (pe->coroutine == NULL) {
-        PyErr_Format(pe->state->NotThreadedError,
-                     "%s would suspend %U, which is not a coroutine: "
-                     "decorate it with @coro",
-                     what,
-                     pe->running != NULL ? pe->running->fullname
-                                         : pe->state->name_nobody);
-        return NULL;
-    }
-    return (PyObject *)pe->coroutine;
-}
-
 int
-core_coroutine_suspend(struct core_pe *pe, const char *what)
+core_coroutine_suspend(struct core_pe *pe, PyObject *awaited)
 {
-    struct core_coroutine *self =
-        (struct core_coroutine *)core_coroutine_current(pe, what);
+    struct core_coroutine *self = pe->coroutine;
     PyObject *result;
 
-    if (self == NULL) {
-        return -1;
-    }
     if (self->suspended_in != NULL) {
         PyErr_SetString(pe->state->Error, "the coroutine is suspended");
         return -1;
     }
     /* Not always self->greenlet: users may run greenlets of their own. */
     self->suspended_in = greenlet_current(pe->state);
+    core_waiter_suspended(&self->base, awaited);
     result = greenlet_switch(pe->state, (PyGreenlet *)pe->scheduler);
     Py_CLEAR(self->suspended_in);
+    if (self->base.pe != NULL) {
+        core_waiter_resumed(&self->base);
+    }
     if (result == NULL) {
         return -1;
     }
     Py_DECREF(result);
-    if (self->pe == NULL) {
+    if (self->base.pe == NULL) {
         PyErr_SetNone(greenlet_exit(pe->state));
+        return -1;
+    }
+    if (self->base.interrupted != NULL) {
+        PyObject *error = self->base.interrupted;
+
+        self->base.interrupted = NULL;
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        Py_DECREF(error);
         return -1;
     }
     return 0;
@@ -345,7 +333,7 @@ core_coroutine_resume(struct core_pe *pe, PyObject *coroutine)
 {
     struct core_coroutine *self = (struct core_coroutine *)coroutine;
 
-    if (self->suspended_in == NULL || self->pe != pe) {
+    if (self->suspended_in == NULL || self->base.pe != pe) {
         return;
     }
     Py_INCREF(self);
@@ -370,29 +358,12 @@ core_coroutines_close(struct core_pe *pe)
 
         Py_XDECREF(result);
         PyErr_Clear();
-        self->pe = NULL;
+        self->base.pe = NULL;
         Py_DECREF(self);
     }
 }
 
 /* ---- the type */
-
-static PyObject *
-coroutine_resume(PyObject *op, PyObject *unused)
-{
-    struct core_coroutine *self = (struct core_coroutine *)op;
-
-    (void)unused;
-    if (self->pe != NULL && self->pe->coroutine != NULL) {
-        PyErr_SetString(self->pe->state->Error,
-                        "only the scheduler resumes coroutines");
-        return NULL;
-    }
-    if (self->pe != NULL) {
-        core_coroutine_resume(self->pe, op);
-    }
-    Py_RETURN_NONE;
-}
 
 static int
 coroutine_traverse(PyObject *op, visitproc visit, void *arg)
@@ -400,6 +371,7 @@ coroutine_traverse(PyObject *op, visitproc visit, void *arg)
     struct core_coroutine *self = (struct core_coroutine *)op;
 
     Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->base.awaited);
     Py_VISIT(self->greenlet);
     Py_VISIT(self->suspended_in);
     return 0;
@@ -410,6 +382,7 @@ coroutine_clear(PyObject *op)
 {
     struct core_coroutine *self = (struct core_coroutine *)op;
 
+    core_waiter_fini(&self->base);
     Py_CLEAR(self->greenlet);
     Py_CLEAR(self->suspended_in);
     return 0;
@@ -427,18 +400,11 @@ coroutine_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-static PyMethodDef coroutine_methods[] = {
-    {"resume", coroutine_resume, METH_NOARGS,
-     PyDoc_STR("Continue it; by the scheduler only.")},
-    {NULL, NULL, 0, NULL},
-};
-
 static PyType_Slot coroutine_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("What runs @coro methods.")},
     {Py_tp_dealloc, coroutine_dealloc},
     {Py_tp_traverse, coroutine_traverse},
     {Py_tp_clear, coroutine_clear},
-    {Py_tp_methods, coroutine_methods},
     {0, NULL},
 };
 

@@ -119,6 +119,13 @@ error_travels(PyObject *error)
            !PyErr_GivenExceptionMatches(error, PyExc_KeyboardInterrupt);
 }
 
+bool
+core_error_travels(void)
+{
+    return !PyErr_ExceptionMatches(PyExc_SystemExit) &&
+           !PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
+}
+
 /* Send an exception as the answer; false: it could not be sent. */
 static bool
 error_reply(struct core_pe *pe, PyObject *error, const chare_reply *reply)

@@ -6,18 +6,15 @@
  * too, for the runtime holds its address. Sent elsewhere, its name arrives
  * there as a Future with no 'pe', good for send() only; back here it is found
  * again in pe->known as long as it lives.
+ *
+ * A local future has no name until it is sent; then it gets one and is like
+ * any other. Its waiters are woken through the ready queue.
  */
 #include <stddef.h>
 
 #include "state.h"
 
 #include <structmember.h>
-
-static bool
-future_complete(const struct core_future *self)
-{
-    return self->arrived >= self->value_count;
-}
 
 /* ---- life */
 
@@ -73,12 +70,13 @@ future_arrived(const chare_call *call, void *context)
     struct core_pe *pe = chare_user(call->runtime);
     PyObject *value;
 
-    pe->state->current = pe;
+    core_enter(pe);
     value = core_decode_data(pe, call);
     if (value == NULL) {
         value = core_exception_take();
     }
     core_future_deliver(self, value);
+    core_leave(pe);
 }
 
 struct core_future *
@@ -100,6 +98,20 @@ core_future_new(struct core_pe *pe, int64_t value_count)
     self->pe = pe;
     self->value_count = value_count;
     pending_add(self);
+    return self;
+}
+
+struct core_future *
+core_future_new_local(struct core_pe *pe, const char *what)
+{
+    struct core_future *self = future_alloc(pe->state);
+
+    if (self != NULL) {
+        self->pe = pe;
+        self->value_count = 1;
+        self->local = true;
+        self->what = what;
+    }
     return self;
 }
 
@@ -125,6 +137,26 @@ core_futures_close(struct core_pe *pe)
 
 /* ---- names */
 
+/* A local future is to be sent. */
+static int
+future_make_name(struct core_future *self)
+{
+    struct core_pe *pe = self->pe;
+    chare_status status =
+        chare_future_create(pe->runtime, future_arrived, self, &self->name);
+
+    if (status != CHARE_OK) {
+        core_raise(pe->state, status, "cannot send a future");
+        return -1;
+    }
+    if (core_future_is_complete(self)) {
+        chare_future_release(pe->runtime, &self->name, false);
+    } else {
+        pending_add(self);
+    }
+    return 0;
+}
+
 int
 core_future_name(struct core_pe *pe, struct core_future *self,
                  chare_future *name_out)
@@ -133,6 +165,9 @@ core_future_name(struct core_pe *pe, struct core_future *self,
     PyObject *address;
     int result = -1;
 
+    if (self->pe == pe && self->name.id == 0 && future_make_name(self) < 0) {
+        return -1;
+    }
     *name_out = self->name;
     if (self->pe != pe || self->known) {
         return 0;
@@ -227,41 +262,62 @@ core_future_load(PyObject *module, PyObject *args)
 
 /* ---- values */
 
-static void
-waiter_wake(struct core_pe *pe, PyObject *waiter)
+/* What a complete future has to say; borrowed. */
+static PyObject *
+future_outcome(const struct core_future *self)
 {
-    PyObject *result;
+    if (self->error != NULL) {
+        return self->error;
+    }
+    return self->value != NULL ? self->value : Py_None;
+}
 
-    if (Py_IS_TYPE(waiter, pe->state->CoroutineType)) {
-        core_coroutine_resume(pe, waiter);
+static void
+waiter_wake(struct core_future *self, PyObject *waiter)
+{
+    struct core_pe *pe = self->pe;
+
+    if (Py_IS_TYPE(waiter, pe->state->FutureType)) {
+        core_future_complete((struct core_future *)waiter,
+                             Py_NewRef(future_outcome(self)));
         return;
     }
-    result = PyObject_CallNoArgs(waiter);
-    if (result == NULL) {
-        core_failed_in(pe, "a function that waits for a future");
-    }
-    Py_XDECREF(result);
+    core_resume(pe, waiter);
 }
 
 static void
 future_finish(struct core_future *self)
 {
-    struct core_pe *pe = self->pe;
     PyObject *waiter = self->waiter;
 
     self->waiter = NULL;
-    chare_future_release(pe->runtime, &self->name, false);
     Py_INCREF(self);
-    pending_remove(self);
+    if (self->name.id != 0) {
+        chare_future_release(self->pe->runtime, &self->name, false);
+        pending_remove(self);
+    }
     if (waiter != NULL && PyList_CheckExact(waiter)) {
         for (Py_ssize_t i = 0; i < PyList_GET_SIZE(waiter); i++) {
-            waiter_wake(pe, PyList_GET_ITEM(waiter, i));
+            waiter_wake(self, PyList_GET_ITEM(waiter, i));
         }
     } else if (waiter != NULL) {
-        waiter_wake(pe, waiter);
+        waiter_wake(self, waiter);
     }
     Py_XDECREF(waiter);
     Py_DECREF(self);
+}
+
+bool
+core_future_complete(struct core_future *self, PyObject *value)
+{
+    if (self->pe == NULL || self->pe->runtime == NULL ||
+        core_future_is_complete(self)) {
+        Py_DECREF(value);
+        return false;
+    }
+    self->arrived = self->value_count - 1;
+    core_future_deliver(self, value);
+    return true;
 }
 
 void
@@ -285,13 +341,13 @@ core_future_deliver(struct core_future *self, PyObject *value)
         }
         Py_DECREF(value);
     }
-    if (future_complete(self)) {
+    if (core_future_is_complete(self)) {
         future_finish(self);
     }
 }
 
-static int
-waiter_add(struct core_future *self, PyObject *waiter)
+int
+core_future_add_waiter(struct core_future *self, PyObject *waiter)
 {
     PyObject *list;
 
@@ -324,23 +380,48 @@ future_is_here(struct core_state *state, struct core_future *self)
     return false;
 }
 
-PyObject *
-core_future_wait(struct core_pe *pe, struct core_future *self,
-                 const char *what)
+/* The value of a complete future; new reference, or NULL: its exception. */
+static PyObject *
+future_result(struct core_future *self)
 {
-    while (!future_complete(self)) {
-        PyObject *coroutine = core_coroutine_current(pe, what);
-
-        if (coroutine == NULL || waiter_add(self, coroutine) < 0 ||
-            core_coroutine_suspend(pe, what) < 0) {
-            return NULL;
-        }
-    }
     if (self->error != NULL) {
         PyErr_SetObject((PyObject *)Py_TYPE(self->error), self->error);
         return NULL;
     }
-    return Py_NewRef(self->value != NULL ? self->value : Py_None);
+    return Py_NewRef(future_outcome(self));
+}
+
+/* Wait in a coroutine on a greenlet. */
+static PyObject *
+future_wait(struct core_pe *pe, struct core_future *self)
+{
+    while (!core_future_is_complete(self)) {
+        if (core_future_add_waiter(self, (PyObject *)pe->coroutine) < 0 ||
+            core_coroutine_suspend(pe, (PyObject *)self) < 0) {
+            return NULL;
+        }
+    }
+    return future_result(self);
+}
+
+PyObject *
+core_future_await(struct core_pe *pe, struct core_future *self,
+                  const char *what)
+{
+    PyObject *result = NULL;
+
+    if (pe->task != NULL) {
+        return (PyObject *)self;
+    }
+    if (core_future_is_complete(self)) {
+        result = future_result(self);
+    } else if (pe->coroutine != NULL) {
+        result = future_wait(pe, self);
+    } else {
+        core_raise_cannot_wait(pe, what);
+    }
+    Py_DECREF(self);
+    return result;
 }
 
 static int
@@ -405,7 +486,8 @@ future_get(PyObject *op, PyTypeObject *defining_class, PyObject *const *args,
     if (core_pe_get(state) == NULL || !future_is_here(state, self)) {
         return NULL;
     }
-    return core_future_wait(state->current, self, "Future.get()");
+    return core_future_await(
+        state->current, (struct core_future *)Py_NewRef(op), "Future.get()");
 }
 
 static PyObject *
@@ -460,10 +542,41 @@ future_ready(PyObject *op, PyTypeObject *defining_class, PyObject *const *args,
     if (core_pe_get(state) == NULL || !future_is_here(state, self)) {
         return NULL;
     }
-    return PyBool_FromLong(future_complete(self));
+    return PyBool_FromLong(core_future_is_complete(self));
 }
 
-/* Call a function when complete, at once if it is; for charm.iwait(). */
+/* Complete a future of this PE; false: it was complete. */
+static PyObject *
+future_complete(PyObject *op, PyTypeObject *defining_class,
+                PyObject *const *args, Py_ssize_t arg_count, PyObject *kwnames)
+{
+    struct core_state *state = core_state_of(defining_class);
+    struct core_future *self = (struct core_future *)op;
+
+    if (arg_count != 1 || kwnames != NULL) {
+        PyErr_SetString(PyExc_TypeError, "_complete() takes a value");
+        return NULL;
+    }
+    if (core_pe_get(state) == NULL || !future_is_here(state, self)) {
+        return NULL;
+    }
+    return PyBool_FromLong(core_future_complete(self, Py_NewRef(args[0])));
+}
+
+/* The value of a complete future, or its exception as an object. */
+static PyObject *
+future_get_outcome(PyObject *op, PyTypeObject *defining_class,
+                   PyObject *const *args, Py_ssize_t arg_count,
+                   PyObject *kwnames)
+{
+    (void)defining_class;
+    (void)args;
+    (void)arg_count;
+    (void)kwnames;
+    return Py_NewRef(future_outcome((struct core_future *)op));
+}
+
+/* Call a function when complete, soon if it is, or complete a future. */
 static PyObject *
 future_on_ready(PyObject *op, PyTypeObject *defining_class,
                 PyObject *const *args, Py_ssize_t arg_count, PyObject *kwnames)
@@ -478,10 +591,9 @@ future_on_ready(PyObject *op, PyTypeObject *defining_class,
     if (core_pe_get(state) == NULL || !future_is_here(state, self)) {
         return NULL;
     }
-    if (future_complete(self)) {
-        return PyObject_CallNoArgs(args[0]);
-    }
-    if (waiter_add(self, args[0]) < 0) {
+    if (core_future_is_complete(self)) {
+        waiter_wake(self, args[0]);
+    } else if (core_future_add_waiter(self, args[0]) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -515,24 +627,32 @@ future_reduce(PyObject *op, PyTypeObject *defining_class,
 static Py_hash_t
 future_hash(PyObject *op)
 {
-    const chare_future *name = &((struct core_future *)op)->name;
-    Py_hash_t hash = (Py_hash_t)(name->id * 0x9e3779b97f4a7c15u + name->pe);
+    const struct core_future *self = (struct core_future *)op;
+    const chare_future *name = &self->name;
+    Py_hash_t hash;
 
+    if (self->local) { /* its name may come later */
+        hash = (Py_hash_t)((uintptr_t)op >> 4);
+        return hash;
+    }
+    hash = (Py_hash_t)(name->id * 0x9e3779b97f4a7c15u + name->pe);
     return hash == -1 ? -2 : hash;
 }
 
 static PyObject *
 future_richcompare(PyObject *op, PyObject *other, int operation)
 {
-    const chare_future *a = &((struct core_future *)op)->name;
-    const chare_future *b = &((struct core_future *)other)->name;
+    const struct core_future *a = (struct core_future *)op;
+    const struct core_future *b = (struct core_future *)other;
     bool equal;
 
     if ((operation != Py_EQ && operation != Py_NE) ||
         !Py_IS_TYPE(other, Py_TYPE(op))) {
         Py_RETURN_NOTIMPLEMENTED;
     }
-    equal = a->id == b->id && a->pe == b->pe;
+    equal =
+        op == other || (!a->local && !b->local && a->name.id == b->name.id &&
+                        a->name.pe == b->name.pe);
     return PyBool_FromLong(equal == (operation == Py_EQ));
 }
 
@@ -547,7 +667,7 @@ future_repr(PyObject *op)
         "<Future %s of PE %u%s>", number, (unsigned)self->name.pe,
         self->pe == NULL
             ? ""
-            : (future_complete(self) ? ", complete" : ", incomplete"));
+            : (core_future_is_complete(self) ? ", complete" : ", incomplete"));
 }
 
 static int
@@ -622,6 +742,10 @@ static PyMethodDef future_methods[] = {
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, send_doc},
     {"ready", (PyCFunction)(void (*)(void))future_ready,
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, ready_doc},
+    {"_complete", (PyCFunction)(void (*)(void))future_complete,
+     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"_outcome", (PyCFunction)(void (*)(void))future_get_outcome,
+     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
     {"_on_ready", (PyCFunction)(void (*)(void))future_on_ready,
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
     {"__reduce__", (PyCFunction)(void (*)(void))future_reduce,

@@ -155,13 +155,14 @@ core_invoke(void *object, const chare_call *call, void *context)
     const struct core_entry *entry = (const struct core_entry *)context;
     struct core_pe *pe = chare_user(call->runtime);
 
-    pe->state->current = pe;
+    core_enter(pe);
     if (call->payload != NULL && call->payload_ops == &core_args_ops) {
         struct core_payload *payload = (struct core_payload *)call->payload;
 
         run(pe, entry, (PyObject *)object, call, payload->slots,
             payload->arg_count);
-        return;
+    } else {
+        invoke_bytes(pe, entry, (PyObject *)object, call);
     }
-    invoke_bytes(pe, entry, (PyObject *)object, call);
+    core_leave(pe);
 }

@@ -94,6 +94,9 @@ add_types(PyObject *module, struct core_state *state)
         add_type(module, &core_proxy_spec, &state->ProxyType) < 0) {
         return -1;
     }
+    if (add_type(module, &core_task_spec, &state->TaskType) < 0) {
+        return -1;
+    }
     return add_type(module, &core_reducer_spec, &state->ReducerType);
 }
 
@@ -137,7 +140,10 @@ core_exec(PyObject *module)
                       PyExc_RuntimeError, &state->Error) < 0 ||
         add_exception(module, "NotThreadedError",
                       "Something would suspend what is not a coroutine.",
-                      state->Error, &state->NotThreadedError) < 0) {
+                      state->Error, &state->NotThreadedError) < 0 ||
+        add_exception(module, "CancelledError",
+                      "What a cancelled future raises.", state->Error,
+                      &state->CancelledError) < 0) {
         return -1;
     }
     if (PyModule_AddFunctions(module, core_functions) < 0 ||
@@ -162,6 +168,8 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->MethodType);
     Py_VISIT(state->ProxyType);
     Py_VISIT(state->ReducerType);
+    Py_VISIT(state->TaskType);
+    Py_VISIT(state->CancelledError);
     Py_VISIT(state->Error);
     Py_VISIT(state->NotThreadedError);
     Py_VISIT(state->support);
@@ -180,6 +188,7 @@ core_clear(PyObject *module)
     Py_CLEAR(state->classes);
     Py_CLEAR(state->reducers);
     core_numpy_clear(&state->numpy);
+    Py_CLEAR(state->CancelledError);
     Py_CLEAR(state->Error);
     Py_CLEAR(state->NotThreadedError);
     Py_CLEAR(state->name_ret);
@@ -195,6 +204,7 @@ core_clear(PyObject *module)
     Py_CLEAR(state->MethodType);
     Py_CLEAR(state->ProxyType);
     Py_CLEAR(state->ReducerType);
+    Py_CLEAR(state->TaskType);
     return 0;
 }
 

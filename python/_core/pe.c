@@ -140,6 +140,7 @@ pe_close(PyObject *module, PyObject *unused)
     chare_close(pe->runtime);
     core_timers_close(pe);
     core_futures_close(pe);
+    core_waiters_close(pe);
     pe->runtime = NULL;
     state->current = NULL;
     Py_CLEAR(pe->scheduler);
@@ -181,8 +182,9 @@ pe_abort(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* Whether something can wait here: 'g' on a greenlet, 'n' natively, or ''. */
 static PyObject *
-pe_current_coroutine(PyObject *module, PyObject *unused)
+pe_waits(PyObject *module, PyObject *unused)
 {
     struct core_pe *pe = core_pe_get(core_state_get(module));
 
@@ -190,20 +192,35 @@ pe_current_coroutine(PyObject *module, PyObject *unused)
     if (pe == NULL) {
         return NULL;
     }
-    return Py_NewRef(pe->coroutine != NULL ? (PyObject *)pe->coroutine
-                                           : Py_None);
+    return PyUnicode_FromString(
+        pe->task != NULL ? "n" : (pe->coroutine != NULL ? "g" : ""));
+}
+
+/* await_(future, what): the end of a blocking function, core_future_await();
+ * 'what' is for NotThreadedError. */
+static PyObject *
+pe_await(PyObject *module, PyObject *args)
+{
+    struct core_state *state = core_state_get(module);
+    struct core_pe *pe = core_pe_get(state);
+    PyObject *future;
+    const char *what;
+
+    if (pe == NULL ||
+        !PyArg_ParseTuple(args, "O!s", state->FutureType, &future, &what)) {
+        return NULL;
+    }
+    return core_future_await(pe, (struct core_future *)Py_NewRef(future),
+                             what);
 }
 
 static PyObject *
-pe_suspend(PyObject *module, PyObject *what)
+pe_local_future(PyObject *module, PyObject *unused)
 {
     struct core_pe *pe = core_pe_get(core_state_get(module));
-    const char *text = PyUnicode_AsUTF8(what);
 
-    if (pe == NULL || text == NULL || core_coroutine_suspend(pe, text) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    (void)unused;
+    return pe != NULL ? (PyObject *)core_future_new_local(pe, NULL) : NULL;
 }
 
 PyMethodDef core_pe_functions[] = {
@@ -215,10 +232,11 @@ PyMethodDef core_pe_functions[] = {
     {"exit", pe_exit, METH_O, PyDoc_STR("End the job with a code.")},
     {"abort", pe_abort, METH_VARARGS,
      PyDoc_STR("End the job because of an error: (code, text).")},
-    {"current_coroutine", pe_current_coroutine, METH_NOARGS,
-     PyDoc_STR("The running coroutine, or None.")},
-    {"suspend", pe_suspend, METH_O,
-     PyDoc_STR("Suspend the running coroutine; the argument names the "
-               "caller.")},
+    {"waits", pe_waits, METH_NOARGS,
+     PyDoc_STR("How the caller can wait: 'g' suspends, 'n' awaits, '' not.")},
+    {"await_", pe_await, METH_VARARGS,
+     PyDoc_STR("The end of a blocking function: (future, its name).")},
+    {"local_future", pe_local_future, METH_NOARGS,
+     PyDoc_STR("A future that this PE completes, by _complete().")},
     {NULL, NULL, 0, NULL},
 };

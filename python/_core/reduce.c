@@ -197,7 +197,7 @@ post_arrived(const chare_call *call, void *context)
     PyObject *done = NULL;
 
     (void)context;
-    pe->state->current = pe;
+    core_enter(pe);
     result = core_decode_data(pe, call);
     if (result != NULL) {
         done = post_deliver(pe, result);
@@ -207,6 +207,7 @@ post_arrived(const chare_call *call, void *context)
         core_failed_in(pe, "the end of a reduction");
     }
     Py_XDECREF(done);
+    core_leave(pe);
 }
 
 int

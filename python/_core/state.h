@@ -62,6 +62,7 @@ struct core_numpy {
 struct core_payload;
 struct core_coroutine;
 struct core_future;
+struct core_waiter;
 
 struct core_state {
     PyTypeObject *CallbackType;
@@ -73,6 +74,8 @@ struct core_state {
     PyTypeObject *MethodType;
     PyTypeObject *ProxyType;
     PyTypeObject *ReducerType;
+    PyTypeObject *TaskType;
+    PyObject *CancelledError;
     PyObject *Error;
     PyObject *NotThreadedError;
     PyObject *name_ret;
@@ -100,7 +103,14 @@ struct core_pe {
     bool started;
     bool exiting;       /* chare_exit() or chare_abort() was called here */
     uint64_t encodings; /* payloads that were encoded after all; from 1 */
-    struct core_coroutine *coroutine; /* what runs; NULL: the scheduler */
+    struct core_coroutine *coroutine; /* what runs, or NULL */
+    struct core_waiter *task;         /* the same of native coroutines */
+    struct core_waiter *waiting;      /* what is suspended; owned */
+    uint64_t waiting_count;
+    PyObject **ready; /* the ready queue, a ring; waiter.c */
+    uint32_t ready_first;
+    uint32_t ready_count;
+    uint32_t ready_room;
     const struct core_entry *running; /* the entry method, for messages */
     PyObject *scheduler;              /* its greenlet */
     struct core_coroutine *parked;    /* coroutines without a task */
@@ -170,6 +180,9 @@ void core_failed(struct core_pe *pe, const struct core_entry *entry,
 /* The same for what is not an entry method; 'what' names it. */
 void core_failed_in(struct core_pe *pe, const char *what);
 void core_failed_in_function(struct core_pe *pe, PyObject *function);
+
+/* Whether the exception that is set is for who asked, not for the job. */
+bool core_error_travels(void);
 
 /* Take the exception that is set; new reference, or NULL. */
 PyObject *core_exception_take(void);
@@ -488,18 +501,21 @@ PyObject *core_proxy_insert_done(PyObject *self, PyTypeObject *defining_class,
 
 struct core_future {
     PyObject_HEAD
-    struct core_pe *pe; /* where it was created; NULL: elsewhere, or closed */
-    chare_future name;
+    struct core_pe *pe;  /* where it was created; NULL: elsewhere, or closed */
+    chare_future name;   /* id 0: local, see waiter.h */
     int64_t value_count; /* how many make it complete */
     int64_t arrived;
     PyObject *value;  /* the value, or a list of them; or NULL */
     PyObject *error;  /* the first exception, or NULL */
-    PyObject *waiter; /* a coroutine or callable, a list of them, or NULL */
+    PyObject *waiter; /* what core_resume() takes, a future to be completed
+                          with the same, a list of them, or NULL */
+    const char *what; /* the blocking function it was made by, or NULL */
     struct core_future *next; /* in pe->pending while incomplete */
     struct core_future *prev;
     PyObject *weakrefs;
     bool discard; /* the value does not matter: None */
     bool known;   /* it is in pe->known */
+    bool local;   /* it was made without a name */
 };
 
 extern PyType_Spec core_future_spec;
@@ -515,18 +531,34 @@ PyObject *core_future_load(PyObject *module, PyObject *args);
 int core_future_name(struct core_pe *pe, struct core_future *future,
                      chare_future *name_out);
 
+/* Wake something when it is complete, which it is not. */
+int core_future_add_waiter(struct core_future *future, PyObject *waiter);
+
 /* Its call was never made. */
 void core_future_cancel(struct core_future *future);
 
-/* A value for a future of this PE; steals it. */
+/* One of the values for a future of this PE; steals it. */
 void core_future_deliver(struct core_future *future, PyObject *value);
-
-/* Wait for it in a coroutine; new reference. */
-PyObject *core_future_wait(struct core_pe *pe, struct core_future *future,
-                           const char *what);
 
 /* Complete every future of a PE that closes. */
 void core_futures_close(struct core_pe *pe);
+
+/* ---- waiter.c */
+
+#include "waiter.h"
+
+/* ---- task.c: native coroutines */
+
+extern PyType_Spec core_task_spec;
+
+/* Run a coroutine object until it suspends or ends; by the scheduler only.
+ * With 'reply' its result is sent there. */
+void core_task_start(struct core_pe *pe, const struct core_entry *entry,
+                     PyObject *coroutine, const chare_element *element,
+                     const chare_reply *reply);
+
+/* Continue one; by the scheduler only. */
+void core_task_step(struct core_pe *pe, PyObject *task);
 
 /* ---- coroutine.c: the only file that knows greenlets */
 
@@ -548,12 +580,9 @@ void core_coroutine_start(struct core_pe *pe, const struct core_entry *entry,
                           const chare_element *element,
                           const chare_reply *reply);
 
-/* Suspend the running coroutine; 'what' for the message that this is none.
- * Returns 0 when resumed, or -1 with an exception. */
-int core_coroutine_suspend(struct core_pe *pe, const char *what);
-
-/* The running coroutine, borrowed; NULL with NotThreadedError. */
-PyObject *core_coroutine_current(struct core_pe *pe, const char *what);
+/* Suspend the running coroutine until 'awaited', a future, is complete, or
+ * something wakes it. Returns 0 when resumed, or -1 with an exception. */
+int core_coroutine_suspend(struct core_pe *pe, PyObject *awaited);
 
 /* Continue one; by the scheduler only. */
 void core_coroutine_resume(struct core_pe *pe, PyObject *coroutine);
@@ -593,6 +622,13 @@ int core_reduce_register(struct core_pe *pe);
 PyObject *core_timer_start(PyObject *module, PyObject *args);
 PyObject *core_sleep(PyObject *module, PyObject *seconds);
 PyObject *core_quiescence(PyObject *module, PyObject *callback);
+
+/* Complete a future by a TimeoutError after some seconds, unless stopped
+ * before that; NULL with an exception. */
+struct core_timer *core_timer_expire(struct core_pe *pe,
+                                     struct core_future *future,
+                                     double seconds);
+void core_timer_stop(struct core_timer *timer);
 void core_timers_close(struct core_pe *pe);
 
 /* ---- pe.c and query.c: functions of the module */

@@ -6,11 +6,20 @@
 
 #include <math.h>
 
+/* What a timer does with its target. */
+enum timer_kind {
+    TIMER_CALLS,
+    TIMER_RUNS_COROUTINE, /* calls it as one */
+    TIMER_COMPLETES,      /* a future of this PE */
+    TIMER_EXPIRES,        /* the same by a TimeoutError */
+};
+
 struct core_timer {
     struct core_pe *pe;
-    PyObject *target;        /* a callable, or a coroutine to resume */
-    PyObject *args;          /* tuple */
-    bool coroutine;          /* run the callable as one */
+    PyObject *target; /* a callable or a future */
+    PyObject *args;   /* tuple; NULL for a future */
+    enum timer_kind kind;
+    uint64_t id;             /* of the runtime */
     struct core_timer *next; /* in pe->timers */
     struct core_timer *prev;
 };
@@ -36,16 +45,31 @@ timer_release(struct core_timer *timer)
     PyMem_Free(timer);
 }
 
+/* A future's time has come. */
+static void
+timer_complete(struct core_timer *timer)
+{
+    PyObject *value = Py_NewRef(Py_None);
+
+    if (timer->kind == TIMER_EXPIRES) {
+        Py_SETREF(value, PyObject_CallNoArgs(PyExc_TimeoutError));
+        if (value == NULL) {
+            value = core_exception_take();
+        }
+    }
+    core_future_complete((struct core_future *)timer->target, value);
+}
+
 static void
 timer_run(struct core_pe *pe, struct core_timer *timer)
 {
     PyObject *result;
 
-    if (Py_IS_TYPE(timer->target, pe->state->CoroutineType)) {
-        core_coroutine_resume(pe, timer->target);
+    if (timer->kind == TIMER_COMPLETES || timer->kind == TIMER_EXPIRES) {
+        timer_complete(timer);
         return;
     }
-    if (timer->coroutine) {
+    if (timer->kind == TIMER_RUNS_COROUTINE) {
         core_coroutine_start(pe, NULL, timer->target,
                              ((PyTupleObject *)timer->args)->ob_item,
                              PyTuple_GET_SIZE(timer->args), NULL, NULL, NULL);
@@ -64,10 +88,11 @@ timer_fired(const chare_call *call, void *context)
     struct core_timer *timer = (struct core_timer *)context;
     struct core_pe *pe = chare_user(call->runtime);
 
-    pe->state->current = pe;
+    core_enter(pe);
     timer_unlink(timer);
     timer_run(pe, timer);
     timer_release(timer);
+    core_leave(pe);
 }
 
 enum {
@@ -77,7 +102,8 @@ enum {
 /* -1 with an exception. */
 static int
 timer_start(struct core_pe *pe, PyObject *target, PyObject *args,
-            double seconds, bool coroutine)
+            double seconds, enum timer_kind kind,
+            struct core_timer **timer_out)
 {
     struct core_timer *timer;
     chare_status status;
@@ -93,11 +119,11 @@ timer_start(struct core_pe *pe, PyObject *target, PyObject *args,
     }
     timer->pe = pe;
     timer->target = Py_NewRef(target);
-    timer->args = Py_NewRef(args);
-    timer->coroutine = coroutine;
+    timer->args = Py_XNewRef(args);
+    timer->kind = kind;
     status = chare_timer_start(
         pe->runtime, seconds > 0 ? (uint64_t)(seconds * NS_PER_S) : 0,
-        timer_fired, timer, NULL);
+        timer_fired, timer, &timer->id);
     if (status != CHARE_OK) {
         timer_release(timer);
         core_raise(pe->state, status, "cannot start a timer");
@@ -108,7 +134,32 @@ timer_start(struct core_pe *pe, PyObject *target, PyObject *args,
         pe->timers->prev = timer;
     }
     pe->timers = timer;
+    if (timer_out != NULL) {
+        *timer_out = timer;
+    }
     return 0;
+}
+
+struct core_timer *
+core_timer_expire(struct core_pe *pe, struct core_future *future,
+                  double seconds)
+{
+    struct core_timer *timer;
+
+    if (timer_start(pe, (PyObject *)future, NULL, seconds, TIMER_EXPIRES,
+                    &timer) < 0) {
+        return NULL;
+    }
+    return timer;
+}
+
+void
+core_timer_stop(struct core_timer *timer)
+{
+    if (chare_timer_stop(timer->pe->runtime, timer->id)) {
+        timer_unlink(timer);
+        timer_release(timer);
+    }
 }
 
 void
@@ -135,7 +186,9 @@ core_timer_start(PyObject *module, PyObject *args)
     if (pe == NULL ||
         !PyArg_ParseTuple(args, "OdO!p", &target, &seconds, &PyTuple_Type,
                           &target_args, &coroutine) ||
-        timer_start(pe, target, target_args, seconds, coroutine != 0) < 0) {
+        timer_start(pe, target, target_args, seconds,
+                    coroutine != 0 ? TIMER_RUNS_COROUTINE : TIMER_CALLS,
+                    NULL) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -144,21 +197,23 @@ core_timer_start(PyObject *module, PyObject *args)
 PyObject *
 core_sleep(PyObject *module, PyObject *seconds)
 {
-    struct core_state *state = core_state_get(module);
-    struct core_pe *pe = core_pe_get(state);
+    struct core_pe *pe = core_pe_get(core_state_get(module));
     double number = PyFloat_AsDouble(seconds);
-    PyObject *coroutine;
+    struct core_future *future;
 
     if (pe == NULL || (number == -1 && PyErr_Occurred())) {
         return NULL;
     }
-    coroutine = core_coroutine_current(pe, "sleep()");
-    if (coroutine == NULL ||
-        timer_start(pe, coroutine, state->no_args, number, false) < 0 ||
-        core_coroutine_suspend(pe, "sleep()") < 0) {
+    future = core_future_new_local(pe, "charm.sleep()");
+    if (future == NULL) {
         return NULL;
     }
-    Py_RETURN_NONE;
+    if (timer_start(pe, (PyObject *)future, NULL, number, TIMER_COMPLETES,
+                    NULL) < 0) {
+        Py_DECREF(future);
+        return NULL;
+    }
+    return core_future_await(pe, future, "charm.sleep()");
 }
 
 PyObject *

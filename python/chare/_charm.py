@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """_charm.py - charm: the runtime, as programs see it."""
 
-import collections
 import functools
 import sys
-import time
 import types
 
-from chare import _core, _registry
+from chare import _core, _registry, _waiting
 from chare._reducers import Reducer
 
 INTERRUPTED = 130  # the exit code after SIGINT, as shells have it
@@ -102,7 +100,7 @@ def _check_entry(entry):
         )
 
 
-class Charm:
+class Charm(_waiting.Waiting):
     """The runtime; there is one, named charm.
 
     Everything but start() works only after it, in the main function and in
@@ -239,75 +237,6 @@ class Charm:
         Broadcasts go along these edges. The root's parent is None.
         """
         return _core.tree_edges(pe, root_pe)
-
-    # ---- waiting
-
-    def awaitCreation(self, *proxies):
-        """Wait, in a coroutine, until all chares of the proxies exist.
-
-        Their constructors have then returned, or suspended. An array without
-        dimensions must be complete by ckDoneInserting() for this to return.
-
-        Example: ``charm.awaitCreation(workers, grid)``
-        """
-        futures = [proxy._chare_ready(awaitable=True) for proxy in proxies]
-        for future in futures:
-            future.get()
-
-    def iwait(self, futures):
-        """Iterate over futures in the order in which they become ready.
-
-        In a coroutine, which may suspend in the loop's body too.
-
-        Example: ``for future in charm.iwait(futures): print(future.get())``
-        """
-        ready = collections.deque()
-        waiting = None
-        count = 0
-
-        def notice(future):
-            nonlocal waiting
-            ready.append(future)
-            if waiting is not None:
-                coroutine, waiting = waiting, None
-                coroutine.resume()
-
-        for future in futures:
-            future._on_ready(functools.partial(notice, future))
-            count += 1
-        for _ in range(count):
-            if not ready:
-                waiting = _core.current_coroutine()
-                _core.suspend("charm.iwait()")
-            yield ready.popleft()
-
-    def wait(self, futures):
-        """Wait, in a coroutine, until all futures are ready."""
-        for _ in self.iwait(futures):
-            pass
-
-    def startQD(self, callback):
-        """Tell a callback when nothing is executing, queued or under way.
-
-        The callback is a Future or a method of a proxy; it gets no argument.
-        """
-        _core.quiescence(callback)
-
-    def waitQD(self):
-        """Wait, in a coroutine, until nothing else is going on."""
-        future = _core.Future()
-        _core.quiescence(future)
-        future.get()
-
-    def sleep(self, seconds):
-        """Suspend the coroutine for some seconds.
-
-        Outside of a coroutine the whole PE sleeps.
-        """
-        if _core.current_coroutine() is None:
-            time.sleep(seconds)
-        else:
-            _core.sleep(seconds)
 
     def scheduleCallableAfter(self, callable_obj, seconds, args=()):
         """Call something on this PE, at least so many seconds later.

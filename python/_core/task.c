@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * task.c - native coroutines, 'async def', driven by the scheduler.
+ *
+ * A Task drives a coroutine object by PyIter_Send(). What reaches it through
+ * the chain of awaits is the Future that the innermost await is for, since
+ * a Future is its own iterator (future.c): the task then waits for it, and
+ * sends the coroutine on when it is complete.
+ *
+ *   step --(yields a future)--> suspended --(complete)--> step
+ *   step --(returns, raises)--> its reply, or its own future; gone
+ *
+ * Only the scheduler steps: tasks do not nest.
+ */
+#include "state.h"
+
+struct core_task {
+    struct core_waiter base;
+    PyObject *coroutine;
+    struct core_future *result; /* completed at the end, or NULL */
+    chare_reply reply;
+    bool replies;
+};
+
+static struct core_task *
+task_new(struct core_pe *pe, PyObject *coroutine)
+{
+    struct core_task *self =
+        PyObject_GC_New(struct core_task, pe->state->TaskType);
+
+    if (self == NULL) {
+        return NULL;
+    }
+    core_waiter_init(&self->base, pe);
+    self->coroutine = Py_NewRef(coroutine);
+    self->result = NULL;
+    self->replies = false;
+    PyObject_GC_Track(self);
+    return self;
+}
+
+/* Its value goes to who asked; steals it. */
+static void
+task_returned(struct core_pe *pe, struct core_task *self, PyObject *value)
+{
+    if (self->result != NULL) {
+        core_future_complete(self->result, value);
+        return;
+    }
+    if (self->replies) {
+        core_reply(pe, self->base.entry, &self->reply, value);
+    }
+    Py_DECREF(value);
+}
+
+/* An exception is set. */
+static void
+task_raised(struct core_pe *pe, struct core_task *self)
+{
+    if (self->result != NULL && core_error_travels()) {
+        core_future_complete(self->result, core_exception_take());
+    } else if (self->base.entry != NULL) {
+        core_failed(pe, self->base.entry,
+                    self->base.has_element ? &self->base.element : NULL,
+                    self->replies ? &self->reply : NULL);
+    } else {
+        core_failed_in_function(pe, self->coroutine);
+    }
+}
+
+/* Raise the exception that interrupts it in the coroutine. */
+static PySendResult
+task_throw(struct core_task *self, PyObject **out)
+{
+    PyObject *error = self->base.interrupted;
+
+    self->base.interrupted = NULL;
+    *out = PyObject_CallMethod(self->coroutine, "throw", "O", error);
+    Py_DECREF(error);
+    if (*out != NULL) {
+        return PYGEN_NEXT;
+    }
+    if (_PyGen_FetchStopIterationValue(out) == 0) {
+        return PYGEN_RETURN;
+    }
+    return PYGEN_ERROR;
+}
+
+/* The coroutine awaits what is not ours: tell it. */
+static void
+task_refuse(struct core_pe *pe, struct core_task *self, PyObject *foreign)
+{
+    PyObject *function = core_support(pe->state, "foreign_await");
+    PyObject *error = NULL;
+
+    if (function != NULL) {
+        error = PyObject_CallFunctionObjArgs(function, self->coroutine,
+                                             foreign, NULL);
+        Py_DECREF(function);
+    }
+    if (error == NULL) {
+        error = core_exception_take();
+    }
+    Py_XSETREF(self->base.interrupted, error);
+}
+
+/* Wait for what it awaits; false: it is to go on at once. */
+static bool
+task_wait(struct core_pe *pe, struct core_task *self, PyObject *awaited)
+{
+    if (!Py_IS_TYPE(awaited, pe->state->FutureType) ||
+        ((struct core_future *)awaited)->pe != pe) {
+        task_refuse(pe, self, awaited);
+        return false;
+    }
+    if (core_future_is_complete((struct core_future *)awaited)) {
+        return false;
+    }
+    if (core_future_add_waiter((struct core_future *)awaited,
+                               (PyObject *)self) < 0) {
+        Py_XSETREF(self->base.interrupted, core_exception_take());
+        return false;
+    }
+    core_waiter_suspended(&self->base, awaited);
+    return true;
+}
+
+void
+core_task_step(struct core_pe *pe, PyObject *task)
+{
+    struct core_task *self = (struct core_task *)task;
+    PySendResult result;
+    PyObject *out = NULL;
+    bool waits;
+
+    if (self->base.pe != pe || self->coroutine == NULL) {
+        return;
+    }
+    core_waiter_resumed(&self->base);
+    do {
+        pe->task = &self->base;
+        result = self->base.interrupted != NULL
+                     ? task_throw(self, &out)
+                     : PyIter_Send(self->coroutine, Py_None, &out);
+        pe->task = NULL;
+        pe->state->current = pe;
+        waits = true;
+        if (result == PYGEN_NEXT) {
+            waits = task_wait(pe, self, out);
+            Py_DECREF(out);
+        }
+    } while (!waits);
+    if (result == PYGEN_NEXT) {
+        return;
+    }
+    if (result == PYGEN_RETURN) {
+        task_returned(pe, self, out);
+    } else {
+        task_raised(pe, self);
+    }
+    Py_CLEAR(self->coroutine);
+}
+
+void
+core_task_start(struct core_pe *pe, const struct core_entry *entry,
+                PyObject *coroutine, const chare_element *element,
+                const chare_reply *reply)
+{
+    struct core_task *self = task_new(pe, coroutine);
+
+    if (self == NULL) {
+        core_failed_in(pe, "the start of a task");
+        return;
+    }
+    self->base.entry = entry;
+    if (element != NULL) {
+        self->base.element = *element;
+        self->base.has_element = true;
+    }
+    if (reply != NULL) {
+        self->reply = *reply;
+        self->replies = true;
+    }
+    core_task_step(pe, (PyObject *)self);
+    Py_DECREF(self);
+}
+
+/* ---- the type */
+
+static int
+task_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    struct core_task *self = (struct core_task *)op;
+
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(self->base.awaited);
+    Py_VISIT(self->base.interrupted);
+    Py_VISIT(self->coroutine);
+    Py_VISIT(self->result);
+    return 0;
+}
+
+static int
+task_clear(PyObject *op)
+{
+    struct core_task *self = (struct core_task *)op;
+
+    core_waiter_fini(&self->base);
+    Py_CLEAR(self->coroutine);
+    Py_CLEAR(self->result);
+    return 0;
+}
+
+static void
+task_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+
+    PyObject_GC_UnTrack(op);
+    (void)task_clear(op);
+    PyObject_GC_Del(op);
+    Py_DECREF(type);
+}
+
+static PyType_Slot task_slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("What runs 'async def' methods.")},
+    {Py_tp_dealloc, task_dealloc},
+    {Py_tp_traverse, task_traverse},
+    {Py_tp_clear, task_clear},
+    {0, NULL},
+};
+
+PyType_Spec core_task_spec = {
+    .name = "chare._core.Task",
+    .basicsize = sizeof(struct core_task),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+             Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = task_slots,
+};

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * waiter.c - the ready queue, and who is suspended.
+ *
+ * The queue is a ring of references; it grows and never shrinks, for its size
+ * is how many waiters one message can wake.
+ */
+#include "state.h"
+
+enum {
+    READY_ROOM_MIN = 64, /* a power of two */
+};
+
+static void
+ready_grow(struct core_pe *pe)
+{
+    const uint32_t room =
+        pe->ready_room == 0 ? READY_ROOM_MIN : pe->ready_room * 2;
+    PyObject **ready = PyMem_Malloc(room * sizeof(*ready));
+
+    if (ready == NULL) {
+        Py_FatalError("chare: out of memory for waking coroutines");
+    }
+    for (uint32_t i = 0; i < pe->ready_count; i++) {
+        ready[i] = pe->ready[(pe->ready_first + i) & (pe->ready_room - 1)];
+    }
+    PyMem_Free(pe->ready);
+    pe->ready = ready;
+    pe->ready_room = room;
+    pe->ready_first = 0;
+}
+
+void
+core_resume(struct core_pe *pe, PyObject *waiter)
+{
+    if (core_is_waiter(pe->state, waiter)) {
+        struct core_waiter *self = (struct core_waiter *)waiter;
+
+        if (self->ready || self->pe != pe) {
+            return;
+        }
+        self->ready = true;
+    }
+    if (pe->ready_count == pe->ready_room) {
+        ready_grow(pe);
+    }
+    pe->ready[(pe->ready_first + pe->ready_count++) & (pe->ready_room - 1)] =
+        Py_NewRef(waiter);
+}
+
+static PyObject *
+ready_take(struct core_pe *pe)
+{
+    PyObject *waiter = pe->ready[pe->ready_first];
+
+    pe->ready_first = (pe->ready_first + 1) & (pe->ready_room - 1);
+    pe->ready_count--;
+    return waiter;
+}
+
+static void
+ready_run_one(struct core_pe *pe, PyObject *waiter)
+{
+    PyObject *result;
+
+    if (Py_IS_TYPE(waiter, pe->state->CoroutineType)) {
+        ((struct core_waiter *)waiter)->ready = false;
+        core_coroutine_resume(pe, waiter);
+        return;
+    }
+    if (Py_IS_TYPE(waiter, pe->state->TaskType)) {
+        ((struct core_waiter *)waiter)->ready = false;
+        core_task_step(pe, waiter);
+        return;
+    }
+    result = PyObject_CallNoArgs(waiter);
+    if (result == NULL) {
+        core_failed_in_function(pe, waiter);
+    }
+    Py_XDECREF(result);
+}
+
+void
+core_ready_run(struct core_pe *pe)
+{
+    /* Nested in something that runs, it is for that one's end. */
+    if (pe->coroutine != NULL || pe->task != NULL || pe->running != NULL) {
+        return;
+    }
+    while (pe->ready_count > 0 && !pe->exiting) {
+        PyObject *waiter = ready_take(pe);
+
+        ready_run_one(pe, waiter);
+        Py_DECREF(waiter);
+    }
+}
+
+/* ---- who is suspended */
+
+void
+core_waiter_init(struct core_waiter *self, struct core_pe *pe)
+{
+    memset((char *)self + sizeof(PyObject), 0,
+           sizeof(*self) - sizeof(PyObject));
+    self->pe = pe;
+}
+
+void
+core_waiter_fini(struct core_waiter *self)
+{
+    Py_CLEAR(self->awaited);
+    Py_CLEAR(self->interrupted);
+}
+
+void
+core_waiter_suspended(struct core_waiter *self, PyObject *awaited)
+{
+    struct core_pe *pe = self->pe;
+
+    Py_XSETREF(self->awaited, Py_XNewRef(awaited));
+    self->prev = NULL;
+    self->next = pe->waiting;
+    if (pe->waiting != NULL) {
+        pe->waiting->prev = self;
+    }
+    pe->waiting = self;
+    pe->waiting_count++;
+    self->suspended = true;
+    Py_INCREF(self);
+}
+
+void
+core_waiter_resumed(struct core_waiter *self)
+{
+    if (!self->suspended) {
+        return;
+    }
+    self->suspended = false;
+    if (self->prev != NULL) {
+        self->prev->next = self->next;
+    } else {
+        self->pe->waiting = self->next;
+    }
+    if (self->next != NULL) {
+        self->next->prev = self->prev;
+    }
+    self->next = NULL;
+    self->prev = NULL;
+    self->pe->waiting_count--;
+    Py_CLEAR(self->awaited);
+    Py_DECREF(self);
+}
+
+void
+core_waiters_close(struct core_pe *pe)
+{
+    while (pe->ready_count > 0) {
+        PyObject *waiter = ready_take(pe);
+
+        Py_DECREF(waiter);
+    }
+    while (pe->waiting != NULL) {
+        struct core_waiter *self = pe->waiting;
+
+        Py_INCREF(self);
+        core_waiter_resumed(self);
+        self->pe = NULL;
+        Py_DECREF(self);
+    }
+    PyMem_Free(pe->ready);
+    pe->ready = NULL;
+    pe->ready_room = 0;
+}
+
+void
+core_raise_cannot_wait(struct core_pe *pe, const char *what)
+{
+    PyErr_Format(pe->state->NotThreadedError,
+                 "%s would suspend %U, which is not a coroutine: "
+                 "decorate it with @coro, or make it 'async def' and await "
+                 "it there",
+                 what,
+                 pe->running != NULL ? pe->running->fullname
+                                     : pe->state->name_nobody);
+}

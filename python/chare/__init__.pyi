@@ -6,16 +6,22 @@ from typing import (
     Any, Callable, Iterable, Iterator, NoReturn, Sequence, TypeVar,
 )
 
-from chare._core import (
-    Callback, Chare, Error, Future, NotThreadedError, Proxy, ReducerType,
-)
+from chare._core import Callback as Callback
+from chare._core import Chare as Chare
+from chare._core import Error as Error
+from chare._core import Future as Future
+from chare._core import NotThreadedError as NotThreadedError
+from chare._core import Proxy as Proxy
+from chare._core import ReducerType as ReducerType
 
 __all__: list[str]
 __version__: str
 
+_T = TypeVar("_T")
 _C = TypeVar("_C", bound=type[Chare])
 _F = TypeVar("_F", bound=Callable[..., Any])
-_Target = Future[Any] | Callback
+_AnyFuture = Future[Any]  # Charm has an attribute named Future
+_Target = _AnyFuture | Callback
 
 class RemoteTraceback(Exception):
     text: str
@@ -23,18 +29,16 @@ class RemoteTraceback(Exception):
 class RemoteError(Error):
     remote_traceback: str
 
-class Group:
-    def __new__(
-        cls, chare_class: type[Chare], args: Sequence[Any] = (),
-        onPEs: None = None,
-    ) -> Any: ...
-
-class Array:
-    def __new__(
-        cls, chare_class: type[Chare],
-        dims: int | Sequence[int] | None = None, ndims: int = -1,
-        args: Sequence[Any] = (), map: None = None, useAtSync: bool = False,
-    ) -> Any: ...
+# These two are classes that make something else, which checkers do not
+# understand; nobody inherits from them.
+def Group(
+    chare_class: type[_T], args: Sequence[Any] = (), onPEs: None = None,
+) -> Proxy[_T]: ...
+def Array(
+    chare_class: type[_T],
+    dims: int | Sequence[int] | None = None, ndims: int = -1,
+    args: Sequence[Any] = (), map: None = None, useAtSync: bool = False,
+) -> Proxy[_T]: ...
 
 class Reducers:
     nop: ReducerType
@@ -57,8 +61,8 @@ class Charm:
     options: SimpleNamespace
     thisProxy: Any
     Reducer: Reducers
-    Future: type[Future[Any]]
-    createFuture: type[Future[Any]]
+    Future: type[_AnyFuture]
+    createFuture: type[_AnyFuture]
     def start(
         self,
         entry: Callable[[list[str]], Any] | type[Chare] | None = None,
@@ -80,11 +84,11 @@ class Charm:
     def getTopoTreeEdges(
         self, pe: int, root_pe: int
     ) -> tuple[int | None, list[int]]: ...
-    def awaitCreation(self, *proxies: Proxy) -> None: ...
+    def awaitCreation(self, *proxies: Proxy[Any]) -> None: ...
     def iwait(
-        self, futures: Iterable[Future[Any]]
-    ) -> Iterator[Future[Any]]: ...
-    def wait(self, futures: Iterable[Future[Any]]) -> None: ...
+        self, futures: Iterable[_AnyFuture]
+    ) -> Iterator[_AnyFuture]: ...
+    def wait(self, futures: Iterable[_AnyFuture]) -> None: ...
     def startQD(self, callback: _Target) -> None: ...
     def waitQD(self) -> None: ...
     def sleep(self, seconds: float) -> None: ...

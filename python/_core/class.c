@@ -31,7 +31,8 @@ core_class_find(struct core_state *state, PyObject *cls)
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(state->classes); i++) {
         PyObject *item = PyList_GET_ITEM(state->classes, i);
 
-        if (item != Py_None && ((struct core_class *)item)->cls == cls) {
+        if (item != Py_None && ((struct core_class *)item)->cls == cls &&
+            !((struct core_class *)item)->hidden) {
             return (struct core_class *)item;
         }
     }
@@ -107,6 +108,8 @@ class_create(const chare_call *call, void *context, void **object_out)
     struct core_chare *chare = NULL;
     Py_ssize_t count;
 
+    const uint64_t start_ns = pe->profiling ? chare_now_ns(call->runtime) : 0;
+
     core_enter(pe);
     count = core_decode_args(pe, call, inline_args, CORE_ARGS_INLINE, &args);
     if (count >= 1) {
@@ -122,6 +125,9 @@ class_create(const chare_call *call, void *context, void **object_out)
     }
     if (args != inline_args) {
         PyMem_Free(args);
+    }
+    if (pe->profiling) {
+        core_profile_add(pe, &self->init, start_ns, true);
     }
     core_leave(pe);
     if (chare == NULL) {
@@ -284,7 +290,10 @@ class_make_proxy_type(struct core_class *self)
     return self->proxy_type != NULL ? 0 : -1;
 }
 
-/* register_class(cls, name, init description or None, entry descriptions) */
+/*
+ * register_class(cls, name, init description or None, entry descriptions,
+ * hidden=False)
+ */
 PyObject *
 core_class_register(PyObject *module, PyObject *args)
 {
@@ -295,10 +304,11 @@ core_class_register(PyObject *module, PyObject *args)
     PyObject *name;
     PyObject *init;
     PyObject *entries;
+    int hidden = 0;
 
     if (pe == NULL ||
-        !PyArg_ParseTuple(args, "O!UOO!", &PyType_Type, &cls, &name, &init,
-                          &PyTuple_Type, &entries)) {
+        !PyArg_ParseTuple(args, "O!UOO!|p", &PyType_Type, &cls, &name, &init,
+                          &PyTuple_Type, &entries, &hidden)) {
         return NULL;
     }
     self = PyObject_GC_New(struct core_class, state->ClassType);
@@ -310,6 +320,7 @@ core_class_register(PyObject *module, PyObject *args)
     self->state = state;
     self->cls = Py_NewRef(cls);
     self->name = Py_NewRef(name);
+    self->hidden = hidden != 0;
     self->ready_index = -1;
     self->result_index = -1;
     PyObject_GC_Track(self);
@@ -397,7 +408,29 @@ class_get_proxy_type(PyObject *op, void *closure)
     return Py_NewRef((PyObject *)((struct core_class *)op)->proxy_type);
 }
 
+static PyObject *
+class_get_type(PyObject *op, void *closure)
+{
+    (void)closure;
+    return PyLong_FromUnsignedLong(((struct core_class *)op)->type);
+}
+
+static PyObject *
+class_show(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    ((struct core_class *)op)->hidden = false;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef class_methods[] = {
+    {"show", class_show, METH_NOARGS,
+     PyDoc_STR("Every PE has it now: chares of it can be created.")},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyGetSetDef class_getset[] = {
+    {"type", class_get_type, NULL, PyDoc_STR("Its number in the job."), NULL},
     {"name", class_get_name, NULL, PyDoc_STR("The name it has in the job."),
      NULL},
     {"cls", class_get_cls, NULL, PyDoc_STR("The Python class."), NULL},
@@ -412,6 +445,7 @@ static PyType_Slot class_slots[] = {
     {Py_tp_traverse, class_traverse},
     {Py_tp_clear, class_clear},
     {Py_tp_getset, class_getset},
+    {Py_tp_methods, class_methods},
     {0, NULL},
 };
 

@@ -149,6 +149,19 @@ invoke_bytes(struct core_pe *pe, const struct core_entry *entry,
     }
 }
 
+static inline void
+invoke(struct core_pe *pe, const struct core_entry *entry, PyObject *object,
+       const chare_call *call)
+{
+    if (call->payload != NULL && call->payload_ops == &core_args_ops) {
+        struct core_payload *payload = (struct core_payload *)call->payload;
+
+        run(pe, entry, object, call, payload->slots, payload->arg_count);
+    } else {
+        invoke_bytes(pe, entry, object, call);
+    }
+}
+
 void
 core_invoke(void *object, const chare_call *call, void *context)
 {
@@ -156,13 +169,13 @@ core_invoke(void *object, const chare_call *call, void *context)
     struct core_pe *pe = chare_user(call->runtime);
 
     core_enter(pe);
-    if (call->payload != NULL && call->payload_ops == &core_args_ops) {
-        struct core_payload *payload = (struct core_payload *)call->payload;
-
-        run(pe, entry, (PyObject *)object, call, payload->slots,
-            payload->arg_count);
+    if (!pe->profiling) {
+        invoke(pe, entry, (PyObject *)object, call);
     } else {
-        invoke_bytes(pe, entry, (PyObject *)object, call);
+        const uint64_t start_ns = chare_now_ns(call->runtime);
+
+        invoke(pe, entry, (PyObject *)object, call);
+        core_profile_add(pe, entry, start_ns, true);
     }
     core_leave(pe);
 }

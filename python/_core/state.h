@@ -102,6 +102,7 @@ struct core_pe {
     uint32_t rank;
     bool started;
     bool exiting;       /* chare_exit() or chare_abort() was called here */
+    bool profiling;     /* entry methods are measured */
     uint64_t encodings; /* payloads that were encoded after all; from 1 */
     struct core_coroutine *coroutine; /* what runs, or NULL */
     struct core_waiter *task;         /* the same of native coroutines */
@@ -318,6 +319,8 @@ struct core_entry {
     unsigned flags;
     uint32_t id;
     PyObject *method; /* the proxies' descriptor; borrowed */
+    uint64_t calls;   /* counted while pe->profiling */
+    uint64_t run_ns;  /* measured then */
 };
 
 /* Fill in from (name, function, flags, params, defaults, args_min, args_max,
@@ -350,6 +353,17 @@ int core_arguments_parse(const char *function, const char *const *names,
 
 /* ---- invoke.c */
 
+/* An entry method ran from 'start_ns' until now, 'begun' there or resumed. */
+static inline void
+core_profile_add(struct core_pe *pe, const struct core_entry *entry,
+                 uint64_t start_ns, bool begun)
+{
+    struct core_entry *counts = (struct core_entry *)(uintptr_t)entry;
+
+    counts->calls += begun;
+    counts->run_ns += chare_now_ns(pe->runtime) - start_ns;
+}
+
 /* The C entry function of all Python methods; context is the core_entry. */
 void core_invoke(void *object, const chare_call *call, void *context);
 
@@ -373,7 +387,8 @@ struct core_class {
     Py_ssize_t entry_count;
     struct core_entry *entries; /* the registered ones */
     struct core_entry init;     /* the constructor; its function may be None */
-    Py_ssize_t ready_index;     /* entries[] of the hidden methods, or -1 */
+    bool hidden; /* not every PE has it yet: no chares of it are created */
+    Py_ssize_t ready_index; /* entries[] of the hidden methods, or -1 */
     Py_ssize_t result_index;
 };
 
@@ -635,5 +650,9 @@ void core_timers_close(struct core_pe *pe);
 
 extern PyMethodDef core_pe_functions[];
 extern PyMethodDef core_query_functions[];
+
+/* ---- start.c */
+
+extern PyMethodDef core_start_functions[];
 
 #endif /* CHARE_PY_STATE_H */

@@ -58,19 +58,31 @@ ready_take(struct core_pe *pe)
     return waiter;
 }
 
+/* Resume a coroutine or a task, and measure its entry method if asked. */
+static void
+waiter_run(struct core_pe *pe, PyObject *waiter)
+{
+    const struct core_entry *entry = ((struct core_waiter *)waiter)->entry;
+    const uint64_t start_ns = pe->profiling ? chare_now_ns(pe->runtime) : 0;
+
+    ((struct core_waiter *)waiter)->ready = false;
+    if (Py_IS_TYPE(waiter, pe->state->CoroutineType)) {
+        core_coroutine_resume(pe, waiter);
+    } else {
+        core_task_step(pe, waiter);
+    }
+    if (start_ns != 0 && pe->profiling && entry != NULL) {
+        core_profile_add(pe, entry, start_ns, false);
+    }
+}
+
 static void
 ready_run_one(struct core_pe *pe, PyObject *waiter)
 {
     PyObject *result;
 
-    if (Py_IS_TYPE(waiter, pe->state->CoroutineType)) {
-        ((struct core_waiter *)waiter)->ready = false;
-        core_coroutine_resume(pe, waiter);
-        return;
-    }
-    if (Py_IS_TYPE(waiter, pe->state->TaskType)) {
-        ((struct core_waiter *)waiter)->ready = false;
-        core_task_step(pe, waiter);
+    if (core_is_waiter(pe->state, waiter)) {
+        waiter_run(pe, waiter);
         return;
     }
     result = PyObject_CallNoArgs(waiter);

@@ -52,8 +52,19 @@ __all__ = [
     "RemoteTraceback",
     "charm",
     "coro",
+    "readonlies",
     "register",
     "threaded",
 ]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name):
+    """readonlies, whose first use matters (_readonlies.py)."""
+    if name == "readonlies":
+        from chare import _readonlies
+
+        value = globals()[name] = _readonlies.get()
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

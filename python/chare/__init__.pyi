@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The public interface, for type checkers and editors."""
 
-from types import SimpleNamespace
 from typing import (
     Any, Callable, Iterable, Iterator, NoReturn, Sequence, TypeVar,
 )
@@ -57,8 +56,22 @@ class Reducers:
     ) -> None: ...
     def __getattr__(self, name: str) -> ReducerType: ...
 
+class Options:
+    auto_flush_wait_queues: bool
+    interactive: Any
+    local_msg_buf_size: int
+    local_msg_optim: bool
+    pickle_protocol: int
+    profiling: bool
+    quiet: bool
+    remote_exec: bool
+
+class Readonlies:
+    def __getattr__(self, name: str) -> Any: ...
+    def __setattr__(self, name: str, value: Any) -> None: ...
+
 class Charm:
-    options: SimpleNamespace
+    options: Options
     thisProxy: Any
     Reducer: Reducers
     Future: type[_AnyFuture]
@@ -71,6 +84,8 @@ class Charm:
     ) -> NoReturn: ...
     def exit(self, exit_code: int = 0) -> NoReturn: ...
     def abort(self, message: str = "") -> NoReturn: ...
+    def print_dbg(self, *args: Any, **keywords: Any) -> None: ...
+    def printStats(self) -> None: ...
     def myPe(self) -> int: ...
     def numPes(self) -> int: ...
     def myHost(self) -> int: ...
@@ -99,6 +114,7 @@ class Charm:
 
 charm: Charm
 Reducer: Reducers
+readonlies: Readonlies
 
 def coro(function: _F) -> _F: ...
 def threaded(function: _F) -> _F: ...

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """_charm.py - charm: the runtime, as programs see it."""
 
+import atexit
 import functools
 import sys
 import types
 
-from chare import _core, _registry, _waiting
+from chare import (
+    _core, _options, _readonlies, _registry, _remote, _stats, _waiting,
+)
 from chare._reducers import Reducer
 
 INTERRUPTED = 130  # the exit code after SIGINT, as shells have it
@@ -42,29 +45,6 @@ def register(cls):
         raise _core.Error(f"{cls!r} is not a subclass of Chare")
     _registered.append(cls)
     return cls
-
-
-class Options(types.SimpleNamespace):
-    """charm.options: settings to be made before charm.start()."""
-
-
-class Remote(_core.Chare):
-    """charm itself on every PE: its proxy is charm.thisProxy."""
-
-    def __init__(self):
-        charm.thisProxy = self.thisProxy
-
-    def exit(self, code=0):
-        charm.exit(code if isinstance(code, int) else 0)
-
-    def abort(self, message):
-        charm.abort(message)
-
-    def myPe(self):
-        return _core.my_pe()
-
-    def numPes(self):
-        return _core.pe_count()
 
 
 def _named_like(function, entry):
@@ -109,11 +89,10 @@ class Charm(_waiting.Waiting):
 
     def __init__(self):
         self._started = False
-        self.options = Options(
-            local_msg_optim=True, pickle_protocol=5, profiling=False,
-            quiet=False, remote_exec=False, auto_flush_wait_queues=True,
-        )
+        self._late_keys = _remote.keys()
+        self.options = _options.defaults()
         self.thisProxy = None
+        atexit.register(self._notice_unstarted)
 
     # ---- life
 
@@ -124,14 +103,21 @@ class Charm(_waiting.Waiting):
         subclass of Chare whose constructor takes one: it runs on PE 0 as a
         coroutine, with the list of the command line. All subclasses of Chare
         in the main module, in ``modules`` (names) and in ``classes`` are
-        registered. The process ends in here, with the job's exit code.
+        registered. With ``interactive``, a prompt on PE 0 is the program
+        (see chare.interactive). The process ends in here, with the job's
+        exit code.
 
         Raises Error when called twice, or when entry is not one.
+
+        Example: ``charm.start(main, modules=["solver"])``
         """
         if self._started:
             raise _core.Error("charm.start() was called before")
+        _options.check_old_names()
         if interactive:
-            raise _core.Error("charm.start(interactive=) is not supported")
+            from chare import interactive as shell
+
+            entry = shell.prepare()
         if entry is not None:
             _check_entry(entry)
         found = list(classes) + _registered
@@ -144,7 +130,8 @@ class Charm(_waiting.Waiting):
     def _run(self, entry, classes):
         try:
             _core.open()
-            for cls in [Remote, *classes]:
+            _remote.dress(_registry.register(_remote.Remote))
+            for cls in classes:
                 _registry.register(cls)
             Reducer._register()
             _core.start()
@@ -153,9 +140,9 @@ class Charm(_waiting.Waiting):
             return 1
         _line_buffered(sys.stdout)
         _line_buffered(sys.stderr)
+        _core.profile(self.options.profiling)
         if _core.my_pe() == 0:
-            _core.timer_start(_named_like(self._boot, entry), 0.0, (entry,),
-                              True)
+            _core.timer_start(self._boot, 0.0, (entry,), True)
         try:
             code = _core.run()
         except KeyboardInterrupt:  # as another PE's interrupt ended the job
@@ -166,13 +153,48 @@ class Charm(_waiting.Waiting):
 
     def _boot(self, entry):
         """The first coroutine of PE 0."""
-        self.awaitCreation(_core.group_create(Remote, ()))
-        if entry is None:
-            return
+        self.awaitCreation(_core.group_create(_remote.Remote, ()))
+        if entry is not None:
+            _core.timer_start(self._start_main, 0.0, (entry,), False)
+
+    def _start_main(self, entry):
+        """Run the main function, or create the main chare.
+
+        What it sends to other PEs waits until its readonlies are there.
+        """
+        arguments = self._arguments()
+        _readonlies.main_starts()
         if isinstance(entry, type):
-            _core.single_create(entry, (list(sys.argv),), 0, True)
+            _core.single_create(entry, (arguments,), 0, True)
+            self.thisProxy[0]._main_suspended()  # runs right after it
         else:
-            entry(list(sys.argv))
+            _core.coroutine_start(_named_like(entry, entry), (arguments,))
+            self._main_suspended()
+
+    def _main_suspended(self):
+        values = _readonlies.close()
+        if values and _core.pe_count() > 1:
+            _core.call_first(self.thisProxy._begin, values)._on_ready(
+                lambda: _core.hold(False)
+            )
+        else:
+            _core.hold(False)
+
+    def _arguments(self):
+        """The command line, as the main function gets it."""
+        return list(sys.argv)
+
+    def _notice_unstarted(self):
+        """At exit: say why a program that defines chares did nothing."""
+        if not self._started and any(
+            not cls.__module__.startswith("chare.")
+            for cls in _core.Chare.__subclasses__()
+        ):
+            print(
+                "chare: the program ends without charm.start(): it was not "
+                "called, or an error came before",
+                file=sys.stderr, flush=True,
+            )
 
     def exit(self, exit_code=0):
         """End the job on all PEs with an exit code, 0 to 255; from any PE.
@@ -188,6 +210,20 @@ class Charm(_waiting.Waiting):
         sys.stdout.flush()
         _core.abort(1, str(message))
         raise SystemExit(1)
+
+    def print_dbg(self, *args, **keywords):
+        """print(), with the number of the PE in front."""
+        print("PE", _core.my_pe(), ":", *args, **keywords)
+
+    def printStats(self):
+        """Print how often and how long entry methods ran on this PE.
+
+        Times are seconds between the beginning of a method and its return or
+        suspension. They are taken when ``charm.options.profiling`` was set
+        before charm.start(); messages are counted always. For all PEs:
+        ``charm.thisProxy.printStats(awaitable=True).get()``.
+        """
+        print(_stats.text(self.options.profiling), flush=True)
 
     # ---- where am I
 

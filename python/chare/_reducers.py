@@ -78,11 +78,30 @@ class Reducers:
             raise _core.Error(f"there is already a reducer named {name!r}")
         if self._closed:
             raise _core.Error(
-                f"reducer {name!r}: add reducers before charm.start()"
+                f"reducer {name!r}: add reducers before charm.start(), or "
+                "by charm.thisProxy.addReducer(func)"
             )
         reducer = _core.ReducerType(name, func, -1, pre, post)
         self._custom[name] = reducer
         setattr(self, name, reducer)
+
+    def _late_adder(self, func):
+        """What registers a reducer after the start (_remote.py)."""
+        name = func.__name__
+        if hasattr(self, name):
+            raise _core.Error(f"there is already a reducer named {name!r}")
+        reducer = _core.ReducerType(name, func, -1, None, None)
+
+        def show():
+            self._custom[name] = reducer
+            setattr(self, name, reducer)
+
+        def add(ids):
+            _core.register_reducer(reducer)
+            ids.append(name)
+            return show
+
+        return add
 
     def _register(self):
         """Make all known to the runtime, the same way on every PE."""

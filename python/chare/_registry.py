@@ -177,9 +177,12 @@ def collect(classes, modules):
     return [found[name] for name in sorted(found)]
 
 
+def describe(cls):
+    """A class as _core.register_class() wants it; Error if it is none."""
+    _check_class(cls)
+    return cls, full_name(cls), constructor(cls), entries(cls)
+
+
 def register(cls):
     """Make a class known to the runtime, before it starts."""
-    _check_class(cls)
-    return _core.register_class(
-        cls, full_name(cls), constructor(cls), entries(cls)
-    )
+    return _core.register_class(*describe(cls))

@@ -61,6 +61,12 @@ chare_progress(chare_runtime *runtime, uint32_t messages_max)
 }
 
 void
+chare_hold(chare_runtime *runtime, bool hold)
+{
+    chi_pe_hold_out(runtime->pe, hold);
+}
+
+void
 chare_exit(chare_runtime *runtime, int code)
 {
     chi_rt_exit(runtime, code);

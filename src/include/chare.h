@@ -369,6 +369,20 @@ CHARE_MUST_CHECK chare_status chare_progress(chare_runtime *runtime,
                                              uint32_t messages_max);
 
 /**
+ * chare_hold() - keep this PE's messages to other PEs back, or let them go.
+ *
+ * What is to be known everywhere before a program's first messages arrive is
+ * sent while they are held, with CHARE_PRIORITY_MIN, which nothing holds.
+ *
+ * @runtime: a started runtime.
+ * @hold:    true: messages to other PEs wait here, at most CHARE_QUEUE_BYTES
+ *           of them; false: they go, in the order made, and so do later ones.
+ *
+ * Since:     0.1
+ */
+void chare_hold(chare_runtime *runtime, bool hold);
+
+/**
  * chare_exit() - end the job on all PEs, in order.
  *
  * Messages that are still under way may or may not be delivered.
@@ -692,6 +706,9 @@ typedef struct chare_type_ops {
  *
  * @runtime:  an open runtime. What is registered before chare_start() must be
  *            the same on every PE, in the same order; it is checked there.
+ *            What is registered later must be so too, and must not be used
+ *            before every PE has it: let one PE decide on the order, tell
+ *            the others, and wait for their answers.
  * @ops:      the hooks; copied.
  * @context:  handed to the hooks.
  * @type_out: the type's id, the same on every PE.

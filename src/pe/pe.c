@@ -71,6 +71,7 @@ chi_pe_close(struct chi_pe *pe)
     if (pe == NULL) {
         return;
     }
+    chi_msg_queue_clear(&pe->held);
     chi_queue_fini(&pe->queue);
     chi_timers_fini(&pe->timers);
     if (pe->epoll_fd >= 0) {
@@ -143,6 +144,28 @@ chi_pe_msg(struct chi_pe *pe, enum chi_handler handler, uint64_t data_len)
 
 /* ---- sending */
 
+__attribute__((noreturn)) static void
+die_of_queue(struct chi_pe *pe, uint32_t to)
+{
+    chi_pe_die(pe,
+               "more than %llu bytes of messages wait at PE %u for PE %u, "
+               "which does not take them; send less at a time, or raise "
+               "CHARE_QUEUE_BYTES",
+               (unsigned long long)pe->options.settings->queue_bytes, pe->rank,
+               to);
+}
+
+static void
+keep_back(struct chi_pe *pe, uint32_t to, struct chi_msg *msg)
+{
+    pe->held_bytes += chi_msg_wire_len(msg);
+    if (pe->held_bytes > pe->options.settings->queue_bytes) {
+        die_of_queue(pe, to);
+    }
+    msg->sequence = to;
+    chi_msg_queue_push(&pe->held, msg);
+}
+
 static void
 send_remote(struct chi_pe *pe, uint32_t to, struct chi_msg *msg)
 {
@@ -152,6 +175,10 @@ send_remote(struct chi_pe *pe, uint32_t to, struct chi_msg *msg)
 
     chi_assert(to < pe->size);
     chi_assert(msg->payload_ops == NULL);
+    if (chi_unlikely(pe->holding) && msg->env.priority > CHARE_PRIORITY_MIN) {
+        keep_back(pe, to, msg);
+        return;
+    }
     status = chi_route_send(pe->route, to, msg);
     if (chi_likely(status == CHARE_OK)) {
         pe->bytes_sent += wire_len;
@@ -162,12 +189,7 @@ send_remote(struct chi_pe *pe, uint32_t to, struct chi_msg *msg)
         return; /* reported by peer_lost; the job is ending */
     }
     if (status == CHARE_ERR_TOO_LARGE) {
-        chi_pe_die(pe,
-                   "more than %llu bytes of messages wait at PE %u for PE %u, "
-                   "which does not take them; send less at a time, or raise "
-                   "CHARE_QUEUE_BYTES",
-                   (unsigned long long)pe->options.settings->queue_bytes,
-                   pe->rank, to);
+        die_of_queue(pe, to);
     }
     chi_pe_die(pe, "cannot send a message (kind %u, %llu bytes) to PE %u: %s",
                handler, (unsigned long long)wire_len, to,
@@ -181,6 +203,21 @@ chi_pe_forward(struct chi_pe *pe, uint32_t to, struct chi_msg *msg)
         chi_queue_push(&pe->queue, msg);
     } else {
         send_remote(pe, to, msg);
+    }
+}
+
+void
+chi_pe_hold_out(struct chi_pe *pe, bool hold)
+{
+    struct chi_msg *msg;
+
+    pe->holding = hold;
+    if (hold) {
+        return;
+    }
+    pe->held_bytes = 0;
+    while ((msg = chi_msg_queue_pop(&pe->held)) != NULL) {
+        send_remote(pe, (uint32_t)msg->sequence, msg);
     }
 }
 

@@ -60,9 +60,14 @@ struct chi_pe {
 
     uint32_t caller; /* the entry that is executing, or 0 */
     bool closing;    /* only messages about the end are executed */
+    bool holding;    /* messages to others are kept back in 'held' */
     bool simulated;  /* never blocks, polls before each message */
     bool ended;      /* the loop is over */
     chare_status end_status;
+
+    /* Kept back, in the order made; msg->sequence is the target. */
+    struct chi_msg_queue held;
+    uint64_t held_bytes;
 
     /* Quiescence: messages that count, made here and executed here. */
     uint64_t counted_made;
@@ -135,6 +140,12 @@ void chi_pe_resend(struct chi_pe *pe, uint32_t to, struct chi_msg *msg);
  * by chi_pe_count().
  */
 void chi_pe_forward(struct chi_pe *pe, uint32_t to, struct chi_msg *msg);
+
+/*
+ * Keep messages to other PEs back, but for those of CHARE_PRIORITY_MIN; or
+ * send what was kept, in its order.
+ */
+void chi_pe_hold_out(struct chi_pe *pe, bool hold);
 
 /* A message was made, and will be forwarded later. */
 void chi_pe_count(struct chi_pe *pe, struct chi_msg *msg);

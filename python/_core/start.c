@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * start.c - the first steps of a program, and counting where its time goes.
+ *
+ * Messages of the main function to other PEs are held until it has suspended
+ * or returned, for by then readonlies are complete, and are to arrive before.
+ */
+#include "state.h"
+
+/* hold(truth): keep messages to other PEs back, or let them go */
+static PyObject *
+start_hold(PyObject *module, PyObject *object)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    int hold = PyObject_IsTrue(object);
+
+    if (pe == NULL || hold < 0) {
+        return NULL;
+    }
+    chare_hold(pe->runtime, hold != 0);
+    Py_RETURN_NONE;
+}
+
+/* Send to all of a collection before all else; a Future for the end. */
+static PyObject *
+start_call_first(PyObject *module, PyObject *args)
+{
+    struct core_state *state = core_state_get(module);
+    struct core_pe *pe = core_pe_get(state);
+    chare_send_options options = {
+        .size = sizeof(options),
+        .priority = CHARE_PRIORITY_MIN,
+    };
+    struct core_future *future;
+    chare_callback target;
+    chare_callback reply;
+    chare_status status;
+    chare_data data;
+    PyObject *callback;
+    PyObject *value;
+
+    if (pe == NULL || !PyArg_ParseTuple(args, "OO", &callback, &value) ||
+        core_callback_get(state, callback, &target) < 0) {
+        return NULL;
+    }
+    future = core_future_new(pe, 1);
+    if (future == NULL) {
+        return NULL;
+    }
+    future->discard = true;
+    reply = chare_callback_future(future->name);
+    options.reply = &reply;
+    if (core_data_args(pe, false, &value, 1, &data) < 0) {
+        goto cancel;
+    }
+    status = chare_broadcast(pe->runtime, target.element.collection,
+                             target.entry, &data, &options);
+    if (status != CHARE_OK) {
+        core_data_drop(&data);
+        core_raise(state, status, "cannot send to all PEs");
+        goto cancel;
+    }
+    return (PyObject *)future;
+
+cancel:
+    core_future_cancel(future);
+    Py_DECREF(future);
+    return NULL;
+}
+
+/* Run a callable as a coroutine until it suspends or ends. */
+static PyObject *
+start_coroutine(PyObject *module, PyObject *args)
+{
+    struct core_state *state = core_state_get(module);
+    struct core_pe *pe = core_pe_get(state);
+    PyObject *function;
+    PyObject *function_args;
+
+    if (pe == NULL || !PyArg_ParseTuple(args, "OO!", &function, &PyTuple_Type,
+                                        &function_args)) {
+        return NULL;
+    }
+    if (pe->coroutine != NULL) {
+        PyErr_SetString(state->Error, "only the scheduler starts coroutines");
+        return NULL;
+    }
+    core_coroutine_start(pe, NULL, function,
+                         ((PyTupleObject *)function_args)->ob_item,
+                         PyTuple_GET_SIZE(function_args), NULL, NULL, NULL);
+    Py_RETURN_NONE;
+}
+
+/* profile(truth): measure entry methods from now on, or not */
+static PyObject *
+start_profile(PyObject *module, PyObject *object)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    int on = PyObject_IsTrue(object);
+
+    if (pe == NULL || on < 0) {
+        return NULL;
+    }
+    pe->profiling = on != 0;
+    Py_RETURN_NONE;
+}
+
+static int
+profile_add(PyObject *list, const struct core_entry *entry)
+{
+    PyObject *item;
+    int result;
+
+    if (entry->calls == 0) {
+        return 0;
+    }
+    item = Py_BuildValue("(OOKd)", entry->owner->name, entry->name,
+                         (unsigned long long)entry->calls,
+                         (double)entry->run_ns * 1e-9);
+    if (item == NULL) {
+        return -1;
+    }
+    result = PyList_Append(list, item);
+    Py_DECREF(item);
+    return result;
+}
+
+/* [(class, method, calls, seconds)] of what ran here while profiling */
+static PyObject *
+start_profile_get(PyObject *module, PyObject *unused)
+{
+    struct core_state *state = core_state_get(module);
+    PyObject *list = PyList_New(0);
+
+    (void)unused;
+    for (Py_ssize_t i = 0; list != NULL && i < PyList_GET_SIZE(state->classes);
+         i++) {
+        PyObject *item = PyList_GET_ITEM(state->classes, i);
+        const struct core_class *cls = (struct core_class *)item;
+
+        if (item == Py_None) {
+            continue;
+        }
+        if (profile_add(list, &cls->init) < 0) {
+            Py_CLEAR(list);
+        }
+        for (Py_ssize_t j = 0; list != NULL && j < cls->entry_count; j++) {
+            if (profile_add(list, &cls->entries[j]) < 0) {
+                Py_CLEAR(list);
+            }
+        }
+    }
+    return list;
+}
+
+PyMethodDef core_start_functions[] = {
+    {"hold", start_hold, METH_O,
+     PyDoc_STR("Keep messages to other PEs back, or let them go.")},
+    {"call_first", start_call_first, METH_VARARGS,
+     PyDoc_STR("Call (method of a collection's proxy, argument) on all, "
+               "before all else; a Future.")},
+    {"coroutine_start", start_coroutine, METH_VARARGS,
+     PyDoc_STR("Run (callable, args) as a coroutine until it suspends.")},
+    {"profile", start_profile, METH_O,
+     PyDoc_STR("Measure entry methods from now on, or not.")},
+    {"profile_get", start_profile_get, METH_NOARGS,
+     PyDoc_STR("[(class, method, calls, seconds)] of what was measured.")},
+    {NULL, NULL, 0, NULL},
+};

@@ -117,6 +117,25 @@ run(struct core_pe *pe, const struct core_entry *entry, PyObject *object,
     }
 }
 
+/*
+ * An error instead of a result, as from a reduction: only those who wait for
+ * allreduce() can be told; any other entry method fails with it.
+ */
+static bool
+raise_error_argument(const struct core_entry *entry, const chare_call *call,
+                     PyObject *argument)
+{
+    const Py_ssize_t waiting = entry->owner->result_index;
+
+    if (call->format != CHARE_FORMAT_ERROR ||
+        (waiting >= 0 && entry == &entry->owner->entries[waiting]) ||
+        !PyExceptionInstance_Check(argument)) {
+        return false;
+    }
+    PyErr_SetObject((PyObject *)Py_TYPE(argument), argument);
+    return true;
+}
+
 /* Arguments that came as bytes. */
 static void
 invoke_bytes(struct core_pe *pe, const struct core_entry *entry,
@@ -140,7 +159,11 @@ invoke_bytes(struct core_pe *pe, const struct core_entry *entry,
         memcpy(slots + 1, args, (size_t)count * sizeof(*slots));
         PyMem_Free(args);
     }
-    run(pe, entry, object, call, slots, count);
+    if (count == 1 && raise_error_argument(entry, call, slots[1])) {
+        finish(pe, entry, call, NULL);
+    } else {
+        run(pe, entry, object, call, slots, count);
+    }
     for (Py_ssize_t i = 1; i <= count; i++) {
         Py_DECREF(slots[i]);
     }

@@ -2,66 +2,149 @@
 /*
  * reduce.c - contributing to reductions.
  *
- * Which of a built-in reducer's two forms is used depends only on whether the
- * data is an array, for all chares must name the same one.
+ * Numbers and arrays go to the runtime's own reducers, all else to Python's
+ * (see reducer.c). Lists of numbers are arrays to Python, which promotes their
+ * types; texts and other lists are joined in the order of the indices.
  */
+#include <string.h>
+
 #include "state.h"
 
-/* A list or tuple of numbers counts as an array. */
+/* Call a function of the pure layer with the data and the reducer's name. */
 static PyObject *
-data_prepare(struct core_state *state, struct core_reducer *reducer,
-             struct core_chare *chare, PyObject *data)
+call_support(struct core_state *state, const char *name, PyObject *data,
+             struct core_reducer *reducer)
 {
-    PyObject *function;
+    PyObject *function = core_support(state, name);
     PyObject *result;
 
-    if (reducer->pre != NULL) {
-        return PyObject_CallFunctionObjArgs(reducer->pre, data, chare, NULL);
-    }
-    if (reducer->builtin == UINT32_MAX || reducer->function == NULL ||
-        !(PyList_CheckExact(data) || PyTuple_CheckExact(data))) {
-        return Py_NewRef(data);
-    }
-    function = core_support(state, "as_array");
     if (function == NULL) {
         return NULL;
     }
-    result = PyObject_CallOneArg(function, data);
+    result = PyObject_CallFunctionObjArgs(function, data, reducer->name, NULL);
     Py_DECREF(function);
     return result;
 }
 
-/* Whether what was written is an array that the runtime can combine. */
+/* A list, a tuple or an array.array, which may hold numbers. */
 static bool
-is_native_array(chare_encoder *encoder)
+is_sequence(PyObject *data)
 {
+    return PyList_CheckExact(data) || PyTuple_CheckExact(data) ||
+           strcmp(Py_TYPE(data)->tp_name, "array.array") == 0;
+}
+
+/* What is contributed: 'pre' is applied, a list of numbers is an array. */
+static PyObject *
+data_prepare(struct core_state *state, struct core_reducer *reducer,
+             struct core_chare *chare, PyObject *data)
+{
+    if (reducer->pre != NULL) {
+        return PyObject_CallFunctionObjArgs(reducer->pre, data, chare, NULL);
+    }
+    if (reducer->builtin == UINT32_MAX || reducer->function == NULL ||
+        !is_sequence(data)) {
+        return Py_NewRef(data);
+    }
+    return call_support(state, "as_array", data, reducer);
+}
+
+enum form {
+    FORM_OBJECT,   /* for a Python function */
+    FORM_NATIVE,   /* for the runtime's own reducer */
+    FORM_SEQUENCE, /* to be joined */
+    FORM_FOREIGN,  /* an array that must be converted first */
+};
+
+/* Which of them was written. */
+static enum form
+form_of(struct core_reducer *reducer, chare_encoder *encoder)
+{
+    const bool adds = reducer->builtin == CHARE_REDUCE_SUM ||
+                      reducer->builtin == CHARE_REDUCE_PRODUCT;
     unsigned char *start = chare_buffer_bytes(encoder->buffer, NULL);
     chare_decoder decoder;
     chare_value value;
 
     chare_decoder_init(&decoder, start, (size_t)(encoder->at - start));
-    return chare_get(&decoder, &value) == CHARE_OK &&
-           value.tag == CHARE_TAG_ARRAY &&
-           (value.as.array.flags & CHARE_ARRAY_SWAPPED) == 0;
+    if (chare_get(&decoder, &value) != CHARE_OK) {
+        return FORM_OBJECT;
+    }
+    switch (value.tag) {
+    case CHARE_TAG_FALSE:
+    case CHARE_TAG_TRUE:
+    case CHARE_TAG_INT:
+    case CHARE_TAG_BIGINT:
+    case CHARE_TAG_FLOAT:
+    case CHARE_TAG_COMPLEX:
+        return FORM_NATIVE;
+    case CHARE_TAG_SCALAR:
+        return adds && value.as.bytes.dtype == CHARE_DTYPE_BOOL ? FORM_FOREIGN
+                                                                : FORM_NATIVE;
+    case CHARE_TAG_ARRAY:
+        return (adds && value.as.array.dtype == CHARE_DTYPE_BOOL) ||
+                       (value.as.array.flags & CHARE_ARRAY_SWAPPED) != 0
+                   ? FORM_FOREIGN
+                   : FORM_NATIVE;
+    case CHARE_TAG_STR:
+    case CHARE_TAG_BYTES:
+    case CHARE_TAG_BYTEARRAY:
+    case CHARE_TAG_LIST:
+    case CHARE_TAG_TUPLE:
+        return FORM_SEQUENCE;
+    default:
+        return FORM_OBJECT;
+    }
+}
+
+/* Write arrays of bools, and of the other byte order, as what they count as. */
+static int
+foreign_encode(struct core_pe *pe, struct core_reducer *reducer,
+               PyObject *data, chare_encoder *encoder)
+{
+    PyObject *native = call_support(pe->state, "as_native", data, reducer);
+    int result;
+
+    if (native == NULL) {
+        return -1;
+    }
+    encoder->at = chare_buffer_bytes(encoder->buffer, NULL);
+    result = core_encode(pe, encoder, native);
+    Py_DECREF(native);
+    return result;
 }
 
 /* Write the contribution; says which reducer is meant. */
 static int
 contribution_encode(struct core_pe *pe, struct core_reducer *reducer,
                     PyObject *data, const chare_callback *callback,
-                    chare_encoder *encoder, uint32_t *id_out)
+                    bool was_list, chare_encoder *encoder, uint32_t *id_out)
 {
+    enum form form;
+
     *id_out = reducer->id;
     if (reducer->post != NULL) {
-        chare_put_container(encoder, CHARE_TAG_TUPLE, 3);
+        chare_put_container(encoder, CHARE_TAG_TUPLE, CORE_REDUCE_ITEMS);
         chare_put_callback(encoder, callback);
         chare_put_int(encoder, reducer->id);
     }
     if (core_encode(pe, encoder, data) < 0) {
         return -1;
     }
-    if (reducer->builtin != UINT32_MAX && is_native_array(encoder)) {
+    if (reducer->builtin == UINT32_MAX || reducer->function == NULL) {
+        return 0;
+    }
+    form = form_of(reducer, encoder);
+    if (form == FORM_FOREIGN) {
+        if (foreign_encode(pe, reducer, data, encoder) < 0) {
+            return -1;
+        }
+        form = FORM_NATIVE;
+    }
+    if (form == FORM_NATIVE && !was_list) {
         *id_out = reducer->builtin;
+    } else if (form == FORM_SEQUENCE && reducer->joining != NULL) {
+        *id_out = ((struct core_reducer *)reducer->joining)->id;
     }
     return 0;
 }
@@ -69,7 +152,7 @@ contribution_encode(struct core_pe *pe, struct core_reducer *reducer,
 static PyObject *
 contribute_data(struct core_pe *pe, struct core_chare *chare,
                 struct core_reducer *reducer, PyObject *prepared,
-                const chare_callback *callback)
+                bool was_list, const chare_callback *callback)
 {
     chare_callback target = *callback;
     chare_encoder encoder;
@@ -82,8 +165,8 @@ contribute_data(struct core_pe *pe, struct core_chare *chare,
     if (status != CHARE_OK) {
         return core_raise(pe->state, status, "no room for a contribution");
     }
-    if (contribution_encode(pe, reducer, prepared, callback, &encoder, &id) <
-        0) {
+    if (contribution_encode(pe, reducer, prepared, callback, was_list,
+                            &encoder, &id) < 0) {
         chare_encoder_fini(&encoder);
         return NULL;
     }
@@ -141,7 +224,8 @@ core_contribute_to(struct core_state *state, struct core_chare *chare,
     if (prepared == NULL) {
         return NULL;
     }
-    result = contribute_data(pe, chare, reducer, prepared, callback);
+    result = contribute_data(pe, chare, reducer, prepared, prepared != data,
+                             callback);
     Py_DECREF(prepared);
     return result;
 }
@@ -158,6 +242,38 @@ core_contribute(struct core_state *state, struct core_chare *chare,
     return core_contribute_to(state, chare, data, reducer, &target);
 }
 
+/* What 'post' makes of the result; an exception of its own or of another part
+ * of the reducer becomes the result. */
+static PyObject *
+post_value(struct core_pe *pe, PyObject *id, PyObject *value, PyObject *error)
+{
+    struct core_reducer *reducer;
+    PyObject *function;
+    PyObject *result;
+
+    reducer = (struct core_reducer *)PyDict_GetItemWithError(
+        pe->state->reducers, id);
+    if (reducer == NULL || reducer->post == NULL) {
+        return PyErr_Format(pe->state->Error, "there is no reducer %R", id);
+    }
+    if (error != NULL) {
+        return Py_NewRef(error);
+    }
+    result = PyObject_CallOneArg(reducer->post, value);
+    if (result != NULL) {
+        return result;
+    }
+    error = core_exception_take();
+    function = core_support(pe->state, "reducer_failed");
+    if (function != NULL) {
+        result =
+            PyObject_CallFunctionObjArgs(function, error, reducer->name, NULL);
+        Py_DECREF(function);
+    }
+    Py_DECREF(error);
+    return result;
+}
+
 /* The result of a reducer with 'post': (callback, reducer id, value). */
 static PyObject *
 post_deliver(struct core_pe *pe, PyObject *result)
@@ -165,26 +281,26 @@ post_deliver(struct core_pe *pe, PyObject *result)
     PyObject *callback;
     PyObject *id;
     PyObject *value;
-    struct core_reducer *reducer;
-    PyObject *done;
+    PyObject *error = NULL;
+    PyObject *done = NULL;
 
     if (PyExceptionInstance_Check(result)) {
         PyErr_SetObject((PyObject *)Py_TYPE(result), result);
         return NULL;
     }
-    if (!PyArg_ParseTuple(result, "OOO", &callback, &id, &value)) {
+    if (!PyArg_ParseTuple(result, "OOO|O", &callback, &id, &value, &error)) {
         return NULL;
     }
-    reducer = (struct core_reducer *)PyDict_GetItemWithError(
-        pe->state->reducers, id);
-    if (reducer == NULL || reducer->post == NULL) {
-        return PyErr_Format(pe->state->Error, "there is no reducer %R", id);
-    }
-    value = PyObject_CallOneArg(reducer->post, value);
+    value = post_value(pe, id, value, error);
     if (value == NULL) {
         return NULL;
     }
-    done = PyObject_CallOneArg(callback, value);
+    if (PyExceptionInstance_Check(value) &&
+        !Py_IS_TYPE(callback, pe->state->FutureType)) {
+        PyErr_SetObject((PyObject *)Py_TYPE(value), value);
+    } else {
+        done = PyObject_CallOneArg(callback, value);
+    }
     Py_DECREF(value);
     return done;
 }

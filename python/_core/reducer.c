@@ -2,172 +2,18 @@
 /*
  * reducer.c - the Reducer type, and combining contributions.
  *
- * The built-in reducers exist twice: the runtime's own for arrays, and one
- * registered here for everything else. Numbers are combined in C; whatever
- * else users contribute goes to a Python function of a list.
+ * The built-in reducers exist twice: the runtime's own for numbers and arrays,
+ * and one registered here under the same name for everything else, a Python
+ * function of a list. Where both meet, the runtime uses the latter.
  */
 #include <stddef.h>
+#include <string.h>
 
 #include "state.h"
 
 #include <structmember.h>
 
-/* A running result of numbers. */
-struct number {
-    chare_tag tag; /* INT, FLOAT or FALSE (a truth value) */
-    bool scalar;   /* NumPy's float64 */
-    int64_t integer;
-    double real;
-};
-
-/* Read a part as a number; false: it is none, or not in 64 bits. */
-static bool
-number_read(const chare_part *part, struct number *number_out)
-{
-    chare_decoder decoder;
-    chare_value value;
-
-    chare_decoder_init(&decoder, part->bytes, part->len);
-    if (chare_get(&decoder, &value) != CHARE_OK) {
-        return false;
-    }
-    number_out->tag = value.tag;
-    number_out->scalar = false;
-    switch (value.tag) {
-    case CHARE_TAG_FALSE:
-    case CHARE_TAG_TRUE:
-        number_out->tag = CHARE_TAG_FALSE;
-        number_out->integer = value.tag == CHARE_TAG_TRUE;
-        return true;
-    case CHARE_TAG_INT:
-        number_out->integer = value.as.integer;
-        return true;
-    case CHARE_TAG_FLOAT:
-        number_out->real = value.as.real;
-        return true;
-    case CHARE_TAG_SCALAR:
-        number_out->tag = CHARE_TAG_FLOAT;
-        number_out->scalar = true;
-        memcpy(&number_out->real, value.as.bytes.at,
-               value.as.bytes.dtype == CHARE_DTYPE_F64 ? sizeof(double) : 0);
-        return value.as.bytes.dtype == CHARE_DTYPE_F64;
-    default:
-        return false;
-    }
-}
-
-/* Truth values: only the logical reducers keep them as such. */
-static bool
-number_combine_bools(uint32_t operation, struct number *a,
-                     const struct number *b)
-{
-    switch (operation) {
-    case CHARE_REDUCE_AND:
-        a->integer = a->integer && b->integer;
-        return true;
-    case CHARE_REDUCE_OR:
-        a->integer = a->integer || b->integer;
-        return true;
-    case CHARE_REDUCE_XOR:
-        a->integer = a->integer != b->integer;
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool
-number_combine_ints(uint32_t operation, struct number *a,
-                    const struct number *b)
-{
-    switch (operation) {
-    case CHARE_REDUCE_SUM:
-        return !__builtin_add_overflow(a->integer, b->integer, &a->integer);
-    case CHARE_REDUCE_PRODUCT:
-        return !__builtin_mul_overflow(a->integer, b->integer, &a->integer);
-    case CHARE_REDUCE_MIN:
-        a->integer = a->integer < b->integer ? a->integer : b->integer;
-        return true;
-    case CHARE_REDUCE_MAX:
-        a->integer = a->integer > b->integer ? a->integer : b->integer;
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* A NaN wins over any number, as in NumPy. */
-static bool
-number_combine_reals(uint32_t operation, struct number *a,
-                     const struct number *b)
-{
-    a->scalar = a->scalar || b->scalar;
-    switch (operation) {
-    case CHARE_REDUCE_SUM:
-        a->real += b->real;
-        return true;
-    case CHARE_REDUCE_PRODUCT:
-        a->real *= b->real;
-        return true;
-    case CHARE_REDUCE_MIN:
-        a->real = b->real < a->real || b->real != b->real ? b->real : a->real;
-        return true;
-    case CHARE_REDUCE_MAX:
-        a->real = b->real > a->real || b->real != b->real ? b->real : a->real;
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool
-number_combine(uint32_t operation, struct number *a, const struct number *b)
-{
-    if (a->tag != b->tag) {
-        return false;
-    }
-    switch (a->tag) {
-    case CHARE_TAG_FALSE:
-        return number_combine_bools(operation, a, b);
-    case CHARE_TAG_INT:
-        return number_combine_ints(operation, a, b);
-    default:
-        return number_combine_reals(operation, a, b);
-    }
-}
-
-/* Try without Python; false: nothing was written. */
-static bool
-combine_numbers(uint32_t operation, const chare_part *parts, size_t part_count,
-                chare_encoder *encoder)
-{
-    struct number result;
-    struct number next;
-
-    if (part_count == 0 || !number_read(&parts[0], &result)) {
-        return false;
-    }
-    for (size_t i = 1; i < part_count; i++) {
-        if (!number_read(&parts[i], &next) ||
-            !number_combine(operation, &result, &next)) {
-            return false;
-        }
-    }
-    if (result.tag == CHARE_TAG_FALSE) {
-        chare_put_bool(encoder, result.integer != 0);
-    } else if (result.tag == CHARE_TAG_INT) {
-        chare_put_int(encoder, result.integer);
-    } else if (result.scalar) {
-        chare_put_scalar(encoder, CHARE_DTYPE_F64, &result.real);
-    } else {
-        chare_put_float(encoder, result.real);
-    }
-    return true;
-}
-
-/* ---- with Python */
-
-/* Decode the parts; an exception among them is returned instead. */
+/* Decode the parts into a list. Errors among them never come here. */
 static PyObject *
 parts_decode(struct core_pe *pe, const chare_part *parts, size_t part_count)
 {
@@ -180,10 +26,6 @@ parts_decode(struct core_pe *pe, const chare_part *parts, size_t part_count)
         core_reader_init(&reader, pe, parts[i].bytes, parts[i].len, NULL);
         value = core_decode(&reader);
         core_reader_fini(&reader);
-        if (value != NULL && parts[i].format == CHARE_FORMAT_ERROR) {
-            Py_DECREF(list);
-            return value;
-        }
         if (value == NULL || PyList_Append(list, value) < 0) {
             Py_CLEAR(list);
         }
@@ -193,19 +35,23 @@ parts_decode(struct core_pe *pe, const chare_part *parts, size_t part_count)
 }
 
 /*
- * Contributions of a reducer with 'post' are (callback, reducer id, value):
- * take the values out, and put the first two back around the result.
+ * Contributions of a reducer with 'post' are (callback, reducer id, value),
+ * with an exception as the fourth item once there is one: take the values
+ * out, and put the first two back around the result.
  */
 static PyObject *
 call_wrapped(struct core_reducer *self, PyObject *list)
 {
-    PyObject *first = PyList_GET_ITEM(list, 0);
     PyObject *values = PyList_New(0);
     PyObject *result;
 
     for (Py_ssize_t i = 0; values != NULL && i < PyList_GET_SIZE(list); i++) {
         PyObject *item = PyList_GET_ITEM(list, i);
 
+        if (PyTuple_GET_SIZE(item) == CORE_REDUCE_ITEMS + 1) {
+            Py_DECREF(values);
+            return Py_NewRef(item);
+        }
         if (PyList_Append(values, PyTuple_GET_ITEM(item, 2)) < 0) {
             Py_CLEAR(values);
         }
@@ -218,27 +64,85 @@ call_wrapped(struct core_reducer *self, PyObject *list)
     if (result == NULL) {
         return NULL;
     }
-    return Py_BuildValue("(OON)", PyTuple_GET_ITEM(first, 0),
-                         PyTuple_GET_ITEM(first, 1), result);
+    return Py_BuildValue(
+        "(OON)", PyTuple_GET_ITEM(PyList_GET_ITEM(list, 0), 0),
+        PyTuple_GET_ITEM(PyList_GET_ITEM(list, 0), 1), result);
 }
 
+/* The exception that is set, with a note that names the reducer. */
 static PyObject *
-combine_objects(struct core_reducer *self, struct core_pe *pe,
-                const chare_part *parts, size_t part_count)
+error_take(struct core_reducer *self)
 {
-    PyObject *list = parts_decode(pe, parts, part_count);
-    PyObject *result;
+    PyObject *error = core_exception_take();
+    PyObject *function = core_support(self->state, "reducer_failed");
+    PyObject *noted = NULL;
 
-    if (list == NULL || PyExceptionInstance_Check(list)) {
-        return list;
+    if (function != NULL) {
+        noted =
+            PyObject_CallFunctionObjArgs(function, error, self->name, NULL);
+        Py_DECREF(function);
     }
-    if (self->post != NULL) {
-        result = call_wrapped(self, list);
+    if (noted == NULL) {
+        PyErr_Clear();
+        return error;
+    }
+    Py_DECREF(error);
+    return noted;
+}
+
+/* An error must find its way to the callback too. */
+static PyObject *
+error_wrap(PyObject *list, PyObject *error)
+{
+    PyObject *first = PyList_GET_ITEM(list, 0);
+
+    return Py_BuildValue("(OOOO)", PyTuple_GET_ITEM(first, 0),
+                         PyTuple_GET_ITEM(first, 1), Py_None, error);
+}
+
+/* Write the result, or the first part that is an error. */
+static int
+combine_write(struct core_reducer *self, struct core_pe *pe, PyObject *list,
+              chare_encoder *encoder)
+{
+    PyObject *result = self->post != NULL
+                           ? call_wrapped(self, list)
+                           : PyObject_CallOneArg(self->function, list);
+    int failed;
+
+    if (result == NULL) {
+        return -1;
+    }
+    failed = core_encode(pe, encoder, result);
+    Py_DECREF(result);
+    return failed;
+}
+
+/* Write the exception that is set; 'list' is NULL if there are no parts. */
+static chare_status
+combine_failed(struct core_reducer *self, struct core_pe *pe, PyObject *list,
+               chare_encoder *encoder)
+{
+    PyObject *error = error_take(self);
+    PyObject *wrapped = NULL;
+    int failed;
+
+    if (list != NULL && self->post != NULL) {
+        wrapped = error_wrap(list, error);
+    }
+    if (wrapped != NULL) {
+        failed = core_encode(pe, encoder, wrapped);
+        Py_DECREF(wrapped);
     } else {
-        result = PyObject_CallOneArg(self->function, list);
+        PyErr_Clear();
+        failed = core_error_encode(pe, encoder, error);
     }
-    Py_DECREF(list);
-    return result;
+    if (failed) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
+    Py_DECREF(error);
+    return failed ? CHARE_ERR_INVALID
+                  : (wrapped != NULL ? CHARE_OK : CHARE_ERR_FORMAT);
 }
 
 chare_status
@@ -247,28 +151,19 @@ core_combine(void *context, const chare_part *parts, size_t part_count,
 {
     struct core_reducer *self = (struct core_reducer *)context;
     struct core_pe *pe = self->state->current;
-    PyObject *result;
-    int failed;
+    const size_t used =
+        (size_t)(encoder->at -
+                 (unsigned char *)chare_buffer_bytes(encoder->buffer, NULL));
+    PyObject *list = parts_decode(pe, parts, part_count);
+    chare_status status = CHARE_OK;
 
-    if (self->builtin != UINT32_MAX &&
-        combine_numbers(self->builtin, parts, part_count, encoder)) {
-        return encoder->status;
+    if (list == NULL || combine_write(self, pe, list, encoder) < 0) {
+        encoder->at =
+            (unsigned char *)chare_buffer_bytes(encoder->buffer, NULL) + used;
+        status = combine_failed(self, pe, list, encoder);
     }
-    result = combine_objects(self, pe, parts, part_count);
-    if (result == NULL) {
-        result = core_exception_take();
-    }
-    if (PyExceptionInstance_Check(result)) {
-        failed = core_error_encode(pe, encoder, result);
-    } else {
-        failed = core_encode(pe, encoder, result);
-    }
-    Py_DECREF(result);
-    if (failed) {
-        PyErr_WriteUnraisable((PyObject *)self);
-        return CHARE_ERR_INVALID;
-    }
-    return encoder->status;
+    Py_XDECREF(list);
+    return encoder->status != CHARE_OK ? encoder->status : status;
 }
 
 /* ---- the type */
@@ -295,6 +190,7 @@ core_reducer_register(PyObject *module, PyObject *reducer)
     struct core_pe *pe = core_pe_get(state);
     struct core_reducer *self = (struct core_reducer *)reducer;
     chare_status status;
+    const char *name;
 
     if (pe == NULL) {
         return NULL;
@@ -307,10 +203,17 @@ core_reducer_register(PyObject *module, PyObject *reducer)
         self->id = self->builtin;
         Py_RETURN_NONE;
     }
-    status = chare_reducer_register(pe->runtime, PyUnicode_AsUTF8(self->name),
-                                    core_combine, false, self, &self->id);
+    name = PyUnicode_AsUTF8(self->name);
+    if (name == NULL) {
+        return NULL;
+    }
+    if (self->builtin != UINT32_MAX && strncmp(name, "logical_", 8) == 0) {
+        name += 8; /* what the runtime calls it */
+    }
+    status = chare_reducer_register(pe->runtime, name, core_combine,
+                                    self->ordered, self, &self->id);
     if (status != CHARE_OK) {
-        return core_raise(state, status, PyUnicode_AsUTF8(self->name));
+        return core_raise(state, status, name);
     }
     return reducer_keep(state, self);
 }
@@ -318,18 +221,20 @@ core_reducer_register(PyObject *module, PyObject *reducer)
 static PyObject *
 reducer_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static const char *const names[] = {"name", "function", "builtin",
-                                        "pre",  "post",     NULL};
+    static const char *const names[] = {"name", "function", "builtin", "pre",
+                                        "post", "ordered",  "joining", NULL};
     PyObject *name;
     PyObject *function = Py_None;
     PyObject *pre = Py_None;
     PyObject *post = Py_None;
+    PyObject *joining = Py_None;
     int builtin = -1;
+    int ordered = 0;
     struct core_reducer *self;
 
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "U|OiOO:ReducerType",
-                                     (char **)(uintptr_t)names, &name,
-                                     &function, &builtin, &pre, &post)) {
+    if (!PyArg_ParseTupleAndKeywords(
+            args, keywords, "U|OiOOpO:ReducerType", (char **)(uintptr_t)names,
+            &name, &function, &builtin, &pre, &post, &ordered, &joining)) {
         return NULL;
     }
     self = (struct core_reducer *)type->tp_alloc(type, 0);
@@ -340,6 +245,8 @@ reducer_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     self->function = function == Py_None ? NULL : Py_NewRef(function);
     self->pre = pre == Py_None ? NULL : Py_NewRef(pre);
     self->post = post == Py_None ? NULL : Py_NewRef(post);
+    self->ordered = ordered != 0;
+    self->joining = Py_IS_TYPE(joining, type) ? Py_NewRef(joining) : NULL;
     self->builtin = builtin < 0 ? UINT32_MAX : (uint32_t)builtin;
     self->id = UINT32_MAX;
     self->state = core_state_of(type);
@@ -355,6 +262,7 @@ reducer_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->function);
     Py_VISIT(self->pre);
     Py_VISIT(self->post);
+    Py_VISIT(self->joining);
     return 0;
 }
 
@@ -366,6 +274,7 @@ reducer_clear(PyObject *op)
     Py_CLEAR(self->function);
     Py_CLEAR(self->pre);
     Py_CLEAR(self->post);
+    Py_CLEAR(self->joining);
     return 0;
 }
 

@@ -29,6 +29,7 @@ enum {
     CORE_PLAIN_DEPTH_MAX = 4,     /* nested tuples that are passed as such */
     CORE_COROUTINES_KEPT_MAX = 256,
     CORE_DTYPE_COUNT = CHARE_DTYPE_C128 + 1,
+    CORE_REDUCE_ITEMS = 3,           /* of what a 'post' gets: see reducer.c */
     CORE_ARGS_INLINE = 8,            /* arguments kept without an allocation */
     CORE_KEEP_BYTES_MIN = 64 * 1024, /* larger arrays keep their message */
 };
@@ -611,9 +612,11 @@ struct core_reducer {
     PyObject *function; /* of a list of contributions; NULL: built in */
     PyObject *pre;      /* or NULL */
     PyObject *post;     /* or NULL */
+    PyObject *joining;  /* the reducer for texts and lists instead, or NULL */
     struct core_state *state;
-    uint32_t builtin; /* CHARE_REDUCE_*, for arrays; or UINT32_MAX */
+    uint32_t builtin; /* CHARE_REDUCE_*, for numbers; or UINT32_MAX */
     uint32_t id;      /* of the registered one; UINT32_MAX: not registered */
+    bool ordered;     /* it sees all contributions at once, by index */
 };
 
 extern PyType_Spec core_reducer_spec;

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """_support.py - the slow paths of the extension, which calls them by name."""
 
+import builtins
+import numbers
 import os
 import pickle
 import sys
@@ -84,7 +86,14 @@ def int_from_bytes(data):
     return int.from_bytes(data, "little", signed=True)
 
 
-def as_array(data):
+def _counted(array, reducer):
+    """Bools are numbers to sums and products."""
+    if reducer in ("sum", "product") and array.dtype == bool:
+        return array.astype("int64")
+    return array
+
+
+def as_array(data, reducer):
     """A list or tuple of numbers as an array, if NumPy is there."""
     try:
         import numpy
@@ -92,9 +101,33 @@ def as_array(data):
         return data
     try:
         array = numpy.asarray(data)
+        if array.dtype.kind == "u" and not hasattr(data, "typecode"):
+            array = numpy.asarray(data, dtype=object)  # ints above 2**63
     except ValueError:  # ragged
         return data
-    return array if array.dtype.kind in "biufc" else data
+    if array.dtype == object:
+        known = all(
+            isinstance(value, numbers.Number) for value in array.flat
+        )
+        return array if known else data
+    return _counted(array, reducer) if array.dtype.kind in "biufc" else data
+
+
+def as_native(data, reducer):
+    """An array or scalar that the runtime's own reducers understand."""
+    if not data.dtype.isnative:
+        data = data.astype(data.dtype.newbyteorder("="))
+    return _counted(data, reducer)
+
+
+def reducer_failed(error, name):
+    """An exception of a reducer, fit to be sent, that says where it was."""
+    _note(error, f"in reducer {name!r} on PE {_core.my_pe()}")
+    kind, message, details, data = describe(error)
+    if not data:
+        return rebuild(kind, message, details, None)
+    error.remote_traceback = details
+    return error
 
 
 # ---- exceptions
@@ -146,6 +179,12 @@ def report(error, pe, what, index):
     )
 
 
+def _note(error, text):
+    """A line below the exception in its traceback, where Python has that."""
+    if hasattr(error, "add_note"):
+        error.add_note(text)
+
+
 def _text(error):
     try:
         return str(error)
@@ -173,10 +212,21 @@ def describe(error):
     return kind, _text(error), details.replace("\0", "?"), _pickled(error)
 
 
+def _by_name(kind, message):
+    """An exception of which only the words came."""
+    cls = getattr(builtins, kind, None)
+    if isinstance(cls, type) and issubclass(cls, Exception):
+        try:
+            return cls(message)
+        except TypeError:
+            pass  # its constructor takes something else
+    return RemoteError(f"{kind}: {message}" if message else kind)
+
+
 def rebuild(kind, message, details, error):
     """An exception from another PE, with its traceback."""
     if not isinstance(error, BaseException):
-        error = RemoteError(f"{kind}: {message}" if message else kind)
+        error = _by_name(kind, message)
     try:
         error.remote_traceback = details
     except AttributeError:

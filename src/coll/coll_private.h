@@ -64,6 +64,17 @@ struct chi_msg *chi_coll_combine(struct chi_coll *coll, uint32_t reducer,
 struct chi_msg *chi_coll_finish(struct chi_coll *coll, uint32_t reducer,
                                 struct chi_msg *part);
 
+/*
+ * Contributions to two different reducers: true, and which to use, when one
+ * takes the place of the other.
+ */
+bool chi_coll_join(const struct chi_coll *coll, uint32_t *reducer_inout,
+                   uint32_t other);
+
+/* An error part that says that two reducers do not go together. */
+struct chi_msg *chi_coll_mixed(struct chi_coll *coll, uint32_t one,
+                               uint32_t other);
+
 /* Whether contributions are kept apart, by index, up to the root. */
 bool chi_coll_keeps_parts(const struct chi_coll *coll, uint32_t reducer);
 

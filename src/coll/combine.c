@@ -10,7 +10,9 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "coll/coll_private.h"
 #include "coll/reducers.h"
@@ -43,6 +45,60 @@ chi_coll_keeps_parts(const struct chi_coll *coll, uint32_t reducer)
 
     return reducer == CHARE_REDUCE_GATHER ||
            (custom != NULL && custom->ordered);
+}
+
+static const char *
+reducer_name(const struct chi_coll *coll, uint32_t reducer)
+{
+    const struct chi_coll_reducer *custom = custom_of(coll, reducer);
+
+    return custom != NULL ? custom->name : chi_reducer_name(reducer);
+}
+
+/* Whether a registered reducer takes the place of a built-in one. */
+static bool
+stands_for(const struct chi_coll *coll, uint32_t reducer, uint32_t builtin)
+{
+    const struct chi_coll_reducer *custom = custom_of(coll, reducer);
+
+    return custom != NULL && !custom->ordered && builtin >= CHARE_REDUCE_SUM &&
+           builtin <= CHARE_REDUCE_XOR &&
+           strcmp(custom->name, chi_reducer_name(builtin)) == 0;
+}
+
+bool
+chi_coll_join(const struct chi_coll *coll, uint32_t *reducer_inout,
+              uint32_t other)
+{
+    if (stands_for(coll, other, *reducer_inout)) {
+        *reducer_inout = other;
+        return true;
+    }
+    return stands_for(coll, *reducer_inout, other);
+}
+
+struct chi_msg *
+chi_coll_mixed(struct chi_coll *coll, uint32_t one, uint32_t other)
+{
+    char text[2 * CHARE_NAME_BYTES_MAX + 128];
+    chare_encoder encoder;
+    chare_buffer *buffer;
+    struct chi_msg *msg;
+
+    snprintf(text, sizeof(text),
+             "contributions to one reduction name different reducers, "
+             "%s and %s",
+             reducer_name(coll, one), reducer_name(coll, other));
+    if (chi_encoder_init(&encoder, coll->pe->pool, 256) != CHARE_OK) {
+        chi_pe_die(coll->pe, "out of memory for a reduction");
+    }
+    chare_put_error(&encoder, "ValueError", text, "", false);
+    if (chare_encoder_take(&encoder, &buffer) != CHARE_OK) {
+        chi_pe_die(coll->pe, "out of memory for a reduction");
+    }
+    msg = chi_msg_of_buffer(buffer);
+    msg->env.format = CHARE_FORMAT_ERROR;
+    return msg;
 }
 
 static uint64_t
@@ -179,9 +235,8 @@ chi_coll_combine(struct chi_coll *coll, uint32_t reducer,
     if (msg != NULL) {
         return msg;
     }
-    /* A built-in reducer also sees one alone: the sum of one True is 1. */
-    if (reducer == CHARE_REDUCE_NOP ||
-        (queue->count == 1 && custom_of(coll, reducer) != NULL)) {
+    /* Reducers also see one alone: the sum of one True is 1. */
+    if (reducer == CHARE_REDUCE_NOP) {
         msg = chi_msg_queue_pop(queue);
         chi_msg_queue_clear(queue);
         return msg;

@@ -23,6 +23,7 @@ struct chi_reduction {
     uint64_t children_reported; /* a bit for each */
     uint32_t reducer;
     bool known; /* reducer and callback are set */
+    bool mixed; /* contributions named different reducers: parts is an error */
     chare_callback callback;
     struct chi_msg_queue parts;
 };
@@ -104,14 +105,30 @@ reduction_get(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag)
     return reduction;
 }
 
+/* From now on the result is an error, which any reducer passes on. */
 static void
-reduction_describe(struct chi_reduction *reduction, uint32_t reducer,
-                   const chare_callback *callback)
+reduction_mix(struct chi_coll *coll, struct chi_reduction *reduction,
+              uint32_t other)
+{
+    struct chi_msg *error = chi_coll_mixed(coll, reduction->reducer, other);
+
+    chi_msg_queue_clear(&reduction->parts);
+    chi_msg_queue_push(&reduction->parts, error);
+    reduction->reducer = CHARE_REDUCE_SUM;
+    reduction->mixed = true;
+}
+
+static void
+reduction_describe(struct chi_coll *coll, struct chi_reduction *reduction,
+                   uint32_t reducer, const chare_callback *callback)
 {
     if (!reduction->known) {
         reduction->known = true;
         reduction->reducer = reducer;
         reduction->callback = *callback;
+    } else if (reduction->reducer != reducer && !reduction->mixed &&
+               !chi_coll_join(coll, &reduction->reducer, reducer)) {
+        reduction_mix(coll, reduction, reducer);
     }
 }
 
@@ -120,6 +137,10 @@ reduction_add(struct chi_coll *coll, struct chi_reduction *reduction,
               struct chi_msg *part)
 {
     if (part == NULL) {
+        return;
+    }
+    if (reduction->mixed) {
+        chi_msg_release(part);
         return;
     }
     chi_msg_queue_push(&reduction->parts, part);
@@ -177,6 +198,16 @@ reduction_deliver(struct chi_coll *coll, struct chi_reduction *reduction,
     chi_cb_call_or_die(coll->cb, &reduction->callback, &data);
 }
 
+/* A part of a child's alone was combined there. */
+static struct chi_msg *
+reduction_combine(struct chi_coll *coll, struct chi_reduction *reduction)
+{
+    if (reduction->local_count == 0 && reduction->parts.count == 1) {
+        return chi_msg_queue_pop(&reduction->parts);
+    }
+    return chi_coll_combine(coll, reduction->reducer, &reduction->parts);
+}
+
 /* R2, R3: pass on or deliver, when all of this subtree is in. */
 static void
 reduction_check(struct chi_coll *coll, struct chi_coll_set *set,
@@ -191,7 +222,7 @@ reduction_check(struct chi_coll *coll, struct chi_coll_set *set,
     chi_assert(reduction->local_count == set->local_count);
     chi_map_remove(&set->reductions, reduction->tag);
     set->recent = NULL;
-    part = chi_coll_combine(coll, reduction->reducer, &reduction->parts);
+    part = reduction_combine(coll, reduction);
     if (set->is_root) {
         reduction_deliver(coll, reduction, part);
     } else {
@@ -207,7 +238,7 @@ chi_coll_contribute(struct chi_coll *coll, struct chi_coll_set *set,
 {
     struct chi_reduction *reduction = reduction_get(coll, set, tag);
 
-    reduction_describe(reduction, reducer, callback);
+    reduction_describe(coll, reduction, reducer, callback);
     if (value != NULL && chi_coll_keeps_parts(coll, reduction->reducer)) {
         value = chi_coll_record(coll, index, value);
     }
@@ -225,7 +256,7 @@ chi_coll_expect(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag,
 
     chi_assert(set->is_root);
     chi_assert(!set->census_known || set->subtree_count == 0);
-    reduction_describe(reduction, reducer, callback);
+    reduction_describe(coll, reduction, reducer, callback);
     reduction_check(coll, set, reduction);
 }
 
@@ -258,7 +289,7 @@ chi_coll_reduce_execute(void *context, struct chi_msg *msg)
     reduction = reduction_get(coll, set, msg->env.key);
     chi_assert((reduction->children_reported >> child & 1) == 0); /* R2 */
     reduction->children_reported |= (uint64_t)1 << child;
-    reduction_describe(reduction, msg->env.entry, &callback);
+    reduction_describe(coll, reduction, msg->env.entry, &callback);
     reduction->count += count;
     if (msg->env.spare == 1) {
         chi_msg_release(msg);

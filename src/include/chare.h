@@ -1052,8 +1052,10 @@ typedef chare_status (*chare_combine_fn)(void *context,
  * chare_reducer_register() - a reducer of one's own.
  *
  * @runtime:     an open runtime; as chare_type_register().
- * @name:        for messages to people; copied.
- * @combine:     the operation.
+ * @name:        for messages to people; copied. One that is called as a
+ *               built-in one (sum, product, min, max, and, or, xor) takes its
+ *               place in a reduction where contributions to both meet.
+ * @combine:     the operation. It also sees a contribution that is alone.
  * @ordered:     true: give it all contributions at once, by index.
  * @context:     handed to it.
  * @reducer_out: its id.
@@ -1069,7 +1071,8 @@ CHARE_MUST_CHECK chare_status chare_reducer_register(
  * chare_contribute() - this chare's part in its collection's next reduction.
  *
  * All chares of the collection contribute to reductions in the same order,
- * with the same reducer and callback; several may be under way.
+ * with the same reducer and callback; several may be under way. Different
+ * reducers make the result an error.
  *
  * @runtime:  a started runtime.
  * @self:     a chare on this PE.

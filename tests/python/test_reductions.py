@@ -53,7 +53,7 @@ def main(args):
         ("product", [2.0] * 6, 64.0),
         ("min", [4, 2, 9, 3, 7, 8], 2),
         ("max", [4, 2, 9, 3, 7, 8], 9),
-        ("max", [4.5, 2, 9, 3, 7, 8.5], 9),
+        ("max", [4.5, 2, 9, 3, 7, 8.5], 9.0),
         ("min", ["b", "a", "c", "d", "e", "f"], "a"),
         ("max", [(1, "a"), (2, "b")] * 3, (2, "b")),
         ("logical_and", [True] * 5 + [False], False),
@@ -245,7 +245,7 @@ def main(args):
     m = Array(Member, N)
     for reducer, values, kind in [
         ("broken", [1] * N, ZeroDivisionError),
-        ("sum", [1, "a", 2, 3, 4, 5], TypeError),
+        ("sum", [1, None, 2, 3, 4, 5], TypeError),
     ]:
         try:
             reduce(m, reducer, values)

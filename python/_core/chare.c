@@ -298,7 +298,7 @@ Base of all classes of chares; and, called itself, creates one chare.\n\
 \n\
 class Worker(Chare) makes each method of Worker an entry method, which any\n\
 PE can call through a proxy. Chare(Worker, args, onPE) creates one Worker\n\
-with these arguments on a PE (-1: the runtime chooses) and returns its proxy,\n\
+with these arguments on a PE (-1: the runtime chooses) and returns a proxy,\n\
 which can be used at once.\n\
 \n\
 Raises TypeError when the arguments do not fit the constructor.");

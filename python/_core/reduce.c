@@ -97,7 +97,7 @@ form_of(struct core_reducer *reducer, chare_encoder *encoder)
     }
 }
 
-/* Write arrays of bools, and of the other byte order, as what they count as. */
+/* Write arrays of bools, and of the other byte order, as what they count. */
 static int
 foreign_encode(struct core_pe *pe, struct core_reducer *reducer,
                PyObject *data, chare_encoder *encoder)

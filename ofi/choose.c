@@ -24,12 +24,18 @@
 enum {
     LONG_EAGER = 1, /* 64 KiB is best sent at once, see EAGER_LONG */
     NODE_ONLY = 2,
-    SINGLE_RECV = 4, /* loses what came before a FI_MULTI_RECV buffer did */
+    SINGLE_RECV = 4, /* one message for each receive buffer */
+    TRUSTING = 8,    /* believes what strangers write to its port */
+    STICKY_FD = 16,  /* a stranger can keep its descriptor readable */
 };
 
 /*
  * Known providers, best first. Most, ofi_rxm over anything included, have a
  * rendezvous of their own above some 16 KiB, which ours makes useless.
+ *
+ * SINGLE_RECV: shm loses what came before a FI_MULTI_RECV buffer did; sockets
+ * gives nobody else the buffer in which it waits for the rest of what a
+ * stranger began, and would so give away a quarter of all room at once.
  */
 struct known {
     const char *name;
@@ -46,11 +52,11 @@ static const struct known known_providers[] = {
     {"opx", 0},
     {"psm", 0},
     {"tcp;ofi_rxm", 0},
-    {"tcp", LONG_EAGER},
-    {"net", LONG_EAGER},
-    {"net;ofi_rxm", 0},
-    {"sockets", LONG_EAGER},
-    {"udp;ofi_rxd", 0},
+    {"tcp", LONG_EAGER | STICKY_FD},
+    {"net", LONG_EAGER | STICKY_FD},
+    {"net;ofi_rxm", STICKY_FD},
+    {"sockets", LONG_EAGER | SINGLE_RECV | TRUSTING | STICKY_FD},
+    {"udp;ofi_rxd", TRUSTING},
     {"verbs;ofi_rxd", 0},
     {"shm", LONG_EAGER | NODE_ONLY | SINGLE_RECV},
 };
@@ -267,6 +273,9 @@ chi_ofi_judge(const struct fi_info *info, const struct chi_ofi_wish *wish)
     if (!forced && known_index(info) == KNOWN_COUNT) {
         return CHI_OFI_UNKNOWN;
     }
+    if (!forced && (known_flags(info) & TRUSTING) != 0) {
+        return CHI_OFI_TRUSTING;
+    }
     return judge_ability(info);
 }
 
@@ -296,6 +305,8 @@ chi_ofi_verdict_text(enum chi_ofi_verdict verdict)
         return "reaches this node only";
     case CHI_OFI_UNKNOWN:
         return "not a known provider";
+    case CHI_OFI_TRUSTING:
+        return "believes strangers: only if CHARE_OFI_PROVIDER names it";
     }
     return "unknown";
 }
@@ -416,6 +427,8 @@ chi_ofi_plan_make(const struct fi_info *info, uint64_t eager_bytes,
                        : (1ull << (8 * key_size)) - 1,
         .node_only = is_node_only(info),
         .loopback = reach_of(info) == REACH_HOST,
+        .trusting = (known_flags(info) & TRUSTING) != 0,
+        .sticky_fd = (known_flags(info) & STICKY_FD) != 0,
     };
     out->bounce = out->local_mr || out->prefix_bytes > 0 || force->bounce ||
                   info->tx_attr->iov_limit < 2;

@@ -47,6 +47,7 @@ enum chi_ofi_verdict {
     CHI_OFI_NO_FLOW_CONTROL,
     CHI_OFI_NODE_ONLY, /* reaches this node only, and was not asked for */
     CHI_OFI_UNKNOWN,   /* a provider we know nothing of, and not asked for */
+    CHI_OFI_TRUSTING,  /* believes strangers, and was not asked for */
 };
 
 /* What the user asked for; empty strings: nothing. */
@@ -73,6 +74,8 @@ struct chi_ofi_plan {
     uint64_t key_max; /* largest key that we may choose */
     bool node_only;   /* shared memory: all peers must be on this node */
     bool loopback;    /* all peers must be in this network namespace */
+    bool trusting;    /* what strangers write may be taken for messages */
+    bool sticky_fd;   /* see wait.c */
 };
 
 enum chi_ofi_verdict chi_ofi_judge(const struct fi_info *info,

@@ -147,6 +147,7 @@ cq_open(struct chi_ofi *ofi)
 
             if (fi_control(&ofi->cq->fid, FI_GETWAIT, &fd) == 0) {
                 ofi->wait_fd = fd;
+                chi_ofi_doze_open(ofi);
             }
             return 0;
         }
@@ -227,6 +228,14 @@ chi_ofi_endpoint_open(struct chi_ofi *ofi)
         ofi->plan.rma ? ", RMA" : ", no RMA",
         ofi->plan.bounce ? ", copied" : "",
         ofi->wait_fd < 0 ? ", no descriptor to wait on" : "");
+    if (ofi->plan.trusting && !ofi->plan.loopback &&
+        ofi->net.options.rank == 0) {
+        chi_log_warn(chi_ofi_log(ofi),
+                     "ofi: %s believes whoever writes to its port on %s: use "
+                     "it only where no stranger reaches that, or another "
+                     "provider (CHARE_OFI_PROVIDER=tcp)",
+                     ofi->info->fabric_attr->prov_name, address);
+    }
     return CHARE_OK;
 }
 
@@ -270,6 +279,7 @@ chi_ofi_endpoint_close(struct chi_ofi *ofi)
         endpoint_close(ofi);
         regions_close(ofi);
     }
+    chi_ofi_doze_close(ofi);
     part_close(ofi, ofi->cq != NULL ? &ofi->cq->fid : NULL, "the queue");
     part_close(ofi, ofi->av != NULL ? &ofi->av->fid : NULL, "the addresses");
     part_close(ofi, ofi->domain != NULL ? &ofi->domain->fid : NULL,

@@ -39,6 +39,7 @@ ofi_open(const struct chi_net_options *options,
     ofi->net.options = *options;
     ofi->force = options->provider_options;
     ofi->wait_fd = -1;
+    ofi->doze.cq_fd = -1;
     ofi->next_key = 1;
     chi_map_init(&ofi->peers);
     status = chi_ofi_endpoint_open(ofi);
@@ -190,6 +191,7 @@ ofi_progress(struct chi_net *net, uint32_t events_max)
         poll_once(ofi);
         events += report(ofi, events_max - events);
     }
+    ofi->events += events;
     return events;
 }
 

@@ -148,6 +148,18 @@ struct chi_ofi_op_slab {
     struct chi_ofi_op ops[CHI_OFI_OPS_PER_SLAB];
 };
 
+/* A guard around a descriptor that strangers can keep readable: wait.c. */
+struct chi_ofi_doze {
+    int cq_fd;       /* the provider's, in epoll_fd; -1: no guard */
+    int epoll_fd;    /* what the PE sleeps on */
+    int timer_fd;    /* in epoll_fd too */
+    uint32_t alarms; /* wake-ups in a row for nothing */
+    uint64_t ticks;  /* of the timer since it runs */
+    uint64_t events; /* of the net at the last look */
+    bool stuck;      /* the timer runs */
+    bool told;
+};
+
 struct chi_ofi {
     struct chi_net net; /* first */
     const struct chi_ofi_force *force;
@@ -163,6 +175,8 @@ struct chi_ofi {
     struct fid_cq *cq;
     struct fid_ep *ep;
     int wait_fd; /* -1: the provider has none */
+    struct chi_ofi_doze doze;
+    uint64_t events; /* reported so far */
 
     /* peers.c */
     struct chi_map peers; /* rank to chi_ofi_peer, those we have met */
@@ -328,6 +342,8 @@ void chi_ofi_rma_read(struct chi_ofi *ofi, struct chi_ofi_op *op, int error);
 
 /* ---- wait.c */
 
+void chi_ofi_doze_open(struct chi_ofi *ofi);
+void chi_ofi_doze_close(struct chi_ofi *ofi);
 int chi_ofi_wait_fd(const struct chi_net *net);
 CHARE_MUST_CHECK chare_status chi_ofi_wait_begin(struct chi_net *net);
 void chi_ofi_wait_end(struct chi_net *net);

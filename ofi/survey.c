@@ -84,7 +84,10 @@ say_nothing_fits(const struct chi_ofi_library *library,
                       "(CHARE_OFI_INTERFACE); see chare info",
                       wish->interface);
     } else {
-        chi_log_error(log, "ofi: no provider is good enough of: %s", names);
+        chi_log_error(log,
+                      "ofi: no provider is good enough of: %s; chare info "
+                      "says why, and CHARE_OFI_PROVIDER=NAME insists",
+                      names);
     }
     library->freeinfo(all);
 }

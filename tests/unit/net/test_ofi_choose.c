@@ -111,8 +111,8 @@ static void
 providers_are_taken_in_order_of_preference(void)
 {
     static const char *const order[] = {
-        "cxi", "verbs;ofi_rxm", "psm3", "psm2", "efa",     "gni",        "opx",
-        "psm", "tcp;ofi_rxm",   "tcp",  "net",  "sockets", "udp;ofi_rxd"};
+        "cxi", "verbs;ofi_rxm", "psm3",        "psm2", "efa", "gni",
+        "opx", "psm",           "tcp;ofi_rxm", "tcp",  "net", "net;ofi_rxm"};
     const int count = sizeof(order) / sizeof(order[0]);
 
     /* The worst first, so that libfabric's order does not decide. */
@@ -123,6 +123,25 @@ providers_are_taken_in_order_of_preference(void)
             (void)offer_add(&market, order[i], "eth0", "10.0.0.1");
         }
         CHECK(strcmp(chosen_name(&market, &no_wish), order[best]) == 0);
+    }
+}
+
+static void
+who_believes_strangers_must_be_asked_for(void)
+{
+    static const char *const names[] = {"sockets", "udp;ofi_rxd"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct market market = {.count = 0};
+        const struct chi_ofi_wish wish = {names[i], ""};
+        struct offer *offer = offer_add(&market, names[i], "eth0", "10.0.0.1");
+        struct chi_ofi_plan plan;
+
+        CHECK_EQ(chi_ofi_judge(&offer->info, &no_wish), CHI_OFI_TRUSTING);
+        CHECK(strcmp(chosen_name(&market, &no_wish), "") == 0);
+        CHECK(strcmp(chosen_name(&market, &wish), names[i]) == 0);
+        chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+        CHECK(plan.trusting);
     }
 }
 
@@ -259,7 +278,7 @@ what_cannot_be_used_is_refused(void)
     offer->ep.max_msg_size = 4096;
     offer->domain.resource_mgmt = FI_RM_DISABLED;
     CHECK_EQ(chi_ofi_judge(&offer->info, &no_wish), CHI_OFI_NO_FLOW_CONTROL);
-    for (int i = CHI_OFI_FITS; i <= CHI_OFI_UNKNOWN; i++) {
+    for (int i = CHI_OFI_FITS; i <= CHI_OFI_TRUSTING; i++) {
         CHECK(strcmp(chi_ofi_verdict_text((enum chi_ofi_verdict)i),
                      "unknown") != 0);
     }
@@ -387,6 +406,7 @@ names_are_listed_once(void)
 }
 
 TAP_MAIN(TAP_CASE(providers_are_taken_in_order_of_preference),
+         TAP_CASE(who_believes_strangers_must_be_asked_for),
          TAP_CASE(nothing_offered_is_nothing_chosen),
          TAP_CASE(addresses_that_others_reach_come_first),
          TAP_CASE(the_loser_is_told_why), TAP_CASE(wishes_are_followed),

@@ -17,7 +17,7 @@ CHARE = str(BUILD / "chare")
 PROBE = str(BUILD / "tests/job/wireup_probe")
 SUPP = pathlib.Path(__file__).resolve().parents[1] / "lsan.supp"
 MARK = "CHARE_TEST_MARK"
-PATIENCE_S = 30  # for what must come; only a failing test waits so long
+PATIENCE_S = 120  # for what must come; only a failing test waits so long
 
 
 def with_pmix():

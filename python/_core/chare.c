@@ -229,6 +229,7 @@ chare_allreduce(PyObject *op, PyObject *const *args, Py_ssize_t arg_count,
     done = core_contribute_to(state, self, values[0], values[1], &callback);
     if (done == NULL || PyList_Append(self->results, (PyObject *)future) < 0) {
         Py_XDECREF(done);
+        core_future_cancel(future);
         Py_DECREF(future);
         return NULL;
     }

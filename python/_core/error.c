@@ -145,6 +145,25 @@ error_reply(struct core_pe *pe, PyObject *error, const chare_reply *reply)
     return true;
 }
 
+/* Note in an exception which chare raised it; without it is no failure. */
+static void
+error_locate(struct core_pe *pe, PyObject *error,
+             const struct core_entry *entry, PyObject *index)
+{
+    PyObject *function = core_support(pe->state, "locate");
+    PyObject *done = NULL;
+
+    if (function != NULL) {
+        done = PyObject_CallFunctionObjArgs(function, error, entry->fullname,
+                                            index, NULL);
+        Py_DECREF(function);
+    }
+    if (done == NULL) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(done);
+}
+
 void
 core_failed(struct core_pe *pe, const struct core_entry *entry,
             const chare_element *self, const chare_reply *reply)
@@ -156,15 +175,18 @@ core_failed(struct core_pe *pe, const struct core_entry *entry,
     if (error == NULL) {
         return;
     }
-    if (reply != NULL && error_travels(error) &&
-        error_reply(pe, error, reply)) {
-        Py_DECREF(error);
-        return;
-    }
     index = self != NULL ? core_index_build(&self->index) : Py_NewRef(Py_None);
     if (index == NULL) {
         PyErr_Clear();
         index = Py_NewRef(Py_None);
+    }
+    if (reply != NULL && error_travels(error)) {
+        error_locate(pe, error, entry, index);
+        if (error_reply(pe, error, reply)) {
+            Py_DECREF(index);
+            Py_DECREF(error);
+            return;
+        }
     }
     error_end_job(pe, error, what != NULL ? what : "?", index);
     Py_DECREF(index);
@@ -268,5 +290,32 @@ core_error_decode(struct core_reader *reader, size_t item_count)
         Py_DECREF(function);
     }
     Py_DECREF(items);
+    return error;
+}
+
+PyObject *
+core_error_among(struct core_pe *pe, PyObject *results)
+{
+    PyObject *function;
+    PyObject *error = NULL;
+    bool found = false;
+
+    if (pe->state->error_items || !PyList_CheckExact(results)) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; !found && i < PyList_GET_SIZE(results); i++) {
+        found = PyExceptionInstance_Check(PyList_GET_ITEM(results, i));
+    }
+    if (!found) {
+        return NULL;
+    }
+    function = core_support(pe->state, "broadcast_failed");
+    if (function != NULL) {
+        error = PyObject_CallOneArg(function, results);
+        Py_DECREF(function);
+    }
+    if (error == NULL) {
+        core_failed_in(pe, "the result of a broadcast");
+    }
     return error;
 }

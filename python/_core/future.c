@@ -323,6 +323,9 @@ core_future_complete(struct core_future *self, PyObject *value)
 void
 core_future_deliver(struct core_future *self, PyObject *value)
 {
+    if (self->gathers && self->error == NULL) {
+        self->error = core_error_among(self->pe, value);
+    }
     self->arrived++;
     if (PyExceptionInstance_Check(value) && self->error == NULL) {
         self->error = Py_NewRef(value);

@@ -89,6 +89,7 @@ send_awaited(struct core_pe *pe, const struct core_entry *entry,
     reply = chare_callback_future(future->name);
     options.reply = &reply;
     options.gather = ret && !core_proxy_is_element(proxy);
+    future->gathers = options.gather;
     if (send_args(pe, entry, proxy, args, arg_count, &options) < 0) {
         core_future_cancel(future);
         Py_DECREF(future);

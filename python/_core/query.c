@@ -229,6 +229,19 @@ query_decode(PyObject *module, PyObject *object)
     return result;
 }
 
+/* How results of broadcasts tell of exceptions: as Charm4py does, or not. */
+static PyObject *
+query_error_items(PyObject *module, PyObject *flag)
+{
+    int truth = PyObject_IsTrue(flag);
+
+    if (truth < 0) {
+        return NULL;
+    }
+    core_state_get(module)->error_items = truth != 0;
+    Py_RETURN_NONE;
+}
+
 PyMethodDef core_query_functions[] = {
     {"my_pe", query_my_pe, METH_NOARGS, PyDoc_STR("This PE.")},
     {"pe_count", query_pe_count, METH_NOARGS, PyDoc_STR("PEs in the job.")},
@@ -243,6 +256,9 @@ PyMethodDef core_query_functions[] = {
      PyDoc_STR("What this PE has sent and done.")},
     {"version", query_version, METH_NOARGS,
      PyDoc_STR("The version of <chare.h>.")},
+    {"error_items", query_error_items, METH_O,
+     PyDoc_STR("Whether a broadcast's exceptions are items of its result,\n"
+               "as in Charm4py, instead of raised by get().")},
     {"round_trip", query_round_trip, METH_O,
      PyDoc_STR("(value decoded, its bytes); for tests.")},
     {"decode", query_decode, METH_O, PyDoc_STR("Decode a value; for tests.")},

@@ -94,6 +94,7 @@ struct core_state {
     uint32_t payload_counts[CORE_PAYLOAD_ARGS_MAX + 1];
     struct core_pe *pe;      /* the one of this process; freed at the end */
     struct core_pe *current; /* the running one, or NULL */
+    bool error_items;        /* a broadcast's errors are items of its result */
 };
 
 /* One runtime. */
@@ -193,6 +194,9 @@ PyObject *core_exception_take(void);
  * failure and returns -1. */
 int core_error_encode(struct core_pe *pe, chare_encoder *encoder,
                       PyObject *error);
+
+/* What get() of a broadcast's results is to raise; new reference, or NULL. */
+PyObject *core_error_among(struct core_pe *pe, PyObject *results);
 
 /* Read the items behind an ERROR tag; new reference. */
 struct core_reader;
@@ -530,6 +534,7 @@ struct core_future {
     struct core_future *prev;
     PyObject *weakrefs;
     bool discard; /* the value does not matter: None */
+    bool gathers; /* the value is a list, from all chares of a broadcast */
     bool known;   /* it is in pe->known */
     bool local;   /* it was made without a name */
 };

@@ -10,6 +10,11 @@ import traceback
 
 from chare import _core
 
+# Of a longer report the middle is left out; the runtime has a limit, too.
+REPORT_CHARS_HEAD = 2000
+REPORT_CHARS_TAIL = 8000
+NOTES_MAX = 10  # exceptions of one broadcast that are told
+
 # Smaller buffers are cheaper inside of the pickle.
 OUT_OF_BAND_BYTES_MIN = 4096
 
@@ -173,10 +178,21 @@ def report(error, pe, what, index):
             "(a program ends by charm.exit())"
         )
     where = "" if index is None else f" of element {index}"
-    return (
+    return _encodable(
         f"PE {pe}: uncaught exception in {what}(){where}\n"
-        f"{_format(error).rstrip()}"
+        f"{_shortened(_format(error).rstrip())}"
     )
+
+
+def _shortened(text):
+    """Without its middle when it is too long for a report."""
+    head, tail = REPORT_CHARS_HEAD, REPORT_CHARS_TAIL
+    if len(text) <= head + tail:
+        return text
+    start = text[:head].rpartition("\n")[0]
+    end = text[-tail:].partition("\n")[2]
+    left_out = text.count("\n") - start.count("\n") - end.count("\n") - 1
+    return f"{start}\n  ... {left_out} lines left out ...\n{end}"
 
 
 def _note(error, text):
@@ -192,24 +208,89 @@ def _text(error):
         return f"<{type(error).__name__} without a text>"
 
 
+class _Bare:
+    """An exception whose constructor takes other things than its args."""
+
+    def __init__(self, error, state):
+        self.parts = type(error), error.args, state
+
+    def __reduce__(self):
+        return _make_bare, self.parts
+
+
+def _make_bare(cls, args, state):
+    """An exception with these args, without calling its constructor."""
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+def _pickle_once(value):
+    try:
+        data = pickle.dumps(value, 5)
+    except Exception as reason:
+        data = _cloudpickle(value, reason, None)
+    pickle.loads(data)
+    return data
+
+
 def _pickled(error):
     """An exception as a pickle; empty when it has none."""
-    try:
+    for form in (
+        lambda: error, lambda: _Bare(error, error.__dict__),
+        lambda: _Bare(error, {}),
+    ):
         try:
-            data = pickle.dumps(error, 5)
-        except Exception as reason:
-            data = _cloudpickle(error, reason, None)
-        pickle.loads(data)
-    except Exception:
-        return b""
-    return data
+            return _pickle_once(form())
+        except Exception:
+            pass
+    return b""
+
+
+WHERE = "_chare_where"
+
+
+def locate(error, what, index):
+    """Remember where an exception left an entry method."""
+    of = "" if index is None else f" of element {index}"
+    error.__dict__[WHERE] = f", in {what}(){of}"
 
 
 def describe(error):
     """An exception as (kind, message, details, pickle)."""
-    details = f"on PE {_core.my_pe()}:\n{_format(error)}"
+    where = error.__dict__.pop(WHERE, "")
+    details = f"on PE {_core.my_pe()}{where}:\n{_format(error)}"
     kind = type(error).__name__
-    return kind, _text(error), details.replace("\0", "?"), _pickled(error)
+    return (
+        _encodable(kind), _encodable(_text(error)),
+        _encodable(details), _pickled(error),
+    )
+
+
+def _encodable(text):
+    """A text without NUL and lone surrogates, as C and UTF-8 need it."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.replace("\0", "?")
+
+
+def broadcast_failed(results):
+    """The first exception among the results of a broadcast, to be raised.
+
+    It has them all as ``broadcast_results``, and tells of the others.
+    """
+    errors = [r for r in results if isinstance(r, BaseException)]
+    first = errors[0]
+    first.broadcast_results = results
+    if len(results) > 1:
+        _note(first, (
+            f"raised by {len(errors)} of {len(results)} chares; "
+            "all results are in broadcast_results"
+        ))
+    for error in errors[1:NOTES_MAX]:
+        where = getattr(error, "remote_traceback", "").split(":\n")[0]
+        _note(first, f"also {type(error).__name__}: {_text(error)} {where}")
+    return first
 
 
 def _by_name(kind, message):

@@ -21,8 +21,8 @@ enum chi_log_level {
 };
 
 enum {
-    CHI_LOG_LINE_BYTES_MAX = 2048
-}; /* longer lines are cut */
+    CHI_LOG_LINE_BYTES_MAX = 16384 /* a report with its tracebacks */
+};                                 /* longer lines are cut */
 
 #define CHI_LOG_NO_PE 0xffffffffu
 

@@ -93,7 +93,7 @@ def main(args):
     error = error_of(last.fail(CustomError, 5, ret=True))
     assert type(error) is CustomError and error.number == 5
     error = error_of(last.fail(Unpicklable, 1, 2, ret=True))
-    assert isinstance(error, RemoteError) and "Unpicklable: 1" in str(error)
+    assert type(error) is Unpicklable and str(error) == "1"
     error = error_of(last.fail_later(ret=True))
     assert type(error) is LookupError
     assert error.remote_traceback.count("in deep") >= 1
@@ -113,7 +113,10 @@ charm.start(main)
 def main(args):
     group = Group(Failing)
     n = charm.numPes()
-    results = group.fail_on(n - 1, ret=True).get()
+    error = error_of(group.fail_on(n - 1, ret=True))
+    assert type(error) is ValueError and str(error) == f"on {n - 1}"
+    results = error.broadcast_results
+    assert len(results) == n
     assert results[:-1] == list(range(n - 1))
     assert type(results[-1]) is ValueError
     assert "in fail_on" in results[-1].remote_traceback

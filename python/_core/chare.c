@@ -61,6 +61,15 @@ chare_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
     if (type == base) {
         return chare_create_single(core_state_of(base), args, keywords);
     }
+    if (!core_state_of(base)->instantiating) {
+        PyErr_Format(PyExc_TypeError,
+                     "%s() makes no chare: Chare(%s) makes one, Group(%s) one "
+                     "on each PE, Array(%s, dims) one at each index; the "
+                     "constructor's arguments are args=[...]",
+                     type->tp_name, type->tp_name, type->tp_name,
+                     type->tp_name);
+        return NULL;
+    }
     return type->tp_alloc(type, 0);
 }
 

@@ -79,9 +79,12 @@ class_instantiate(struct core_pe *pe, struct core_class *self,
                   const chare_call *call, long flavour)
 {
     PyTypeObject *type = (PyTypeObject *)self->cls;
-    PyObject *object = type->tp_new(type, pe->state->no_args, NULL);
     struct core_chare *chare;
+    PyObject *object;
 
+    pe->state->instantiating = true;
+    object = type->tp_new(type, pe->state->no_args, NULL);
+    pe->state->instantiating = false;
     if (object == NULL) {
         return NULL;
     }
@@ -189,6 +192,7 @@ class_register_type(struct core_class *self, struct core_pe *pe)
         .size = sizeof(ops),
         .create = class_create,
         .destroy = class_destroy,
+        .place = self->is_map ? core_place : NULL,
     };
     chare_status status;
 
@@ -233,6 +237,9 @@ class_note_hidden(struct core_class *self, Py_ssize_t i)
         self->ready_index = i;
     } else if (PyUnicode_CompareWithASCIIString(name, "_chare_result") == 0) {
         self->result_index = i;
+    } else if (self->is_map &&
+               PyUnicode_CompareWithASCIIString(name, "procNum") == 0) {
+        self->place_index = i;
     }
 }
 
@@ -323,6 +330,8 @@ core_class_register(PyObject *module, PyObject *args)
     self->hidden = hidden != 0;
     self->ready_index = -1;
     self->result_index = -1;
+    self->place_index = -1;
+    self->is_map = PyObject_HasAttrString(cls, "__chare_map__");
     PyObject_GC_Track(self);
     if (core_entry_init(&self->init, self, init) < 0 ||
         class_register_type(self, pe) < 0 ||

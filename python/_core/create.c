@@ -136,6 +136,56 @@ core_single_create(PyObject *module, PyObject *args)
                            is_main ? CORE_FLAVOUR_MAIN : CORE_FLAVOUR_SINGLE);
 }
 
+/* A list of PEs from PyMem_Malloc(), of which there is one at least; NULL with
+ * an exception. */
+static uint32_t *
+pes_parse(struct core_pe *pe, PyObject *list, uint32_t *count_out)
+{
+    const Py_ssize_t count = PyList_GET_SIZE(list);
+    uint32_t *pes = PyMem_Malloc(((size_t)count + 1) * sizeof(*pes));
+
+    if (pes == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        long number = PyLong_AsLong(PyList_GET_ITEM(list, i));
+
+        if ((number == -1 && PyErr_Occurred()) || number < 0 ||
+            number >= (long)chare_pe_count(pe->runtime)) {
+            if (!PyErr_Occurred()) {
+                PyErr_Format(PyExc_ValueError,
+                             "onPEs: there is no PE %ld: there are %u", number,
+                             (unsigned)chare_pe_count(pe->runtime));
+            }
+            PyMem_Free(pes);
+            return NULL;
+        }
+        pes[i] = (uint32_t)number;
+    }
+    *count_out = (uint32_t)count;
+    return pes;
+}
+
+/* Create on 'where': None: all PEs; True: each node; or a list of PEs. */
+static chare_status
+group_create(struct core_pe *pe, struct core_class *cls, PyObject *where,
+             const uint32_t *pes, uint32_t pe_count, chare_data *data,
+             chare_collection *collection_out)
+{
+    if (where == Py_None) {
+        return chare_group_create(pe->runtime, cls->type, data, NULL,
+                                  collection_out);
+    }
+    if (where == Py_True) {
+        return chare_node_group_create(pe->runtime, cls->type, data, NULL,
+                                       collection_out);
+    }
+    return chare_group_create_on(pe->runtime, cls->type, pes, pe_count, data,
+                                 NULL, collection_out);
+}
+
+/* group_create(cls, args, where=None) */
 PyObject *
 core_group_create(PyObject *module, PyObject *args)
 {
@@ -146,21 +196,62 @@ core_group_create(PyObject *module, PyObject *args)
     chare_data data;
     PyObject *cls;
     PyObject *init_args;
+    PyObject *where = Py_None;
+    uint32_t *pes = NULL;
+    uint32_t pe_count = 0;
 
-    if (!PyArg_ParseTuple(args, "OO", &cls, &init_args)) {
+    if (!PyArg_ParseTuple(args, "OO|O", &cls, &init_args, &where)) {
         return NULL;
     }
     found = class_to_create(state, cls);
-    if (found == NULL || args_encode(state->current, found, init_args,
-                                     CORE_FLAVOUR_GROUP, &data) < 0) {
+    if (found == NULL ||
+        (PyList_Check(where) &&
+         (pes = pes_parse(state->current, where, &pe_count)) == NULL)) {
         return NULL;
     }
-    status = chare_group_create(state->current->runtime, found->type, &data,
-                                NULL, &element.collection);
+    if (args_encode(state->current, found, init_args, CORE_FLAVOUR_GROUP,
+                    &data) < 0) {
+        PyMem_Free(pes);
+        return NULL;
+    }
+    status = group_create(state->current, found, where, pes, pe_count, &data,
+                          &element.collection);
+    PyMem_Free(pes);
     if (status != CHARE_OK) {
         return creation_failed(state, found, &data, status);
     }
     return core_proxy_new(state, found, &element, CORE_FLAVOUR_GROUP, 1);
+}
+
+/* Complain of more chares than a dense array can have; -1. */
+static int
+dims_check(const chare_index *shape)
+{
+    double count = 1;
+
+    for (uint32_t i = 0; i < shape->ndims; i++) {
+        if (shape->at[i] < 0) {
+            PyErr_SetString(PyExc_ValueError,
+                            "the dimensions of an array are not negative");
+            return -1;
+        }
+        count *= (double)shape->at[i];
+    }
+    for (uint32_t i = 0; i < shape->ndims; i++) {
+        if (count > CHARE_DENSE_MAX || shape->at[i] > CHARE_DENSE_MAX) {
+            char text[160];
+
+            PyOS_snprintf(
+                text, sizeof(text),
+                "dims ask for %.15g chares; an array with all chares "
+                "from the start has at most %d (use ndims= and "
+                "ckInsert() for few chares at large indices)",
+                count, (int)CHARE_DENSE_MAX);
+            PyErr_SetString(PyExc_ValueError, text);
+            return -1;
+        }
+    }
+    return 0;
 }
 
 /* Understand dims and ndims; -1 with an exception. */
@@ -191,13 +282,82 @@ dims_parse(struct core_state *state, PyObject *dims, int ndims,
     }
     options->ndims = shape.ndims;
     memcpy(options->dims, shape.at, sizeof(options->dims));
-    for (uint32_t i = 0; i < shape.ndims; i++) {
-        if (shape.at[i] < 0) {
-            PyErr_SetString(PyExc_ValueError,
-                            "the dimensions of an array are not negative");
-            return -1;
-        }
+    return dims_check(&shape);
+}
+
+/* The map: None, a number or the proxy of a group; -1 with an exception. */
+static int
+map_parse(struct core_state *state, PyObject *map,
+          chare_array_options *options)
+{
+    const struct core_proxy *proxy = (struct core_proxy *)map;
+
+    if (map == Py_None) {
+        return 0;
     }
+    if (PyLong_Check(map)) {
+        options->map = (uint32_t)PyLong_AsUnsignedLong(map);
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    if (!core_is_proxy(state, map) || core_proxy_is_element(proxy) ||
+        proxy->flavour != CORE_FLAVOUR_GROUP || proxy->owner == NULL ||
+        proxy->owner->place_index < 0) {
+        PyErr_Format(PyExc_TypeError,
+                     "map=%R is no map: a group of a subclass of ArrayMap is "
+                     "needed, or 'block', 'round_robin', 'hash' or 'sfc'",
+                     map);
+        return -1;
+    }
+    options->map_group = proxy->element.collection;
+    return 0;
+}
+
+/* The array that a new one is bound to; -1 with an exception. */
+static int
+bound_parse(struct core_state *state, PyObject *bind_to, PyObject *dims,
+            int ndims, chare_array_options *options)
+{
+    const struct core_proxy *proxy = (struct core_proxy *)bind_to;
+
+    if (!core_is_proxy(state, bind_to) || core_proxy_is_element(proxy) ||
+        proxy->flavour != CORE_FLAVOUR_ARRAY) {
+        PyErr_Format(PyExc_TypeError, "bind_to=%R is no proxy of an array",
+                     bind_to);
+        return -1;
+    }
+    if (dims != Py_None || (ndims != -1 && ndims != (int)proxy->ndims) ||
+        options->map != 0 || options->map_group != 0) {
+        PyErr_SetString(state->Error,
+                        "a bound array has the dimensions and the map of the "
+                        "array that bind_to= names: give none");
+        return -1;
+    }
+    options->bind_to = proxy->element.collection;
+    options->ndims = proxy->ndims;
+    return 0;
+}
+
+/*
+ * The constructor's arguments: 1, or 0 without them, or -1 with an exception.
+ * An empty array constructs nothing: ckInsert() brings the arguments. Whether
+ * a bound array is empty may not be known here yet.
+ */
+static int
+array_args_encode(struct core_pe *pe, struct core_class *cls, PyObject *args,
+                  const chare_array_options *options, chare_data *data_out)
+{
+    if (!options->dense && options->bind_to == 0) {
+        return 0;
+    }
+    if (args_encode(pe, cls, args, CORE_FLAVOUR_ARRAY, data_out) == 0) {
+        return 1;
+    }
+    if (options->dense || !PyErr_ExceptionMatches(PyExc_TypeError) ||
+        chare_array_is_dense(pe->runtime, options->bind_to) ||
+        PyObject_IsTrue(args) != 0) {
+        return -1;
+    }
+    PyErr_Clear();
     return 0;
 }
 
@@ -213,24 +373,31 @@ core_array_create(PyObject *module, PyObject *args)
     PyObject *cls;
     PyObject *dims;
     PyObject *init_args;
+    PyObject *map = Py_None;
+    PyObject *bind_to = Py_None;
+    int constructs;
     int ndims;
 
-    if (!PyArg_ParseTuple(args, "OOiO", &cls, &dims, &ndims, &init_args)) {
+    if (!PyArg_ParseTuple(args, "OOiO|OO", &cls, &dims, &ndims, &init_args,
+                          &map, &bind_to)) {
         return NULL;
     }
     found = class_to_create(state, cls);
-    if (found == NULL || dims_parse(state, dims, ndims, &options) < 0) {
+    if (found == NULL || map_parse(state, map, &options) < 0 ||
+        (bind_to == Py_None
+             ? dims_parse(state, dims, ndims, &options)
+             : bound_parse(state, bind_to, dims, ndims, &options)) < 0) {
         return NULL;
     }
-    /* An empty array constructs nothing: ckInsert() brings the arguments. */
-    if (options.dense && args_encode(state->current, found, init_args,
-                                     CORE_FLAVOUR_ARRAY, &data) < 0) {
+    constructs =
+        array_args_encode(state->current, found, init_args, &options, &data);
+    if (constructs < 0) {
         return NULL;
     }
     options.type = found->type;
     status =
         chare_array_create(state->current->runtime, &options,
-                           options.dense ? &data : NULL, &element.collection);
+                           constructs ? &data : NULL, &element.collection);
     if (status != CHARE_OK) {
         return creation_failed(state, found, &data, status);
     }
@@ -266,6 +433,13 @@ core_proxy_insert(PyObject *self, PyTypeObject *defining_class,
         core_proxy_is_element(proxy)) {
         PyErr_SetString(PyExc_TypeError,
                         "ckInsert() is for the proxy of an array");
+        return NULL;
+    }
+    if (chare_array_is_dense(pe->runtime, element.collection)) {
+        PyErr_Format(state->Error,
+                     "%R was created with dims and has all its chares: "
+                     "ckInsert() is for arrays created with ndims",
+                     self);
         return NULL;
     }
     if (values[2] != NULL && !pe_parse(pe, PyLong_AsLong(values[2]), &where)) {

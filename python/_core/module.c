@@ -42,9 +42,11 @@ static PyMethodDef core_functions[] = {
     {"single_create", core_single_create, METH_VARARGS,
      PyDoc_STR("Create one chare: (cls, args, pe, main).")},
     {"group_create", core_group_create, METH_VARARGS,
-     PyDoc_STR("Create a chare on each PE: (cls, args).")},
+     PyDoc_STR("Create a chare on each PE: (cls, args, [PEs] or True for "
+               "each node).")},
     {"array_create", core_array_create, METH_VARARGS,
-     PyDoc_STR("Create an array: (cls, dims or None, ndims, args).")},
+     PyDoc_STR("Create an array: (cls, dims or None, ndims, args, map, "
+               "bind_to).")},
     {"timer_start", core_timer_start, METH_VARARGS,
      PyDoc_STR("Call later: (callable, seconds, args, as coroutine).")},
     {"sleep", core_sleep, METH_O,

@@ -173,10 +173,12 @@ proxy_subscript(PyObject *op, PyObject *key)
         struct core_pe *pe = proxy_state(op)->current;
 
         if (pe != NULL &&
-            (element.index.at[0] < 0 ||
-             element.index.at[0] >= chare_pe_count(pe->runtime))) {
-            PyErr_Format(PyExc_IndexError, "%R: there are %u PEs", key,
-                         (unsigned)chare_pe_count(pe->runtime));
+            chare_element_check(pe->runtime, &element) != CHARE_OK) {
+            PyErr_Format(PyExc_IndexError,
+                         "%R has no chare %R: the job has %u PEs on %u nodes, "
+                         "and a group may be on some of them only",
+                         op, key, (unsigned)chare_pe_count(pe->runtime),
+                         (unsigned)chare_node_count(pe->runtime));
             return NULL;
         }
     }
@@ -316,6 +318,22 @@ Add one chare to an array that was created without dimensions.\n\
 Any PE may do so until ckDoneInserting(). An index that is taken ends the\n\
 job with an error that names it.");
 
+PyDoc_STRVAR(local_doc, "ckLocal($self, /)\n--\n\n\
+The object of this element, or None if it is not on this PE.\n\
+\n\
+For an element's proxy. The object is the chare itself: what is done to it\n\
+is done at once, without a message.\n\
+\n\
+Example: neighbour = self.thisProxy[i].ckLocal()");
+
+PyDoc_STRVAR(local_branch_doc, "ckLocalBranch($self, /)\n--\n\n\
+The object of this group's chare on this PE, or None if there is none.\n\
+\n\
+For the proxy of a group. A group of nodes has a chare on the first PE of\n\
+each node only.\n\
+\n\
+Example: cache = caches.ckLocalBranch()");
+
 PyDoc_STRVAR(insert_done_doc, "ckDoneInserting($self)\n--\n\n\
 All chares of this array have been inserted; to be called once.\n\
 \n\
@@ -326,6 +344,10 @@ static PyMethodDef proxy_methods[] = {
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, insert_doc},
     {"ckDoneInserting", (PyCFunction)(void (*)(void))core_proxy_insert_done,
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, insert_done_doc},
+    {"ckLocal", (PyCFunction)(void (*)(void))core_proxy_local,
+     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, local_doc},
+    {"ckLocalBranch", (PyCFunction)(void (*)(void))core_proxy_local_branch,
+     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, local_branch_doc},
     {"__reduce__", (PyCFunction)(void (*)(void))proxy_reduce,
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
     {NULL, NULL, 0, NULL},

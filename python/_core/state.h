@@ -95,6 +95,7 @@ struct core_state {
     struct core_pe *pe;      /* the one of this process; freed at the end */
     struct core_pe *current; /* the running one, or NULL */
     bool error_items;        /* a broadcast's errors are items of its result */
+    bool instantiating;      /* the runtime makes a chare, and no user */
 };
 
 /* One runtime. */
@@ -395,6 +396,8 @@ struct core_class {
     bool hidden; /* not every PE has it yet: no chares of it are created */
     Py_ssize_t ready_index; /* entries[] of the hidden methods, or -1 */
     Py_ssize_t result_index;
+    Py_ssize_t place_index; /* of procNum(), or -1 */
+    bool is_map;            /* a subclass of ArrayMap */
 };
 
 extern PyType_Spec core_class_spec;
@@ -516,6 +519,19 @@ PyObject *core_proxy_insert(PyObject *self, PyTypeObject *defining_class,
 PyObject *core_proxy_insert_done(PyObject *self, PyTypeObject *defining_class,
                                  PyObject *const *args, Py_ssize_t arg_count,
                                  PyObject *kwnames);
+
+/* ---- local.c */
+
+PyObject *core_proxy_local(PyObject *self, PyTypeObject *defining_class,
+                           PyObject *const *args, Py_ssize_t arg_count,
+                           PyObject *kwnames);
+PyObject *core_proxy_local_branch(PyObject *self, PyTypeObject *defining_class,
+                                  PyObject *const *args, Py_ssize_t arg_count,
+                                  PyObject *kwnames);
+
+/* The place hook of maps: the PE that procNum() gives. */
+chare_status core_place(void *object, const chare_index *index, void *context,
+                        uint32_t *pe_out);
 
 /* ---- future.c */
 

@@ -36,16 +36,18 @@ except ImportError as _error:
         + " or greenlet is not installed for this one"
     ) from None
 from chare._charm import charm, coro, register, threaded
-from chare._collections import Array, Group
+from chare._collections import Array, ArrayMap, Group, NodeGroup
 from chare._reducers import Reducer
 from chare._support import RemoteError, RemoteTraceback
 
 __all__ = [
     "Array",
+    "ArrayMap",
     "Chare",
     "Error",
     "Future",
     "Group",
+    "NodeGroup",
     "NotThreadedError",
     "Reducer",
     "RemoteError",

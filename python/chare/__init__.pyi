@@ -28,15 +28,23 @@ class RemoteTraceback(Exception):
 class RemoteError(Error):
     remote_traceback: str
 
-# These two are classes that make something else, which checkers do not
+class ArrayMap(Chare):
+    def procNum(self, index: tuple[int, ...]) -> int: ...
+
+# These are classes that make something else, which checkers do not
 # understand; nobody inherits from them.
 def Group(
-    chare_class: type[_T], args: Sequence[Any] = (), onPEs: None = None,
+    chare_class: type[_T], args: Sequence[Any] = (),
+    onPEs: Iterable[int] | None = None,
+) -> Proxy[_T]: ...
+def NodeGroup(
+    chare_class: type[_T], args: Sequence[Any] = (),
 ) -> Proxy[_T]: ...
 def Array(
     chare_class: type[_T],
     dims: int | Sequence[int] | None = None, ndims: int = -1,
-    args: Sequence[Any] = (), map: None = None, useAtSync: bool = False,
+    args: Sequence[Any] = (), map: Proxy[Any] | str | None = None,
+    useAtSync: bool = False, bind_to: Proxy[Any] | None = None,
 ) -> Proxy[_T]: ...
 
 class Reducers:

@@ -31,6 +31,40 @@ chare_group_create(chare_runtime *runtime, uint32_t type,
 }
 
 chare_status
+chare_group_create_on(chare_runtime *runtime, uint32_t type,
+                      const uint32_t *pes, uint32_t pe_count,
+                      const chare_data *args, const chare_callback *created,
+                      chare_collection *collection_out)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_group_create_on(runtime->obj, type, pes, pe_count, args,
+                                   created, collection_out);
+}
+
+chare_status
+chare_node_group_create(chare_runtime *runtime, uint32_t type,
+                        const chare_data *args, const chare_callback *created,
+                        chare_collection *collection_out)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_node_group_create(runtime->obj, type, args, created,
+                                     collection_out);
+}
+
+chare_status
+chare_element_check(chare_runtime *runtime, const chare_element *element)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_element_check(runtime->obj, element);
+}
+
+chare_status
 chare_array_create(chare_runtime *runtime, const chare_array_options *options,
                    const chare_data *args, chare_collection *collection_out)
 {
@@ -70,4 +104,16 @@ bool
 chare_is_local(const chare_runtime *runtime, const chare_element *element)
 {
     return chi_obj_local(runtime->obj, element) != NULL;
+}
+
+void *
+chare_local_branch(const chare_runtime *runtime, chare_collection group)
+{
+    return chi_obj_local_branch(runtime->obj, group);
+}
+
+bool
+chare_array_is_dense(const chare_runtime *runtime, chare_collection collection)
+{
+    return chi_obj_is_dense(runtime->obj, collection);
 }

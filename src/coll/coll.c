@@ -114,6 +114,19 @@ chi_coll_has_reducer(const struct chi_coll *coll, uint32_t reducer)
             reducer - CHI_COLL_REDUCER_CUSTOM_FIRST < coll->reducer_count);
 }
 
+uint32_t
+chi_coll_node_count(const struct chi_coll *coll)
+{
+    return coll->layout == NULL ? 1 : chi_layout_node_count(coll->layout);
+}
+
+uint32_t
+chi_coll_node_first_pe(const struct chi_coll *coll, uint32_t node)
+{
+    return coll->layout == NULL ? 0
+                                : chi_layout_node_pe(coll->layout, node, 0);
+}
+
 const struct chi_tree_edges *
 chi_coll_edges(struct chi_coll *coll, uint32_t root)
 {

@@ -99,6 +99,10 @@ CHARE_MUST_CHECK chare_status chi_coll_add_reducer(struct chi_coll *coll,
                                                    uint32_t *id_out);
 bool chi_coll_has_reducer(const struct chi_coll *coll, uint32_t reducer);
 
+/* Nodes in the job, and the lowest PE of one. */
+uint32_t chi_coll_node_count(const struct chi_coll *coll);
+uint32_t chi_coll_node_first_pe(const struct chi_coll *coll, uint32_t node);
+
 /* This PE's place in the tree of a root; made once, kept. */
 const struct chi_tree_edges *chi_coll_edges(struct chi_coll *coll,
                                             uint32_t root);

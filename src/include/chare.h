@@ -99,6 +99,7 @@ const char *chare_status_text(chare_status status);
 
 enum {
     CHARE_DIMS_MAX = 6,          /* dimensions of an index */
+    CHARE_DENSE_MAX = 1 << 30,   /* chares in a dense array */
     CHARE_PES_MAX = 1 << 24,     /* PEs in a job */
     CHARE_NAME_BYTES_MAX = 200,  /* of a type or entry name, without NUL */
     CHARE_PRIORITY_MIN = -32768, /* runs first */
@@ -699,6 +700,12 @@ typedef struct chare_type_ops {
     chare_status (*pack)(void *object, void *context, chare_encoder *encoder);
     chare_status (*unpack)(const chare_call *call, void *context,
                            void **object_out);
+
+    /* For groups that are maps of arrays: the PE of an index. The answer must
+     * be the same on every PE and at all times. It may be asked from inside
+     * any call about the array, and makes no calls itself. NULL: no map. */
+    chare_status (*place)(void *object, const chare_index *index,
+                          void *context, uint32_t *pe_out);
 } chare_type_ops;
 
 /**
@@ -793,12 +800,45 @@ CHARE_MUST_CHECK chare_status chare_group_create(
     chare_runtime *runtime, uint32_t type, const chare_data *args,
     const chare_callback *created, chare_collection *collection_out);
 
+/**
+ * chare_group_create_on() - one chare on each of some PEs.
+ *
+ * Broadcasts and reductions cover exactly those. A call to another PE comes
+ * back as an error. The other parameters and the results are those of
+ * chare_group_create().
+ *
+ * @pes:      the PEs, in any order, each once; copied.
+ * @pe_count: how many, at least 1.
+ *
+ * Returns:   as chare_group_create(); CHARE_ERR_INVALID - no PE, one that is
+ *            not there, or one named twice.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_group_create_on(
+    chare_runtime *runtime, uint32_t type, const uint32_t *pes,
+    uint32_t pe_count, const chare_data *args, const chare_callback *created,
+    chare_collection *collection_out);
+
+/**
+ * chare_node_group_create() - one chare on every node; its index is the node.
+ *
+ * Each lives on the lowest PE of its node. Parameters and results are those
+ * of chare_group_create().
+ *
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_node_group_create(
+    chare_runtime *runtime, uint32_t type, const chare_data *args,
+    const chare_callback *created, chare_collection *collection_out);
+
 /* Built-in maps from an index to the PE where its chare is first placed. */
 enum {
     CHARE_MAP_DEFAULT = 0,     /* block for dense arrays, hash for sparse */
     CHARE_MAP_BLOCK = 1,       /* runs of row-major indices; dense only */
     CHARE_MAP_ROUND_ROBIN = 2, /* row-major position modulo PEs; dense only */
     CHARE_MAP_HASH = 3,
+    CHARE_MAP_CURVE = 4, /* runs along Morton's curve, so that neighbours are
+                            mostly on one PE; dense only */
 };
 
 /* The PE of an index, a pure function: the same answer on every PE. */
@@ -819,6 +859,16 @@ typedef struct chare_array_options {
     int64_t dims[CHARE_DIMS_MAX];
     uint32_t map; /* CHARE_MAP_*, or from chare_map_register() */
     const chare_callback *created; /* told when all exist; dense only */
+
+    /* A group on all PEs, of a type with a 'place' hook, that is the map; 0:
+     * 'map' is. The array's chares wait until it exists. */
+    chare_collection map_group;
+
+    /* An array whose chares this one's follow: dense, dims and map are the
+     * other's, ndims must be equal to it, and chares of equal index are always
+     * on one PE. Insertions into a bound array name no PE; they wait for the
+     * other's chare. 0: none. */
+    chare_collection bind_to;
 } chare_array_options;
 
 /**
@@ -839,6 +889,18 @@ typedef struct chare_array_options {
 CHARE_MUST_CHECK chare_status
 chare_array_create(chare_runtime *runtime, const chare_array_options *options,
                    const chare_data *args, chare_collection *collection_out);
+
+/**
+ * chare_array_is_dense() - whether an array has all chares from the start.
+ *
+ * @runtime:    a started runtime.
+ * @collection: an array.
+ *
+ * Returns:   false also when the array is not known on this PE yet.
+ * Since:     0.1
+ */
+bool chare_array_is_dense(const chare_runtime *runtime,
+                          chare_collection collection);
 
 /**
  * chare_insert() - add one chare to a sparse array, from any PE.
@@ -875,6 +937,32 @@ CHARE_MUST_CHECK chare_status chare_insert(chare_runtime *runtime,
 CHARE_MUST_CHECK chare_status chare_insert_done(chare_runtime *runtime,
                                                 chare_collection collection,
                                                 const chare_callback *done);
+
+/**
+ * chare_local_branch() - the object of a group's chare on this PE.
+ *
+ * @runtime: a started runtime.
+ * @group:   a group, or a group of nodes.
+ *
+ * Returns:   what its create hook made, or NULL when there is none here.
+ * Since:     0.1
+ */
+void *chare_local_branch(const chare_runtime *runtime, chare_collection group);
+
+/**
+ * chare_element_check() - whether there can be such a chare.
+ *
+ * @runtime: a started runtime.
+ * @element: its name.
+ *
+ * Returns:   CHARE_OK            - it may exist, as far as this PE knows.
+ *            CHARE_ERR_NOT_FOUND - it cannot: a PE that the group is not on,
+ *                                  an index outside of a dense array.
+ *            CHARE_ERR_INVALID   - no index of this collection at all.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status
+chare_element_check(chare_runtime *runtime, const chare_element *element);
 
 /**
  * chare_local() - the object of a chare that is on this PE.

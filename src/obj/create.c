@@ -4,15 +4,20 @@
  *
  * The creator knows its collection at once, and calls to it may be made in the
  * next statement; chares are made when the creation message is executed, on
- * the creator too, for no user code runs inside a call.
+ * the creator too, for no user code runs inside a call. A creation waits until
+ * the collections that it depends on, its map and the array that it is bound
+ * to, are populated here; meanwhile its own collection is unknown here.
  */
 #include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "msg/buffer.h"
 #include "obj/obj_private.h"
 
 enum {
-    DENSE_COUNT_MAX = 1 << 30
+    SPEC_BYTES_MAX = sizeof(struct chi_collection_spec),
 };
 
 static chare_collection
@@ -24,17 +29,34 @@ new_id(struct chi_obj *obj, enum chi_kind kind)
            (uint64_t)obj->pe->rank << CHI_COLLECTION_PE_SHIFT | obj->counter;
 }
 
+/* Put the PEs of a group behind the constructor's data. */
+static void
+append_pes(struct chi_obj *obj, struct chi_msg **msg_inout,
+           const uint32_t *pes, uint32_t pe_count)
+{
+    const uint64_t len = (*msg_inout)->env.len;
+    const size_t more = pe_count * sizeof(*pes);
+
+    if (pe_count == 0) {
+        return;
+    }
+    if (chi_msg_resize(msg_inout, len + more) != CHARE_OK) {
+        chi_pe_die(obj->pe, "out of memory for the PEs of a group");
+    }
+    memcpy((*msg_inout)->bytes + len, pes, more);
+}
+
 /*
- * The message that makes a collection: the constructor's data, and in the
- * trailer the spec and who is to be told.
+ * The message that makes a collection: the constructor's data and the PEs of a
+ * group on some, and in the trailer the spec and who is to be told.
  */
 static chare_status
 creation_msg(struct chi_obj *obj, const struct chi_collection_spec *spec,
-             const chare_data *args, const chare_callback *created,
-             struct chi_msg **msg_out)
+             const uint32_t *pes, const chare_data *args,
+             const chare_callback *created, struct chi_msg **msg_out)
 {
     const chare_callback nobody = {.kind = CHARE_CALLBACK_NONE};
-    unsigned char trailer[CHI_MSG_TRAILER_BYTES_MAX];
+    unsigned char trailer[SPEC_BYTES_MAX + CHI_CALLBACK_WIRE_BYTES_MAX];
     struct chi_writer writer = chi_writer_of(trailer, sizeof(trailer));
     struct chi_msg *msg;
     chare_status status;
@@ -50,6 +72,7 @@ creation_msg(struct chi_obj *obj, const struct chi_collection_spec *spec,
         status = chi_pe_encode(obj->pe, &msg);
     }
     if (status == CHARE_OK) {
+        append_pes(obj, &msg, pes, spec->pe_count);
         chi_write(&writer, spec, offsetof(struct chi_collection_spec, dims));
         for (uint32_t i = 0; i < spec->ndims; i++) {
             chi_write_i64(&writer, spec->dims[i]);
@@ -86,7 +109,47 @@ read_creation(const struct chi_msg *msg, struct chi_collection_spec *spec_out,
     for (uint32_t i = 0; i < spec_out->ndims; i++) {
         spec_out->dims[i] = chi_read_i64(&reader);
     }
-    return chi_callback_read(&reader, created_out);
+    return spec_out->pe_count <= chi_msg_data_len(msg) / sizeof(uint32_t) &&
+           chi_callback_read(&reader, created_out);
+}
+
+/* The collection of a spec whose needs are here; NULL: the job is ending. */
+static struct chi_collection *
+collection_known(struct chi_obj *obj, struct chi_collection_spec *spec)
+{
+    struct chi_collection *collection = chi_collection_find(obj, spec->id);
+
+    if (collection != NULL) {
+        return collection;
+    }
+    if (spec->bound_to != 0 &&
+        !chi_spec_bind(chi_collection_find(obj, spec->bound_to), spec)) {
+        obj->fatal(obj->fatal_context,
+                   "an array was bound to one of other dimensions");
+        return NULL;
+    }
+    return chi_collection_add(obj, spec);
+}
+
+/* The PEs of a group, which are behind the constructor's data, or not. */
+static void
+take_pes(struct chi_obj *obj, struct chi_collection *collection,
+         struct chi_msg *msg)
+{
+    const size_t len = collection->spec.pe_count * sizeof(*collection->pes);
+
+    msg->env.len -= msg->env.trailer_len;
+    msg->env.trailer_len = 0;
+    if (len == 0) {
+        return;
+    }
+    chi_assert(len <= msg->env.len);
+    msg->env.len -= len;
+    collection->pes = malloc(len);
+    if (collection->pes == NULL) {
+        chi_pe_die(obj->pe, "out of memory for the PEs of a group");
+    }
+    memcpy(collection->pes, msg->bytes + msg->env.len, len);
 }
 
 /* ---- the public ways */
@@ -108,7 +171,7 @@ chi_obj_single_create(struct chi_obj *obj, uint32_t type, uint32_t pe,
     }
     spec.id = new_id(obj, CHI_KIND_SINGLE);
     spec.dims[0] = 1;
-    status = creation_msg(obj, &spec, args, created, &msg);
+    status = creation_msg(obj, &spec, NULL, args, created, &msg);
     if (status != CHARE_OK) {
         return status;
     }
@@ -117,24 +180,87 @@ chi_obj_single_create(struct chi_obj *obj, uint32_t type, uint32_t pe,
     return CHARE_OK;
 }
 
-chare_status
-chi_obj_group_create(struct chi_obj *obj, uint32_t type,
-                     const chare_data *args, const chare_callback *created,
-                     chare_collection *collection_out)
+/* A group of either kind, of 'count' chares; pes NULL: on all PEs or nodes. */
+static chare_status
+group_create(struct chi_obj *obj, enum chi_kind kind, uint32_t type,
+             const uint32_t *pes, uint32_t count, const chare_data *args,
+             const chare_callback *created, chare_collection *collection_out)
 {
     struct chi_collection_spec spec = {.type = type, .ndims = 1, .dense = 1};
     struct chi_msg *msg;
     chare_status status;
 
-    spec.id = new_id(obj, CHI_KIND_GROUP);
-    spec.dims[0] = obj->pe->size;
-    status = creation_msg(obj, &spec, args, created, &msg);
+    spec.id = new_id(obj, kind);
+    spec.dims[0] = count;
+    spec.pe_count = pes == NULL ? 0 : count;
+    status = creation_msg(obj, &spec, pes, args, created, &msg);
     if (status != CHARE_OK) {
         return status;
     }
     chi_pe_send(obj->pe, obj->pe->rank, msg);
     *collection_out = spec.id;
     return CHARE_OK;
+}
+
+chare_status
+chi_obj_group_create(struct chi_obj *obj, uint32_t type,
+                     const chare_data *args, const chare_callback *created,
+                     chare_collection *collection_out)
+{
+    return group_create(obj, CHI_KIND_GROUP, type, NULL, obj->pe->size, args,
+                        created, collection_out);
+}
+
+static int
+compare_pes(const void *a, const void *b)
+{
+    const uint32_t *x = a;
+    const uint32_t *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+chare_status
+chi_obj_group_create_on(struct chi_obj *obj, uint32_t type,
+                        const uint32_t *pes, uint32_t pe_count,
+                        const chare_data *args, const chare_callback *created,
+                        chare_collection *collection_out)
+{
+    chare_status status = CHARE_ERR_INVALID;
+    uint32_t *sorted;
+
+    if (pes == NULL || pe_count < 1 || pe_count > obj->pe->size) {
+        return CHARE_ERR_INVALID;
+    }
+    sorted = malloc(pe_count * sizeof(*sorted));
+    if (sorted == NULL) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    memcpy(sorted, pes, pe_count * sizeof(*sorted));
+    qsort(sorted, pe_count, sizeof(*sorted), compare_pes);
+    for (uint32_t i = 1; i < pe_count; i++) {
+        if (sorted[i] == sorted[i - 1]) {
+            goto free_sorted;
+        }
+    }
+    if (sorted[pe_count - 1] < obj->pe->size) {
+        status = group_create(obj, CHI_KIND_GROUP, type, sorted, pe_count,
+                              args, created, collection_out);
+    }
+free_sorted:
+    free(sorted);
+    return status;
+}
+
+chare_status
+chi_obj_node_group_create(struct chi_obj *obj, uint32_t type,
+                          const chare_data *args,
+                          const chare_callback *created,
+                          chare_collection *collection_out)
+{
+    return group_create(obj, CHI_KIND_NODE_GROUP, type, NULL,
+                        chi_coll_node_count(obj->coll), args, created,
+                        collection_out);
 }
 
 static bool
@@ -146,25 +272,45 @@ array_options_ok(const struct chi_obj *obj, const chare_array_options *options)
         options->ndims < 1 || options->ndims > CHARE_DIMS_MAX) {
         return false;
     }
+    if (options->map_group != 0 &&
+        (options->map != CHARE_MAP_DEFAULT ||
+         chi_collection_kind(options->map_group) != CHI_KIND_GROUP)) {
+        return false;
+    }
     if (options->map >= CHI_MAP_CUSTOM_FIRST
             ? options->map - CHI_MAP_CUSTOM_FIRST >= obj->registry->map_count
-            : options->map > CHARE_MAP_HASH) {
+            : options->map > CHARE_MAP_CURVE) {
         return false;
     }
     if (!options->dense) {
         return options->map == CHARE_MAP_DEFAULT ||
-               options->map >= CHARE_MAP_HASH;
+               options->map == CHARE_MAP_HASH ||
+               options->map >= CHI_MAP_CUSTOM_FIRST;
     }
     for (uint32_t i = 0; i < options->ndims; i++) {
-        if (options->dims[i] < 0 || options->dims[i] > DENSE_COUNT_MAX) {
+        if (options->dims[i] < 0 || options->dims[i] > CHARE_DENSE_MAX) {
             return false;
         }
         count *= (uint64_t)options->dims[i];
-        if (count > DENSE_COUNT_MAX) {
+        if (count > CHARE_DENSE_MAX) {
             return false;
         }
     }
     return true;
+}
+
+/* What a bound array is known to be before the other one is known here. */
+static bool
+bound_options_ok(struct chi_obj *obj, const chare_array_options *options)
+{
+    const struct chi_collection *other =
+        chi_collection_find(obj, options->bind_to);
+
+    return options->size >= sizeof(*options) &&
+           chi_collection_kind(options->bind_to) == CHI_KIND_ARRAY &&
+           options->ndims >= 1 && options->ndims <= CHARE_DIMS_MAX &&
+           options->map == CHARE_MAP_DEFAULT && options->map_group == 0 &&
+           (other == NULL || other->spec.ndims == options->ndims);
 }
 
 chare_status
@@ -172,25 +318,32 @@ chi_obj_array_create(struct chi_obj *obj, const chare_array_options *options,
                      const chare_data *args, chare_collection *collection_out)
 {
     struct chi_collection_spec spec = {0};
+    chare_collection missing;
     struct chi_msg *msg;
     chare_status status;
 
-    if (!array_options_ok(obj, options)) {
+    if (options != NULL && options->bind_to != 0
+            ? !bound_options_ok(obj, options)
+            : !array_options_ok(obj, options)) {
         return CHARE_ERR_INVALID;
     }
     spec.type = options->type;
     spec.ndims = options->ndims;
-    spec.dense = options->dense;
+    spec.dense = options->bind_to == 0 && options->dense;
     spec.map = options->map;
+    spec.map_group = options->map_group;
+    spec.bound_to = options->bind_to;
     for (uint32_t i = 0; i < spec.ndims && spec.dense; i++) {
         spec.dims[i] = options->dims[i];
     }
     spec.id = new_id(obj, CHI_KIND_ARRAY);
-    status = creation_msg(obj, &spec, args, options->created, &msg);
+    status = creation_msg(obj, &spec, NULL, args, options->created, &msg);
     if (status != CHARE_OK) {
         return status;
     }
-    (void)chi_collection_add(obj, &spec);
+    if (chi_spec_ready(obj, &spec, &missing)) {
+        (void)collection_known(obj, &spec);
+    }
     chi_pe_send(obj->pe, obj->pe->rank, msg);
     *collection_out = spec.id;
     return CHARE_OK;
@@ -210,7 +363,10 @@ populate_dense(struct chi_obj *obj, struct chi_collection *collection,
     uint64_t end = count;
     uint64_t step = 1;
 
-    if (spec->map == CHARE_MAP_BLOCK || spec->map == CHARE_MAP_DEFAULT) {
+    if (spec->map_group != 0) {
+        chi_collection_ask_homes(obj, collection);
+    } else if (spec->map == CHARE_MAP_BLOCK ||
+               spec->map == CHARE_MAP_DEFAULT) {
         const uint64_t few = count / pe_count;
         const uint64_t longer = count % pe_count;
         const uint64_t rank = obj->pe->rank;
@@ -221,7 +377,8 @@ populate_dense(struct chi_obj *obj, struct chi_collection *collection,
         first = obj->pe->rank;
         step = pe_count;
     }
-    for (uint64_t position = first; position < end; position += step) {
+    for (uint64_t position = first; position < end && !obj->pe->ended;
+         position += step) {
         chare_index index;
 
         chi_index_at_position(spec, position, &index);
@@ -234,17 +391,40 @@ populate_dense(struct chi_obj *obj, struct chi_collection *collection,
     return true;
 }
 
+/* Whether this PE is the lowest of its node, and which node that is. */
+static bool
+node_of_first_pe(const struct chi_obj *obj, int64_t *node_out)
+{
+    for (uint32_t n = 0; n < chi_coll_node_count(obj->coll); n++) {
+        if (chi_coll_node_first_pe(obj->coll, n) == obj->pe->rank) {
+            *node_out = n;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool
 populate(struct chi_obj *obj, struct chi_collection *collection,
          struct chi_msg *msg)
 {
-    if (collection->kind != CHI_KIND_ARRAY) {
-        const chare_index index = {.ndims = 1, .at = {obj->pe->rank}};
+    chare_index index = {.ndims = 1, .at = {obj->pe->rank}};
+    bool here = true;
 
-        return chi_element_add(obj, collection, &index, obj->pe->rank, msg) !=
-               NULL;
+    switch (collection->kind) {
+    case CHI_KIND_SINGLE:
+        break;
+    case CHI_KIND_GROUP:
+        here = chi_collection_on_pe(collection, obj->pe->rank);
+        break;
+    case CHI_KIND_NODE_GROUP:
+        here = node_of_first_pe(obj, &index.at[0]);
+        break;
+    case CHI_KIND_ARRAY:
+        return !collection->spec.dense || populate_dense(obj, collection, msg);
     }
-    return !collection->spec.dense || populate_dense(obj, collection, msg);
+    return !here || chi_element_add(obj, collection, &index, obj->pe->rank,
+                                    msg) != NULL;
 }
 
 void
@@ -254,6 +434,7 @@ chi_create_execute(void *context, struct chi_msg *msg)
     struct chi_collection_spec spec;
     struct chi_collection *collection;
     struct chi_msg_queue kept;
+    chare_collection missing;
     chare_callback created;
 
     if (!read_creation(msg, &spec, &created) ||
@@ -262,14 +443,22 @@ chi_create_execute(void *context, struct chi_msg *msg)
         chi_msg_release(msg);
         return;
     }
-    collection = chi_collection_find(obj, spec.id);
-    if (collection == NULL) {
-        collection = chi_collection_add(obj, &spec);
-    }
-    if (collection->kind != CHI_KIND_SINGLE) {
+    if (chi_collection_kind(spec.id) != CHI_KIND_SINGLE &&
+        msg->env.spare == 0) {
         chi_coll_send_down(obj->coll, msg->env.source_pe, msg);
+        msg->env.spare = 1; /* passed on: it may have to wait here */
+    }
+    if (!chi_spec_ready(obj, &spec, &missing)) {
+        chi_keep_creation(obj, missing, msg);
+        return;
+    }
+    collection = collection_known(obj, &spec);
+    if (collection == NULL) {
+        chi_msg_release(msg);
+        return; /* the job is ending */
     }
     chi_assert(!collection->populated);
+    take_pes(obj, collection, msg);
     collection->has_created =
         collection->set.is_root && created.kind != CHARE_CALLBACK_NONE;
     collection->created = created;

@@ -81,59 +81,6 @@ chi_index_at_position(const struct chi_collection_spec *spec,
     }
 }
 
-static uint32_t
-hash_home(const chare_index *index, uint32_t pe_count)
-{
-    uint64_t hash = index->ndims;
-
-    for (uint32_t i = 0; i < index->ndims; i++) {
-        hash = chi_mix64(hash ^ (uint64_t)index->at[i]);
-    }
-    return (uint32_t)(hash % pe_count);
-}
-
-/* The first 'count % pe_count' PEs have one more than the others. */
-static uint32_t
-block_home(uint64_t position, uint64_t count, uint32_t pe_count)
-{
-    const uint64_t few = count / pe_count;
-    const uint64_t longer = count % pe_count;
-    const uint64_t in_longer = longer * (few + 1);
-
-    if (position < in_longer) {
-        return (uint32_t)(position / (few + 1));
-    }
-    return (uint32_t)(longer + (position - in_longer) / few);
-}
-
-uint32_t
-chi_collection_home(const struct chi_obj *obj,
-                    const struct chi_collection *collection,
-                    const chare_index *index)
-{
-    const uint32_t pe_count = obj->pe->size;
-    const uint32_t map = collection->spec.map;
-    uint64_t position;
-
-    if (collection->kind != CHI_KIND_ARRAY) {
-        return (uint32_t)index->at[0];
-    }
-    if (map >= CHI_MAP_CUSTOM_FIRST) {
-        const struct chi_index_map *custom =
-            &obj->registry->maps[map - CHI_MAP_CUSTOM_FIRST];
-
-        return custom->function(index, pe_count, custom->context) % pe_count;
-    }
-    if (map == CHARE_MAP_HASH || !collection->spec.dense ||
-        !chi_index_position(&collection->spec, index, &position)) {
-        return hash_home(index, pe_count);
-    }
-    if (map == CHARE_MAP_ROUND_ROBIN) {
-        return (uint32_t)(position % pe_count);
-    }
-    return block_home(position, collection->dense_count, pe_count);
-}
-
 void
 chi_element_text(const struct chi_obj *obj, const chare_element *element,
                  char *out, size_t room)

@@ -88,6 +88,51 @@ insert_target(const struct chi_collection *collection,
 }
 
 bool
+chi_insert_anchor(const struct chi_collection *collection,
+                  const struct chi_msg *msg, chare_element *anchor_out)
+{
+    if (!insert_target(collection, msg, anchor_out)) {
+        return false;
+    }
+    chi_assert(collection->spec.bound_to != 0);
+    anchor_out->collection = collection->spec.bound_to;
+    return true;
+}
+
+/*
+ * An insertion into a bound array goes the way of a call to the chare that the
+ * new one follows, and waits for it like one. True: that chare is here.
+ */
+static bool
+dispatch_bound(struct chi_obj *obj, struct chi_collection *collection,
+               struct chi_msg *msg)
+{
+    struct chi_collection *other =
+        chi_collection_find(obj, collection->spec.bound_to);
+    chare_element anchor;
+
+    chi_assert(other != NULL); /* chi_spec_ready() */
+    if (msg->env.key != CHARE_ANY_PE) {
+        (void)insert_target(collection, msg, &anchor);
+        chi_insert_fatal(obj, &anchor,
+                         "was inserted with a PE into a bound array, whose "
+                         "chares are where the other array's are");
+        chi_msg_release(msg);
+        return false;
+    }
+    if (!chi_insert_anchor(collection, msg, &anchor)) {
+        chi_msg_release(msg);
+        return false;
+    }
+    if (chi_element_find_index(other, &anchor.index) != NULL) {
+        return true;
+    }
+    chi_loc_send(obj->loc, &anchor,
+                 chi_collection_home(obj, other, &anchor.index), msg);
+    return false;
+}
+
+bool
 chi_insert_dispatch(struct chi_obj *obj, struct chi_collection *collection,
                     struct chi_msg *msg)
 {
@@ -101,13 +146,17 @@ chi_insert_dispatch(struct chi_obj *obj, struct chi_collection *collection,
     if (msg->env.source_pe == obj->pe->rank && msg->env.hops == 0) {
         msg->env.hops = 1;
         collection->insertions_started++; /* I1 */
+        if (collection->spec.bound_to != 0) {
+            return dispatch_bound(obj, collection, msg);
+        }
         if (pe == CHARE_ANY_PE) {
             pe = chi_collection_home(obj, collection, &element.index);
         }
         chi_pe_forward(obj->pe, (uint32_t)pe, msg);
         return false;
     }
-    return true;
+    return collection->spec.bound_to == 0 ||
+           dispatch_bound(obj, collection, msg);
 }
 
 /* At the home: the element is in place, here or on 'pe'. */

@@ -120,6 +120,10 @@ chi_dispatch(struct chi_obj *obj, struct chi_msg *msg,
         chi_collection_find(obj, msg->env.collection);
     bool is_here = true;
 
+    if (msg->env.handler == CHI_HANDLER_CREATE) {
+        chi_pe_enqueue(obj->pe, msg); /* it waited for another collection */
+        return;
+    }
     if (collection == NULL) {
         chi_keep_for_collection(obj, msg);
         return;
@@ -191,10 +195,10 @@ give_data_back(struct chi_msg *msg, const chare_data *data)
     chi_msg_release(msg);
 }
 
-/* The ways a target can be wrong that the sender can see. */
-static bool
-target_ok(const struct chi_obj *obj, const struct chi_collection *collection,
-          const chare_element *target)
+bool
+chi_target_ok(const struct chi_obj *obj,
+              const struct chi_collection *collection,
+              const chare_element *target)
 {
     const uint32_t ndims = target->index.ndims;
 
@@ -206,6 +210,9 @@ target_ok(const struct chi_obj *obj, const struct chi_collection *collection,
     case CHI_KIND_GROUP:
         return ndims == 1 && target->index.at[0] >= 0 &&
                target->index.at[0] < obj->pe->size;
+    case CHI_KIND_NODE_GROUP:
+        return ndims == 1 && target->index.at[0] >= 0 &&
+               target->index.at[0] < chi_coll_node_count(obj->coll);
     case CHI_KIND_ARRAY:
         return collection == NULL || ndims == collection->spec.ndims;
     }
@@ -255,7 +262,7 @@ chi_obj_send(struct chi_obj *obj, const chare_element *target, uint32_t entry,
     chare_status status;
 
     if (entry == 0 || entry >= obj->registry->entry_count ||
-        !target_ok(obj, collection, target)) {
+        !chi_target_ok(obj, collection, target)) {
         return CHARE_ERR_INVALID;
     }
     status = message_for(obj, target, entry, data, options, &msg);
@@ -279,7 +286,9 @@ chi_obj_send(struct chi_obj *obj, const chare_element *target, uint32_t entry,
         chi_pe_enqueue(obj->pe, msg);
     } else if (collection == NULL &&
                chi_collection_kind(target->collection) != CHI_KIND_ARRAY) {
-        chi_pe_forward(obj->pe, (uint32_t)target->index.at[0], msg);
+        chi_pe_forward(
+            obj->pe,
+            chi_group_pe(obj, target->collection, target->index.at[0]), msg);
     } else {
         chi_dispatch(obj, msg, NULL);
     }
@@ -452,7 +461,8 @@ chi_obj_broadcast(struct chi_obj *obj, chare_collection collection,
     chare_status status;
 
     if (entry == 0 || entry >= obj->registry->entry_count ||
-        (kind != CHI_KIND_GROUP && kind != CHI_KIND_ARRAY)) {
+        (kind != CHI_KIND_GROUP && kind != CHI_KIND_ARRAY &&
+         kind != CHI_KIND_NODE_GROUP)) {
         return CHARE_ERR_INVALID;
     }
     status = chi_cb_data_msg(obj->pe, CHI_HANDLER_BROADCAST, data, &msg);

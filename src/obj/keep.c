@@ -42,10 +42,9 @@ give_back(struct chi_obj *obj, struct chi_msg_queue *queue,
     }
 }
 
-void
-chi_keep_for_collection(struct chi_obj *obj, struct chi_msg *msg)
+static void
+keep_pending(struct chi_obj *obj, chare_collection id, struct chi_msg *msg)
 {
-    const chare_collection id = msg->env.collection;
     struct chi_pending *pending = chi_map_get(&obj->pending, id);
 
     if (pending == NULL) {
@@ -56,6 +55,20 @@ chi_keep_for_collection(struct chi_obj *obj, struct chi_msg *msg)
         }
     }
     keep(obj, &pending->waiting, msg);
+}
+
+void
+chi_keep_for_collection(struct chi_obj *obj, struct chi_msg *msg)
+{
+    keep_pending(obj, msg->env.collection, msg);
+}
+
+void
+chi_keep_creation(struct chi_obj *obj, chare_collection id,
+                  struct chi_msg *msg)
+{
+    chi_pe_hold(obj->pe, msg);
+    keep_pending(obj, id, msg);
 }
 
 void
@@ -265,13 +278,21 @@ chi_undeliverable(struct chi_obj *obj, const chare_element *target,
     chare_callback reply;
 
     chi_element_text(obj, target, name, sizeof(name));
-    snprintf(text, sizeof(text),
-             "there is no chare %s; %s was called on it from PE %u (in %s)",
-             name, chi_registry_entry_name(obj->registry, msg->env.entry),
-             msg->env.source_pe,
-             msg->env.caller == 0
-                 ? "no entry method"
-                 : chi_registry_entry_name(obj->registry, msg->env.caller));
+    if (msg->env.handler == CHI_HANDLER_INSERT) {
+        snprintf(text, sizeof(text),
+                 "there is no chare %s; PE %u inserted the same index into an "
+                 "array that is bound to its array",
+                 name, msg->env.source_pe);
+    } else {
+        snprintf(
+            text, sizeof(text),
+            "there is no chare %s; %s was called on it from PE %u (in %s)",
+            name, chi_registry_entry_name(obj->registry, msg->env.entry),
+            msg->env.source_pe,
+            msg->env.caller == 0
+                ? "no entry method"
+                : chi_registry_entry_name(obj->registry, msg->env.caller));
+    }
     if (reply_of(msg, &reply)) {
         chi_cb_call_error(obj->cb, &reply, "LookupError", text);
     } else if (!obj->pe->ended) {

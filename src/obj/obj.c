@@ -122,7 +122,9 @@ loc_target(void *context, struct chi_msg *msg, chare_element *element_out)
         chi_keep_for_collection(obj, msg);
         return false;
     }
-    if (!chi_msg_target(collection, msg, element_out, &wide)) {
+    if (msg->env.handler == CHI_HANDLER_INSERT
+            ? !chi_insert_anchor(collection, msg, element_out)
+            : !chi_msg_target(collection, msg, element_out, &wide)) {
         chi_msg_release(msg);
         return false;
     }
@@ -217,6 +219,27 @@ chi_obj_destroy(struct chi_obj *obj)
     free(obj);
 }
 
+chare_status
+chi_obj_element_check(struct chi_obj *obj, const chare_element *element)
+{
+    const struct chi_collection *collection =
+        chi_collection_find(obj, element->collection);
+    uint64_t position;
+
+    if (!chi_target_ok(obj, collection, element)) {
+        return CHARE_ERR_INVALID;
+    }
+    if (collection != NULL &&
+        ((collection->pes != NULL &&
+          !chi_collection_on_pe(collection, (uint32_t)element->index.at[0])) ||
+         (collection->kind == CHI_KIND_ARRAY && collection->spec.dense &&
+          !chi_index_position(&collection->spec, &element->index,
+                              &position)))) {
+        return CHARE_ERR_NOT_FOUND;
+    }
+    return CHARE_OK;
+}
+
 void *
 chi_obj_local(const struct chi_obj *obj, const chare_element *element)
 {
@@ -229,4 +252,28 @@ chi_obj_local(const struct chi_obj *obj, const chare_element *element)
     }
     found = chi_element_find_index(collection, &element->index);
     return found == NULL ? NULL : found->object;
+}
+
+void *
+chi_obj_local_branch(const struct chi_obj *obj, chare_collection group)
+{
+    const struct chi_collection *collection =
+        chi_map_get(&obj->collections, group);
+
+    /* Of a group, a PE has one chare at most. */
+    if (collection == NULL || collection->kind == CHI_KIND_ARRAY ||
+        collection->count == 0) {
+        return NULL;
+    }
+    return collection->elements[0]->object;
+}
+
+bool
+chi_obj_is_dense(const struct chi_obj *obj, chare_collection array)
+{
+    const struct chi_collection *collection =
+        chi_map_get(&obj->collections, array);
+
+    return collection != NULL && collection->kind == CHI_KIND_ARRAY &&
+           collection->spec.dense;
 }

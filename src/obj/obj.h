@@ -34,6 +34,13 @@ CHARE_MUST_CHECK chare_status chi_obj_single_create(
 CHARE_MUST_CHECK chare_status chi_obj_group_create(
     struct chi_obj *obj, uint32_t type, const chare_data *args,
     const chare_callback *created, chare_collection *collection_out);
+CHARE_MUST_CHECK chare_status chi_obj_group_create_on(
+    struct chi_obj *obj, uint32_t type, const uint32_t *pes, uint32_t pe_count,
+    const chare_data *args, const chare_callback *created,
+    chare_collection *collection_out);
+CHARE_MUST_CHECK chare_status chi_obj_node_group_create(
+    struct chi_obj *obj, uint32_t type, const chare_data *args,
+    const chare_callback *created, chare_collection *collection_out);
 CHARE_MUST_CHECK chare_status
 chi_obj_array_create(struct chi_obj *obj, const chare_array_options *options,
                      const chare_data *args, chare_collection *collection_out);
@@ -58,6 +65,10 @@ CHARE_MUST_CHECK chare_status chi_obj_contribute(
 CHARE_MUST_CHECK chare_status chi_obj_reply(struct chi_obj *obj,
                                             const chare_reply *reply,
                                             const chare_data *data);
+CHARE_MUST_CHECK chare_status
+chi_obj_element_check(struct chi_obj *obj, const chare_element *element);
+bool chi_obj_is_dense(const struct chi_obj *obj, chare_collection array);
+void *chi_obj_local_branch(const struct chi_obj *obj, chare_collection group);
 void *chi_obj_local(const struct chi_obj *obj, const chare_element *element);
 
 /* The call must be one that this room is executing. */

@@ -17,6 +17,7 @@ enum chi_kind {
     CHI_KIND_SINGLE = 1,
     CHI_KIND_GROUP = 2,
     CHI_KIND_ARRAY = 3,
+    CHI_KIND_NODE_GROUP = 4,
 };
 
 enum {
@@ -56,19 +57,28 @@ struct chi_missing {
     struct chi_msg_queue waiting;
 };
 
-/* What every PE knows of a collection; sent with its creation. */
+/*
+ * What every PE knows of a collection; sent with its creation. That of a bound
+ * array is filled in from the other array, on each PE that knows that one.
+ */
 struct chi_collection_spec {
     chare_collection id;
+    chare_collection map_group; /* whose chares are the map; 0: 'map' is */
+    chare_collection bound_to;  /* the array whose chares it follows; or 0 */
     uint32_t type;
     uint32_t ndims;
     uint32_t map;
     uint32_t dense;
+    uint32_t pe_count; /* of a group on some PEs only; 0: on all */
+    uint32_t reserved;
     int64_t dims[CHARE_DIMS_MAX];
 };
 
 struct chi_collection {
     struct chi_coll_set set; /* first */
     struct chi_collection_spec spec;
+    uint32_t *pes;   /* spec.pe_count of them, rising; or NULL */
+    uint32_t *homes; /* a dense array's, by position, from its map group */
     enum chi_kind kind;
     bool populated; /* this PE's chares were created */
     bool complete;  /* no chare will be inserted any more */
@@ -125,10 +135,29 @@ bool chi_index_position(const struct chi_collection_spec *spec,
 void chi_index_at_position(const struct chi_collection_spec *spec,
                            uint64_t position, chare_index *out);
 
-/* The PE an array's map names. */
+/* The PE of a group's chare, or the one that an array's map names (maps.c). */
 uint32_t chi_collection_home(const struct chi_obj *obj,
                              const struct chi_collection *collection,
                              const chare_index *index);
+
+/* The PE of a group's chare, known without the group. */
+uint32_t chi_group_pe(const struct chi_obj *obj, chare_collection group,
+                      int64_t at);
+
+/* Whether the collections that this one depends on, its map and the array it
+ * is bound to, are here; *missing_out: the first that is not. */
+bool chi_spec_ready(struct chi_obj *obj,
+                    const struct chi_collection_spec *spec,
+                    chare_collection *missing_out);
+
+/* Fill in what a bound array has from the other one, which is known here;
+ * false: they do not fit together. */
+bool chi_spec_bind(const struct chi_collection *other,
+                   struct chi_collection_spec *spec);
+
+/* Ask a dense array's map group for the homes of all its chares, once. */
+void chi_collection_ask_homes(struct chi_obj *obj,
+                              struct chi_collection *collection);
 
 /* "Worker[3,4]" or so, for people. */
 void chi_element_text(const struct chi_obj *obj, const chare_element *element,
@@ -155,6 +184,10 @@ chi_collection_find(struct chi_obj *obj, chare_collection id)
 struct chi_collection *
 chi_collection_add(struct chi_obj *obj,
                    const struct chi_collection_spec *spec);
+
+/* A group's PEs, if it has a list: this one is among them. */
+bool chi_collection_on_pe(const struct chi_collection *collection,
+                          uint32_t pe);
 void chi_collection_free(struct chi_obj *obj,
                          struct chi_collection *collection);
 
@@ -190,6 +223,10 @@ struct chi_element *chi_element_add(struct chi_obj *obj,
 
 /* Keep for an array that is not known here. */
 void chi_keep_for_collection(struct chi_obj *obj, struct chi_msg *msg);
+
+/* Keep the creation of a collection until another one, 'id', is populated. */
+void chi_keep_creation(struct chi_obj *obj, chare_collection id,
+                       struct chi_msg *msg);
 void chi_keep_for_population(struct chi_obj *obj,
                              struct chi_collection *collection,
                              struct chi_msg *msg);
@@ -265,6 +302,11 @@ bool chi_msg_target(const struct chi_collection *collection,
                     const struct chi_msg *msg, chare_element *element_out,
                     const chare_index **wide_out);
 
+/* False: the target is wrong in a way that its sender can see. */
+bool chi_target_ok(const struct chi_obj *obj,
+                   const struct chi_collection *collection,
+                   const chare_element *target);
+
 void chi_invoke_execute(void *context, struct chi_msg *msg);
 void chi_broadcast_execute(void *context, struct chi_msg *msg);
 
@@ -281,6 +323,10 @@ void chi_insert_done_execute(void *context, struct chi_msg *msg);
 bool chi_insert_dispatch(struct chi_obj *obj,
                          struct chi_collection *collection,
                          struct chi_msg *msg);
+/* The chare of the other array that an insertion into a bound one follows;
+ * false: malformed. */
+bool chi_insert_anchor(const struct chi_collection *collection,
+                       const struct chi_msg *msg, chare_element *anchor_out);
 void chi_insert_fatal(struct chi_obj *obj, const chare_element *element,
                       const char *what);
 void chi_insert_placed(struct chi_obj *obj, const chare_element *element,

@@ -125,6 +125,30 @@ chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
 
 /* ---- collections */
 
+bool
+chi_collection_on_pe(const struct chi_collection *collection, uint32_t pe)
+{
+    uint32_t low = 0;
+    uint32_t high = collection->spec.pe_count;
+
+    if (collection->pes == NULL) {
+        return true;
+    }
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+
+        if (collection->pes[middle] == pe) {
+            return true;
+        }
+        if (collection->pes[middle] < pe) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return false;
+}
+
 struct chi_collection *
 chi_collection_add(struct chi_obj *obj, const struct chi_collection_spec *spec)
 {
@@ -175,5 +199,7 @@ chi_collection_free(struct chi_obj *obj, struct chi_collection *collection)
     chi_map_fini(&collection->wide);
     chi_map_fini(&collection->missing);
     free(collection->elements);
+    free(collection->pes);
+    free(collection->homes);
     free(collection);
 }

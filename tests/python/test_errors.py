@@ -408,9 +408,11 @@ for function in (charm.myPe, Future, lambda: Group(Worker), charm.exit,
     else:
         assert False
 try:
-    Worker().thisIndex
-except AttributeError:
-    pass
+    Worker()
+except TypeError as error:
+    assert "Chare(Worker)" in str(error), error
+else:
+    assert False
 print("done")
 """, pes=(1,))
 

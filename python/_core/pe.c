@@ -223,6 +223,24 @@ pe_local_future(PyObject *module, PyObject *unused)
     return pe != NULL ? (PyObject *)core_future_new_local(pe, NULL) : NULL;
 }
 
+/* Run a coroutine object until it suspends or ends; from a plain method. */
+static PyObject *
+pe_task_start(PyObject *module, PyObject *coroutine)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+
+    if (pe == NULL) {
+        return NULL;
+    }
+    if (core_can_wait(pe) || !PyCoro_CheckExact(coroutine)) {
+        PyErr_SetString(pe->state->Error,
+                        "a coroutine object is started from a plain method");
+        return NULL;
+    }
+    core_task_start(pe, NULL, coroutine, NULL, NULL);
+    Py_RETURN_NONE;
+}
+
 PyMethodDef core_pe_functions[] = {
     {"open", pe_open, METH_NOARGS, PyDoc_STR("Open the runtime.")},
     {"start", pe_start, METH_NOARGS, PyDoc_STR("Meet the other PEs.")},
@@ -238,5 +256,7 @@ PyMethodDef core_pe_functions[] = {
      PyDoc_STR("The end of a blocking function: (future, its name).")},
     {"local_future", pe_local_future, METH_NOARGS,
      PyDoc_STR("A future that this PE completes, by _complete().")},
+    {"task_start", pe_task_start, METH_O,
+     PyDoc_STR("Run a coroutine object until it suspends or ends.")},
     {NULL, NULL, 0, NULL},
 };

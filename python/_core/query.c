@@ -210,7 +210,33 @@ query_round_trip(PyObject *module, PyObject *value)
     return result;
 }
 
-/* Decode any bytes; for tests of what strangers may send. */
+/* Whether a value may be handed over as it is: nobody can change it. */
+static PyObject *
+query_is_plain(PyObject *module, PyObject *value)
+{
+    return PyBool_FromLong(core_is_plain(core_state_get(module), value, 0));
+}
+
+/* A value as bytes, which decode() reads: a copy of it that can be kept. */
+static PyObject *
+query_encode(PyObject *module, PyObject *value)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    chare_data data;
+    PyObject *result;
+    size_t len;
+    void *bytes;
+
+    if (pe == NULL || core_data_value(pe, false, value, &data) < 0) {
+        return NULL;
+    }
+    bytes = chare_buffer_bytes(data.buffer, &len);
+    result = PyBytes_FromStringAndSize(bytes, (Py_ssize_t)len);
+    core_data_drop(&data);
+    return result;
+}
+
+/* Decode what encode() made; tests give it what strangers may send. */
 static PyObject *
 query_decode(PyObject *module, PyObject *object)
 {
@@ -261,6 +287,10 @@ PyMethodDef core_query_functions[] = {
                "as in Charm4py, instead of raised by get().")},
     {"round_trip", query_round_trip, METH_O,
      PyDoc_STR("(value decoded, its bytes); for tests.")},
-    {"decode", query_decode, METH_O, PyDoc_STR("Decode a value; for tests.")},
+    {"is_plain", query_is_plain, METH_O,
+     PyDoc_STR("Whether nobody can change a value.")},
+    {"encode", query_encode, METH_O, PyDoc_STR("A value as bytes.")},
+    {"decode", query_decode, METH_O,
+     PyDoc_STR("The value that bytes stand for.")},
     {NULL, NULL, 0, NULL},
 };

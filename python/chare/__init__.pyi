@@ -2,7 +2,8 @@
 """The public interface, for type checkers and editors."""
 
 from typing import (
-    Any, Callable, Iterable, Iterator, NoReturn, Sequence, TypeVar,
+    Any, Callable, Iterable, Iterator, Literal, NoReturn, Sequence, TypeVar,
+    overload,
 )
 
 from chare._core import Callback as Callback
@@ -17,6 +18,7 @@ __all__: list[str]
 __version__: str
 
 _T = TypeVar("_T")
+_R = TypeVar("_R")
 _C = TypeVar("_C", bound=type[Chare])
 _F = TypeVar("_F", bound=Callable[..., Any])
 _AnyFuture = Future[Any]  # Charm has an attribute named Future
@@ -64,6 +66,73 @@ class Reducers:
     ) -> None: ...
     def __getattr__(self, name: str) -> ReducerType: ...
 
+class Pool:
+    expand_tuples: bool
+    # In a coroutine these return the list, in an 'async def' what gives it.
+    def map(
+        self, func: Callable[[Any], Any] | None, iterable: Iterable[Any],
+        chunksize: int = 1, ncores: int = -1, progress: bool = False,
+    ) -> Any: ...
+    def starmap(
+        self, func: Callable[..., Any], iterable: Iterable[Iterable[Any]],
+        chunksize: int = 1, ncores: int = -1, progress: bool = False,
+    ) -> Any: ...
+    def submit(
+        self, iterable: Iterable[tuple[Callable[[Any], Any], Any]],
+        chunksize: int = 1, ncores: int = -1, progress: bool = False,
+    ) -> Any: ...
+    @overload
+    def map_async(
+        self, func: Callable[[Any], _R], iterable: Iterable[Any],
+        chunksize: int = 1, ncores: int = -1,
+        multi_future: Literal[False] = False, progress: bool = False,
+    ) -> Future[list[_R]]: ...
+    @overload
+    def map_async(
+        self, func: Callable[[Any], _R], iterable: Iterable[Any],
+        chunksize: int = 1, ncores: int = -1, *,
+        multi_future: Literal[True], progress: bool = False,
+    ) -> list[Future[_R]]: ...
+    @overload
+    def starmap_async(
+        self, func: Callable[..., _R], iterable: Iterable[Iterable[Any]],
+        chunksize: int = 1, ncores: int = -1,
+        multi_future: Literal[False] = False, progress: bool = False,
+    ) -> Future[list[_R]]: ...
+    @overload
+    def starmap_async(
+        self, func: Callable[..., _R], iterable: Iterable[Iterable[Any]],
+        chunksize: int = 1, ncores: int = -1, *,
+        multi_future: Literal[True], progress: bool = False,
+    ) -> list[Future[_R]]: ...
+    @overload
+    def submit_async(
+        self, iterable: Iterable[tuple[Callable[[Any], Any], Any]],
+        chunksize: int = 1, ncores: int = -1,
+        multi_future: Literal[False] = False, progress: bool = False,
+    ) -> Future[list[Any]]: ...
+    @overload
+    def submit_async(
+        self, iterable: Iterable[tuple[Callable[[Any], Any], Any]],
+        chunksize: int = 1, ncores: int = -1, *,
+        multi_future: Literal[True], progress: bool = False,
+    ) -> list[Future[Any]]: ...
+    @overload
+    def Task(
+        self, func: Callable[..., _R], args: Iterable[Any], *,
+        ret: Literal[True], awaitable: bool = False,
+    ) -> Future[_R]: ...
+    @overload
+    def Task(
+        self, func: Callable[..., Any], args: Iterable[Any],
+        ret: Literal[False] = False, *, awaitable: Literal[True],
+    ) -> Future[None]: ...
+    @overload
+    def Task(
+        self, func: Callable[..., Any], args: Iterable[Any],
+        ret: Literal[False] = False, awaitable: Literal[False] = False,
+    ) -> None: ...
+
 class Options:
     auto_flush_wait_queues: bool
     interactive: Any
@@ -80,6 +149,7 @@ class Readonlies:
 
 class Charm:
     options: Options
+    pool: Pool
     thisProxy: Any
     Reducer: Reducers
     Future: type[_AnyFuture]

@@ -7,7 +7,8 @@ import sys
 import types
 
 from chare import (
-    _core, _options, _readonlies, _registry, _remote, _stats, _waiting,
+    _core, _options, _pool, _readonlies, _registry, _remote, _stats,
+    _waiting,
 )
 from chare._reducers import Reducer
 
@@ -93,6 +94,10 @@ class Charm(_waiting.Waiting):
         self.options = _options.defaults()
         self.thisProxy = None
         atexit.register(self._notice_unstarted)
+        self.pool = _pool.pool
+
+    def __reduce__(self):  # by name, also within what is sent by value
+        return "charm"
 
     # ---- life
 
@@ -131,7 +136,7 @@ class Charm(_waiting.Waiting):
         try:
             _core.open()
             _remote.dress(_registry.register(_remote.Remote))
-            for cls in classes:
+            for cls in [_pool.Member, *classes]:
                 _registry.register(cls)
             Reducer._register()
             _core.start()
@@ -153,7 +158,10 @@ class Charm(_waiting.Waiting):
 
     def _boot(self, entry):
         """The first coroutine of PE 0."""
-        self.awaitCreation(_core.group_create(_remote.Remote, ()))
+        self.awaitCreation(
+            _core.group_create(_remote.Remote, ()),
+            _core.group_create(_pool.Member, ()),
+        )
         if entry is not None:
             _core.timer_start(self._start_main, 0.0, (entry,), False)
 

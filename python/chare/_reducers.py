@@ -155,6 +155,9 @@ class Reducers:
         self.logical_xor = _core.ReducerType("logical_xor", _xor, 7)
         self.gather = _core.ReducerType("gather", None, 8)
 
+    def __reduce__(self):
+        return "Reducer"
+
     def addReducer(self, func, pre=None, post=None, ordered=False):
         """Add a reducer of one's own as ``Reducer.<name of func>``.
 

@@ -8,7 +8,7 @@ import collections
 import itertools
 import pickle
 
-from chare import _core, _support
+from chare import _core, _progress, _support
 
 BATCH_S = 0.001  # work to be handed out at a time
 BATCH_TASKS_MAX = 1024
@@ -66,6 +66,20 @@ class Job:
             pe for pe in self.workers if pe != member.pe
         )
         self.works_here = member.pe in self.load
+
+    # what a kind of job does
+
+    def store(self, index, values):
+        """Results have come, from that of task 'index' on."""
+        raise NotImplementedError
+
+    def fail(self, error, index=None):
+        """It has failed, in a task or before it."""
+        raise NotImplementedError
+
+    def finish(self):
+        """All results have come."""
+        raise NotImplementedError
 
     # what there is to do
 
@@ -170,9 +184,8 @@ class Job:
             while self.load[worker] < depth:
                 if not self.give(worker):
                     return
-        if self.works_here and not self.patient:
-            while self.load[here] < depth and self.give(here):
-                pass
+        if self.works_here and not self.patient and self.load[here] == 0:
+            self.give(here)
 
     def start(self):
         """Hand out the first tasks."""
@@ -276,8 +289,14 @@ class OneFuture(Job):
     def __init__(self, member, style, chunksize, ncores, future, progress):
         super().__init__(member, style, chunksize, ncores)
         self.future = future
-        self.progress = progress
+        self.shows_progress = progress
+        self.progress = None
         self.results = []
+
+    def start(self):
+        if self.shows_progress:
+            self.progress = _progress.open(self.total)
+        super().start()
 
     def store(self, index, values):
         end = index + len(values)
@@ -345,7 +364,8 @@ class Singles(Job):
             member, STYLE_SINGLES | STYLE_EAGER | STYLE_INDEPENDENT, 1, -1
         )
         member.jobs[self.id] = self
-        self.waiting = collections.deque()  # (function, arguments, receiver)
+        # (function, arguments, receiver)
+        self.waiting: collections.deque = collections.deque()
         self.receivers = {}  # index -> receiver
 
     def add(self, function, args, receiver):
@@ -360,7 +380,7 @@ class Singles(Job):
     def take(self, count):
         if self.returned:
             return super().take(count)
-        items = []
+        items: list = []
         start = self.next_index
         while self.waiting and len(items) < count:
             function, args, receiver = self.waiting.popleft()

@@ -24,11 +24,12 @@ one. Promises:
 
 import pickle
 import types
+from typing import Any
 
-from chare import _core, _progress, _support
+from chare import _core, _support
 from chare._jobs import (
-    STYLE_ENCODED, STYLE_INDEPENDENT, STYLE_PAIRS, STYLE_STAR, ManyFutures,
-    OneFuture, Singles, ToFuture,
+    STYLE_ENCODED, STYLE_INDEPENDENT, STYLE_PAIRS, STYLE_STAR, Job,
+    ManyFutures, OneFuture, Singles, ToFuture,
 )
 from chare._worker import Worker
 
@@ -213,8 +214,8 @@ class Pool:
 
     def _submit(self, iterable, chunksize, ncores, multi_future=False,
                 progress=False, waits=False):
-        functions = []
-        numbers = {}
+        functions: list = []
+        numbers: dict = {}
         items = []
         kept = []
         for func, item in iterable:
@@ -246,22 +247,23 @@ class Pool:
         if not waits and iter(iterable) is not iterable and not isinstance(
                 iterable, (range, str, bytes)):
             iterable, style = self._take_now(list(iterable), style)
+        result: Any
+        job: Job
         if receivers is not None:
             result = None
             job = ManyFutures(member, style | STYLE_INDEPENDENT, chunksize,
-                               ncores, receivers)
+                              ncores, receivers)
         elif multi_future:
             result = [_core.local_future() for _ in iterable]
             job = ManyFutures(member, style, chunksize, ncores,
-                               [ToFuture(future) for future in result])
+                              [ToFuture(future) for future in result])
         else:
             result = _core.local_future()
-            job = OneFuture(member, style, chunksize, ncores, result, None)
+            job = OneFuture(member, style, chunksize, ncores, result,
+                            progress)
         job.function = function
         job.functions = functions
         job.feed(iterable)
-        if progress and not multi_future:
-            job.progress = _progress.open(job.total)
         job.start()
         return result
 

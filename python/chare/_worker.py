@@ -10,6 +10,7 @@ import inspect
 import itertools
 import pickle
 import time
+from typing import Any
 
 from chare import _core, _support
 from chare._jobs import (
@@ -18,6 +19,7 @@ from chare._jobs import (
 )
 
 HELD_UP_S = 0.005  # a batch that took longer gives back what is left
+BUSY_S = 0.0002  # after longer batches others have a look in first
 FUNCTIONS_KEPT_MAX = 1024  # functions that arrived by name, on a worker
 
 KIND_PLAIN = 0
@@ -81,12 +83,14 @@ class Worker(_core.Chare):
         # as an owner
         self.jobs = {}
         self.last_id = 0
-        self.load = collections.Counter()  # PE -> batches of all jobs
+        # PE -> batches of all jobs there
+        self.load: collections.Counter = collections.Counter()
         self.turn = self.pe
         self.singles = None
         # as a worker
-        self.ready = collections.deque()
+        self.ready: collections.deque = collections.deque()
         self.tables = {}  # (owner, job) -> [(function, kind)]
+        self.busy = False  # the last batch took long
         self.named = {}  # pickle -> (function, kind)
 
     # as an owner
@@ -134,7 +138,11 @@ class Worker(_core.Chare):
         self.ready.append(
             _Work(owner, job, number, style, functions, items)
         )
-        self.here.step()
+        if self.busy:
+            # By way of a timer, which comes after what other PEs have sent.
+            _core.timer_start(self.step, 0.0, (), False)
+        else:
+            self.here.step()
 
     def forget(self, owner, job):
         """A job has ended; what has not begun is dropped."""
@@ -196,7 +204,7 @@ class Worker(_core.Chare):
             def call(item):
                 return function(*item)
         clock = time.perf_counter
-        values = []
+        values: list = []
         append = values.append
         slowest = 0.0
         start = last = clock()
@@ -212,6 +220,7 @@ class Worker(_core.Chare):
         except Exception as error:
             self.tell_failed(work, len(values), error, function)
             return
+        self.busy = last - start > BUSY_S
         self.tell_over(
             work, tuple(values), len(values), last - start, slowest
         )
@@ -247,7 +256,7 @@ class Worker(_core.Chare):
         clock = time.perf_counter
         eager = work.style & STYLE_EAGER
         independent = work.style & STYLE_INDEPENDENT
-        values = []  # of the first tasks, if nobody can see them yet
+        values: list = []  # of the first tasks, if nobody can see them yet
         begun = 0
         slowest = 0.0
         start = last = clock()
@@ -268,6 +277,7 @@ class Worker(_core.Chare):
             last = now
             if now - start > HELD_UP_S:
                 break
+        self.busy = last - start > BUSY_S
         self.tell_over(work, tuple(values), begun, last - start, slowest)
 
     # answers of a worker
@@ -315,7 +325,7 @@ class _Task:
         self.member = member
         self.work = work
         self.position = position
-        self.function = None
+        self.function: Any = None
         self.state = TASK_SUSPENDED
         self.inside = True  # its batch is still going through its tasks
 

@@ -9,6 +9,7 @@ import functools
 import inspect
 import itertools
 import pickle
+import sys
 import time
 from typing import Any
 
@@ -91,7 +92,7 @@ class Worker(_core.Chare):
         self.ready: collections.deque = collections.deque()
         self.tables = {}  # (owner, job) -> [(function, kind)]
         self.busy = False  # the last batch took long
-        self.named = {}  # pickle -> (function, kind)
+        self.named = {}  # pickle -> (function, kind, names of its module)
 
     # as an owner
 
@@ -154,14 +155,20 @@ class Worker(_core.Chare):
             self.ready.remove(work)
 
     def named_function(self, data):
+        """(function, kind) of a name's pickle; a name may get a new one."""
         found = self.named.get(data)
-        if found is None:
-            function = pickle.loads(data)
-            found = function, _kind(function)
+        if found is not None:
+            function, kind, names = found
+            if names.get(function.__name__) is function:
+                return function, kind
+        function = pickle.loads(data)
+        kind = _kind(function)
+        module = sys.modules.get(function.__module__)
+        if module is not None:
             if len(self.named) >= FUNCTIONS_KEPT_MAX:
                 self.named.clear()
-            self.named[data] = found
-        return found
+            self.named[data] = function, kind, vars(module)
+        return function, kind
 
     def table_function(self, work, index):
         table = self.tables[work.owner, work.job]

@@ -219,6 +219,26 @@ def both(x):
 assert charm.pool.map(both, range(3)) == [12, 14, 16]
 """)
 
+    def test_a_name_may_get_another_function(self):
+        self.check("""
+class Redefine(Chare):
+    def set(self, n):
+        global function
+        exec(f"def function(x): return x + {n}", globals())
+
+def main(args):
+    redefine = Group(Redefine)
+    for n in (1, 2):
+        redefine.set(n, awaitable=True).get()
+        assert charm.pool.map(function, range(9)) == [
+            x + n for x in range(9)]
+        assert charm.pool.submit([(function, 5)] * 9) == [5 + n] * 9
+        assert charm.pool.Task(function, (1,), ret=True).get() == 1 + n
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
     def test_a_function_travels_once_to_each_pe(self):
         self.check("""
 loads = 0

@@ -88,13 +88,14 @@ chare_traverse(PyObject *op, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(((struct core_chare *)op)->results);
-    return 0;
+    return core_when_visit((struct core_chare *)op, visit, arg);
 }
 
 static int
 chare_clear(PyObject *op)
 {
     Py_CLEAR(((struct core_chare *)op)->results);
+    core_when_clear((struct core_chare *)op);
     return 0;
 }
 
@@ -281,6 +282,32 @@ chare_ready(PyObject *op, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* wait(condition) */
+static PyObject *
+chare_wait(PyObject *op, PyObject *condition)
+{
+    struct core_chare *self = (struct core_chare *)op;
+    struct core_state *state = chare_state(self);
+    struct core_pe *pe = state != NULL ? core_pe_get(state) : NULL;
+
+    return pe != NULL ? core_when_wait(pe, self, condition) : NULL;
+}
+
+static PyObject *
+chare_flush(PyObject *op, PyObject *unused)
+{
+    struct core_chare *self = (struct core_chare *)op;
+    struct core_state *state = chare_state(self);
+    struct core_pe *pe = state != NULL ? core_pe_get(state) : NULL;
+
+    (void)unused;
+    if (pe == NULL) {
+        return NULL;
+    }
+    core_when_touch(pe, self);
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 chare_repr(PyObject *op)
 {
@@ -333,6 +360,27 @@ reduce() to all: a Future of the result, for each chare.\n\
 \n\
 Example: total = self.allreduce(1, Reducer.sum).get()");
 
+PyDoc_STRVAR(wait_doc, "wait($self, condition)\n--\n\n\
+Suspend this coroutine until a condition on the chare's state holds.\n\
+\n\
+condition is the text of a Python expression, which sees self, the globals\n\
+of the module of the chare's class and the builtins, or a function without\n\
+parameters. If it holds now, wait() returns at once; else it is looked at\n\
+again after each entry method, and each step of a coroutine, of this chare.\n\
+It holds when wait() returns. In an 'async def' method it is to be awaited.\n\
+\n\
+Raises NotThreadedError outside of coroutines, and Error when the condition\n\
+is no expression or raises an exception.\n\
+\n\
+Example: self.wait(\"self.replies == 4\")");
+
+PyDoc_STRVAR(flush_doc, "__flush_wait_queues__($self)\n--\n\n\
+Look again at the conditions of what waits in this chare, @when and wait().\n\
+\n\
+It is done when the running method ends or suspends. Only needed with\n\
+charm.options.auto_flush_wait_queues = False, or when something else than a\n\
+method of this chare made a condition true.");
+
 static PyMethodDef chare_methods[] = {
     {"reduce", (PyCFunction)(void (*)(void))chare_reduce,
      METH_FASTCALL | METH_KEYWORDS, reduce_doc},
@@ -340,6 +388,8 @@ static PyMethodDef chare_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, contribute_doc},
     {"allreduce", (PyCFunction)(void (*)(void))chare_allreduce,
      METH_FASTCALL | METH_KEYWORDS, allreduce_doc},
+    {"wait", chare_wait, METH_O, wait_doc},
+    {"__flush_wait_queues__", chare_flush, METH_NOARGS, flush_doc},
     {"_chare_result", (PyCFunction)(void (*)(void))chare_result, METH_FASTCALL,
      NULL},
     {"_chare_ready", chare_ready, METH_NOARGS, NULL},

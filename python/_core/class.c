@@ -210,7 +210,7 @@ class_register_type(struct core_class *self, struct core_pe *pe)
 
 static int
 class_register_entry(struct core_class *self, struct core_pe *pe,
-                     struct core_entry *entry)
+                     struct core_entry *entry, chare_entry_fn function)
 {
     const char *name = PyUnicode_AsUTF8(entry->name);
     chare_status status;
@@ -218,7 +218,7 @@ class_register_entry(struct core_class *self, struct core_pe *pe,
     if (name == NULL) {
         return -1;
     }
-    status = chare_entry_register(pe->runtime, self->type, name, core_invoke,
+    status = chare_entry_register(pe->runtime, self->type, name, function,
                                   entry, &entry->id);
     if (status != CHARE_OK) {
         core_raise(self->state, status, name);
@@ -227,9 +227,12 @@ class_register_entry(struct core_class *self, struct core_pe *pe,
     return state_add_entry(self->state, entry);
 }
 
-/* Which of the hidden methods an entry is, if any. */
-static void
-class_note_hidden(struct core_class *self, Py_ssize_t i)
+/*
+ * What runs an entry: core_invoke(), but for those hidden methods that are a C
+ * function of their own. Remembers where the hidden ones are.
+ */
+static chare_entry_fn
+class_entry_function(struct core_class *self, Py_ssize_t i)
 {
     PyObject *name = self->entries[i].name;
 
@@ -240,7 +243,11 @@ class_note_hidden(struct core_class *self, Py_ssize_t i)
     } else if (self->is_map &&
                PyUnicode_CompareWithASCIIString(name, "procNum") == 0) {
         self->place_index = i;
+    } else if (PyUnicode_CompareWithASCIIString(name, "_chare_when") == 0) {
+        self->when_index = i;
+        return core_when_invoke;
     }
+    return core_invoke;
 }
 
 static int
@@ -260,10 +267,10 @@ class_register_entries(struct core_class *self, struct core_pe *pe,
             return -1;
         }
         self->entry_count = i + 1;
-        if (class_register_entry(self, pe, &self->entries[i]) < 0) {
+        if (class_register_entry(self, pe, &self->entries[i],
+                                 class_entry_function(self, i)) < 0) {
             return -1;
         }
-        class_note_hidden(self, i);
     }
     return 0;
 }
@@ -332,6 +339,7 @@ core_class_register(PyObject *module, PyObject *args)
     self->result_index = -1;
     self->place_index = -1;
     self->is_map = PyObject_HasAttrString(cls, "__chare_map__");
+    self->when_index = -1;
     PyObject_GC_Track(self);
     if (core_entry_init(&self->init, self, init) < 0 ||
         class_register_type(self, pe) < 0 ||
@@ -353,6 +361,7 @@ class_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(self->cls);
     Py_VISIT(self->proxy_type);
+    Py_VISIT(self->waits);
     for (Py_ssize_t i = 0; i < self->entry_count; i++) {
         int result = core_entry_visit(&self->entries[i], visit, arg);
 
@@ -370,6 +379,7 @@ class_clear(PyObject *op)
 
     Py_CLEAR(self->cls);
     Py_CLEAR(self->proxy_type);
+    Py_CLEAR(self->waits);
     core_entry_fini(&self->init);
     for (Py_ssize_t i = 0; i < self->entry_count; i++) {
         core_entry_fini(&self->entries[i]);

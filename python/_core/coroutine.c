@@ -255,6 +255,7 @@ coroutine_switch(struct core_pe *pe, struct core_coroutine *self,
     result = greenlet_switch(state, greenlet);
     pe->coroutine = NULL;
     state->current = pe;
+    core_when_stepped(pe, &self->base);
     if (result == NULL) {
         PyErr_WriteUnraisable((PyObject *)state->CoroutineType);
         return;

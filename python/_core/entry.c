@@ -12,16 +12,21 @@ int
 core_entry_init(struct core_entry *entry, struct core_class *owner,
                 PyObject *description)
 {
+    PyObject *when;
     int any_keyword;
 
-    if (!PyArg_ParseTuple(description, "UOIO!O!nnO!p", &entry->name,
+    if (!PyArg_ParseTuple(description, "UOIO!O!nnO!pO!nhO", &entry->name,
                           &entry->function, &entry->flags, &PyTuple_Type,
                           &entry->params, &PyTuple_Type, &entry->defaults,
                           &entry->args_min, &entry->args_max,
-                          &PyFrozenSet_Type, &entry->keywords, &any_keyword)) {
+                          &PyFrozenSet_Type, &entry->keywords, &any_keyword,
+                          &PyTuple_Type, &entry->required,
+                          &entry->positional_only, &entry->priority, &when)) {
         memset(entry, 0, sizeof(*entry));
         return -1;
     }
+    Py_INCREF(entry->required);
+    entry->when = when != Py_None ? Py_NewRef(when) : NULL;
     Py_INCREF(entry->name);
     Py_INCREF(entry->function);
     Py_INCREF(entry->params);
@@ -41,6 +46,9 @@ core_entry_fini(struct core_entry *entry)
     Py_CLEAR(entry->params);
     Py_CLEAR(entry->defaults);
     Py_CLEAR(entry->keywords);
+    Py_CLEAR(entry->required);
+    Py_CLEAR(entry->when);
+    Py_CLEAR(entry->sent);
     Py_CLEAR(entry->fullname);
 }
 
@@ -49,6 +57,8 @@ core_entry_visit(struct core_entry *entry, visitproc visit, void *arg)
 {
     Py_VISIT(entry->function);
     Py_VISIT(entry->defaults);
+    Py_VISIT(entry->when);
+    Py_VISIT(entry->sent);
     return 0;
 }
 
@@ -120,7 +130,8 @@ static int
 bind_keyword(const struct core_entry *entry, PyObject **args, PyObject **rest,
              PyObject *name, PyObject *value)
 {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(entry->params); i++) {
+    for (Py_ssize_t i = entry->positional_only;
+         i < PyTuple_GET_SIZE(entry->params); i++) {
         PyObject *param = PyTuple_GET_ITEM(entry->params, i);
 
         if (param != name && PyUnicode_Compare(param, name) != 0) {
@@ -183,13 +194,77 @@ bind_defaults(const struct core_entry *entry, PyObject **args,
     return last;
 }
 
-/* Whether a keyword is one of ours: ret= or awaitable=. */
 static bool
-keyword_is_ours(struct core_state *state, PyObject *name)
+name_is(PyObject *name, PyObject *ours)
 {
-    return name == state->name_ret || name == state->name_awaitable ||
-           PyUnicode_Compare(name, state->name_ret) == 0 ||
-           PyUnicode_Compare(name, state->name_awaitable) == 0;
+    return name == ours || PyUnicode_Compare(name, ours) == 0;
+}
+
+enum core_keyword
+core_entry_keyword(struct core_state *state, const struct core_entry *entry,
+                   PyObject *name)
+{
+    if (name_is(name, state->name_ret)) {
+        return CORE_KEYWORD_RET;
+    }
+    if (name_is(name, state->name_awaitable)) {
+        return CORE_KEYWORD_AWAITABLE;
+    }
+    if ((entry->flags & CORE_ENTRY_HAS_PRIORITY) == 0 &&
+        name_is(name, state->name_priority)) {
+        return CORE_KEYWORD_PRIORITY;
+    }
+    if ((entry->flags & CORE_ENTRY_HAS_WHEN) == 0 &&
+        name_is(name, state->name_when)) {
+        return CORE_KEYWORD_WHEN;
+    }
+    return CORE_KEYWORD_NONE;
+}
+
+/* Whether all keywords that must be given are in 'rest', a dict or NULL. */
+static int
+bind_required(const struct core_entry *entry, PyObject *rest)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(entry->required); i++) {
+        PyObject *name = PyTuple_GET_ITEM(entry->required, i);
+
+        if (rest == NULL || PyDict_Contains(rest, name) != 1) {
+            PyErr_Format(PyExc_TypeError,
+                         "%U() missing a required keyword argument: '%U'",
+                         entry->fullname, name);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Append the signature to the TypeError that is set. */
+static void
+show_signature(const struct core_entry *entry)
+{
+    PyObject *function;
+    PyObject *error;
+    PyObject *text = NULL;
+
+    if (!PyErr_ExceptionMatches(PyExc_TypeError)) {
+        return;
+    }
+    error = core_exception_take();
+    function = core_support(entry->owner->state, "signature");
+    if (function != NULL) {
+        text = PyObject_CallFunctionObjArgs(
+            function, entry->fullname, entry->function,
+            (entry->flags & CORE_ENTRY_NO_SELF) != 0 ? Py_False : Py_True,
+            NULL);
+        Py_DECREF(function);
+    }
+    if (text != NULL) {
+        PyErr_Format(PyExc_TypeError, "%S; the signature is %S", error, text);
+    } else {
+        PyErr_SetObject(PyExc_TypeError, error);
+    }
+    Py_XDECREF(text);
+    Py_DECREF(error);
 }
 
 static Py_ssize_t
@@ -206,14 +281,18 @@ bind(struct core_state *state, const struct core_entry *entry, PyObject **out,
     for (Py_ssize_t i = 0; i < keyword_count; i++) {
         PyObject *name = PyTuple_GET_ITEM(kwnames, i);
 
-        if (!keyword_is_ours(state, name) &&
+        if (core_entry_keyword(state, entry, name) == CORE_KEYWORD_NONE &&
             bind_keyword(entry, out, &rest, name, args[arg_count + i]) < 0) {
             Py_XDECREF(rest);
             return -1;
         }
     }
     count = bind_defaults(entry, out, arg_count);
-    if (count >= 0 && (entry->flags & CORE_ENTRY_KEYWORDS) != 0) {
+    if (count < 0 || bind_required(entry, rest) < 0) {
+        Py_XDECREF(rest);
+        return -1;
+    }
+    if ((entry->flags & CORE_ENTRY_KEYWORDS) != 0) {
         out[count++] = rest != NULL ? rest : Py_NewRef(Py_None);
     }
     return count;
@@ -233,6 +312,7 @@ core_entry_bind(struct core_state *state, const struct core_entry *entry,
         PyErr_Format(PyExc_TypeError,
                      "%U() takes at most %zd arguments (%zd given)",
                      entry->fullname, entry->args_max, arg_count);
+        show_signature(entry);
         return -1;
     }
     out = PyMem_Calloc((size_t)room, sizeof(*out));
@@ -244,6 +324,7 @@ core_entry_bind(struct core_state *state, const struct core_entry *entry,
     if (count < 0) {
         args_clear(out, room);
         PyMem_Free(out);
+        show_signature(entry);
         return -1;
     }
     *args_out = out;

@@ -9,21 +9,20 @@
 #include "state.h"
 
 PyObject *
-core_invoke_function(const struct core_entry *entry, PyObject **slots,
-                     Py_ssize_t arg_count)
+core_call_slots(PyObject *function, unsigned flags, PyObject **slots,
+                Py_ssize_t arg_count)
 {
     PyObject **args = slots;
     PyObject *result;
     PyObject *keywords = NULL;
 
-    if ((entry->flags & CORE_ENTRY_NO_SELF) == 0) {
+    if ((flags & CORE_ENTRY_NO_SELF) == 0) {
         arg_count++;
     } else {
         args++;
     }
-    if ((entry->flags & CORE_ENTRY_KEYWORDS) == 0) {
-        return PyObject_Vectorcall(entry->function, args, (size_t)arg_count,
-                                   NULL);
+    if ((flags & CORE_ENTRY_KEYWORDS) == 0) {
+        return PyObject_Vectorcall(function, args, (size_t)arg_count, NULL);
     }
     /* The last argument holds the keywords, when it came from a proxy. */
     if (slots + arg_count > args && (PyDict_CheckExact(args[arg_count - 1]) ||
@@ -33,8 +32,8 @@ core_invoke_function(const struct core_entry *entry, PyObject **slots,
     if (keywords == Py_None) {
         keywords = NULL;
     }
-    result = PyObject_VectorcallDict(entry->function, args, (size_t)arg_count,
-                                     keywords);
+    result =
+        PyObject_VectorcallDict(function, args, (size_t)arg_count, keywords);
     return result;
 }
 
@@ -66,10 +65,9 @@ core_reply(struct core_pe *pe, const struct core_entry *entry,
     }
 }
 
-/* What comes after the method: its result, or its exception. */
-static void
-finish(struct core_pe *pe, const struct core_entry *entry,
-       const chare_call *call, PyObject *result)
+void
+core_finish(struct core_pe *pe, const struct core_entry *entry,
+            const chare_call *call, PyObject *result)
 {
     chare_reply reply;
 
@@ -97,6 +95,11 @@ run(struct core_pe *pe, const struct core_entry *entry, PyObject *object,
     PyObject *result;
     chare_reply reply;
 
+    if (entry->when != NULL) {
+        core_when_arrived(pe, entry, (struct core_chare *)object, call, slots,
+                          arg_count, NULL);
+        return;
+    }
     if ((entry->flags & CORE_ENTRY_COROUTINE) != 0) {
         if (call->wants_reply) {
             chare_call_take_reply(call, &reply);
@@ -106,15 +109,43 @@ run(struct core_pe *pe, const struct core_entry *entry, PyObject *object,
                              call->wants_reply ? &reply : NULL);
         return;
     }
-    slots[0] = object;
+    slots[0] = Py_NewRef(object); /* the method may have it deleted */
     pe->running = entry;
     result = core_invoke_function(entry, slots, arg_count);
     pe->running = NULL;
     if (result != Py_None || call->wants_reply) {
-        finish(pe, entry, call, result);
+        core_finish(pe, entry, call, result);
     } else {
         Py_DECREF(result);
     }
+    core_when_changed(pe, (struct core_chare *)object);
+    Py_DECREF(object);
+}
+
+void
+core_execute(struct core_pe *pe, const struct core_entry *entry,
+             struct core_chare *chare, PyObject **slots, Py_ssize_t arg_count,
+             const chare_reply *reply)
+{
+    PyObject *result;
+
+    if ((entry->flags & CORE_ENTRY_COROUTINE) != 0) {
+        core_coroutine_start(pe, entry, entry->function, slots + 1, arg_count,
+                             (PyObject *)chare, &chare->element, reply);
+        return;
+    }
+    slots[0] = Py_NewRef((PyObject *)chare);
+    pe->running = entry;
+    result = core_invoke_function(entry, slots, arg_count);
+    pe->running = NULL;
+    if (result == NULL) {
+        core_failed(pe, entry, &chare->element, reply);
+    } else if (reply != NULL) {
+        core_reply(pe, entry, reply, result);
+    }
+    Py_XDECREF(result);
+    core_when_changed(pe, chare);
+    Py_DECREF(chare);
 }
 
 /*
@@ -148,7 +179,7 @@ invoke_bytes(struct core_pe *pe, const struct core_entry *entry,
         core_decode_args(pe, call, inline_slots + 1, CORE_ARGS_INLINE, &args);
 
     if (count < 0) {
-        finish(pe, entry, call, NULL);
+        core_finish(pe, entry, call, NULL);
         return;
     }
     if (args != inline_slots + 1) {
@@ -160,7 +191,7 @@ invoke_bytes(struct core_pe *pe, const struct core_entry *entry,
         PyMem_Free(args);
     }
     if (count == 1 && raise_error_argument(entry, call, slots[1])) {
-        finish(pe, entry, call, NULL);
+        core_finish(pe, entry, call, NULL);
     } else {
         run(pe, entry, object, call, slots, count);
     }

@@ -72,13 +72,21 @@ send_args(struct core_pe *pe, const struct core_entry *entry,
     return send_data(pe, entry, proxy, &data, options);
 }
 
+/* What the keywords of a call ask for. */
+struct call_options {
+    bool ret;
+    bool awaitable;
+    int16_t priority;
+    PyObject *when;   /* the text of a condition, borrowed; or NULL */
+    Py_ssize_t count; /* how many of the keywords these were */
+};
+
 /* Call with a future for the reply. */
 static PyObject *
 send_awaited(struct core_pe *pe, const struct core_entry *entry,
              struct core_proxy *proxy, PyObject *const *args,
-             Py_ssize_t arg_count, bool ret)
+             Py_ssize_t arg_count, chare_send_options *options, bool ret)
 {
-    chare_send_options options = {.size = sizeof(options)};
     struct core_future *future = core_future_new(pe, 1);
     chare_callback reply;
 
@@ -87,10 +95,10 @@ send_awaited(struct core_pe *pe, const struct core_entry *entry,
     }
     future->discard = !ret;
     reply = chare_callback_future(future->name);
-    options.reply = &reply;
-    options.gather = ret && !core_proxy_is_element(proxy);
-    future->gathers = options.gather;
-    if (send_args(pe, entry, proxy, args, arg_count, &options) < 0) {
+    options->reply = &reply;
+    options->gather = ret && !core_proxy_is_element(proxy);
+    future->gathers = options->gather;
+    if (send_args(pe, entry, proxy, args, arg_count, options) < 0) {
         core_future_cancel(future);
         Py_DECREF(future);
         return NULL;
@@ -98,35 +106,87 @@ send_awaited(struct core_pe *pe, const struct core_entry *entry,
     return (PyObject *)future;
 }
 
-/* What ret= and awaitable= ask for; -1 with an exception. */
 static int
-options_parse(struct core_state *state, PyObject *const *values,
-              PyObject *kwnames, bool *ret_out, bool *awaitable_out)
+priority_parse(PyObject *value, int16_t *priority_out)
 {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
-        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
-        bool *option = NULL;
-        int truth;
+    PyObject *number = PyNumber_Index(value);
+    long priority;
+    int overflow;
 
-        if (name == state->name_ret ||
-            PyUnicode_Compare(name, state->name_ret) == 0) {
-            option = ret_out;
-        } else if (name == state->name_awaitable ||
-                   PyUnicode_Compare(name, state->name_awaitable) == 0) {
-            option = awaitable_out;
-        } else {
-            continue;
-        }
-        truth = PyObject_IsTrue(values[i]);
-        if (truth < 0) {
-            return -1;
-        }
-        *option = truth != 0;
+    if (number == NULL) {
+        PyErr_Format(PyExc_TypeError,
+                     "priority= is an integer, smaller runs sooner, not %R",
+                     value);
+        return -1;
     }
+    priority = PyLong_AsLongAndOverflow(number, &overflow);
+    Py_DECREF(number);
+    if (overflow != 0 || priority < CHARE_PRIORITY_MIN ||
+        priority > CHARE_PRIORITY_MAX) {
+        PyErr_Format(PyExc_ValueError, "priority=%R: priorities are %d to %d",
+                     value, CHARE_PRIORITY_MIN, CHARE_PRIORITY_MAX);
+        return -1;
+    }
+    *priority_out = (int16_t)priority;
     return 0;
 }
 
-/* Whether the arguments fit as they are. */
+static int
+when_parse(PyObject *value, PyObject **when_out)
+{
+    if (value == Py_None) {
+        return 0;
+    }
+    if (!PyUnicode_Check(value)) {
+        PyErr_Format(PyExc_TypeError,
+                     "when= is the text of a condition, not %R", value);
+        return -1;
+    }
+    *when_out = value;
+    return 0;
+}
+
+static int
+truth_parse(PyObject *value, bool *truth_out)
+{
+    int truth = PyObject_IsTrue(value);
+
+    *truth_out = truth > 0;
+    return truth < 0 ? -1 : 0;
+}
+
+/* The keywords that belong to the call; -1 with an exception. */
+static int
+options_parse(struct core_state *state, const struct core_entry *entry,
+              PyObject *const *values, PyObject *kwnames,
+              struct call_options *options)
+{
+    int result = 0;
+
+    for (Py_ssize_t i = 0; result == 0 && i < PyTuple_GET_SIZE(kwnames); i++) {
+        options->count++;
+        switch (
+            core_entry_keyword(state, entry, PyTuple_GET_ITEM(kwnames, i))) {
+        case CORE_KEYWORD_RET:
+            result = truth_parse(values[i], &options->ret);
+            break;
+        case CORE_KEYWORD_AWAITABLE:
+            result = truth_parse(values[i], &options->awaitable);
+            break;
+        case CORE_KEYWORD_PRIORITY:
+            result = priority_parse(values[i], &options->priority);
+            break;
+        case CORE_KEYWORD_WHEN:
+            result = when_parse(values[i], &options->when);
+            break;
+        default:
+            options->count--;
+        }
+    }
+    return result;
+}
+
+/* Whether the number of arguments is right, and none has to be filled in. */
 static inline bool
 args_fit(const struct core_entry *entry, Py_ssize_t arg_count)
 {
@@ -137,45 +197,91 @@ args_fit(const struct core_entry *entry, Py_ssize_t arg_count)
 static PyObject *
 send_bound(struct core_pe *pe, const struct core_entry *entry,
            struct core_proxy *proxy, PyObject *const *args,
-           Py_ssize_t arg_count, bool ret, bool awaitable)
+           Py_ssize_t arg_count, const struct call_options *options)
 {
-    if (ret || awaitable) {
-        return send_awaited(pe, entry, proxy, args, arg_count, ret);
+    chare_send_options send = {.size = sizeof(send)};
+
+    send.priority = options->priority;
+    if (options->ret || options->awaitable) {
+        return send_awaited(pe, entry, proxy, args, arg_count, &send,
+                            options->ret);
     }
-    if (send_args(pe, entry, proxy, args, arg_count, NULL) < 0) {
+    if (send_args(pe, entry, proxy, args, arg_count,
+                  send.priority != 0 ? &send : NULL) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
 }
 
+/*
+ * A call with a condition is one of the hidden method that takes the entry,
+ * the condition and the arguments; see when.c.
+ */
+static PyObject *
+send_conditional(struct core_pe *pe, struct core_entry *entry,
+                 struct core_proxy *proxy, PyObject *const *args,
+                 Py_ssize_t arg_count, const struct call_options *options)
+{
+    struct core_class *owner = entry->owner;
+    PyObject **all;
+    PyObject *result = NULL;
+
+    /* A mistake in it is told here and not at the receiver. */
+    if (core_when_sent(pe->state, entry, options->when) == NULL) {
+        return NULL;
+    }
+    all = PyMem_Malloc(((size_t)arg_count + 2) * sizeof(*all));
+    if (all == NULL) {
+        return PyErr_NoMemory();
+    }
+    all[0] = PyLong_FromUnsignedLong(entry->id);
+    all[1] = options->when;
+    memcpy(all + 2, args, (size_t)arg_count * sizeof(*all));
+    if (all[0] != NULL) {
+        result = send_bound(pe, &owner->entries[owner->when_index], proxy, all,
+                            arg_count + 2, options);
+        Py_DECREF(all[0]);
+    }
+    PyMem_Free(all);
+    return result;
+}
+
+static PyObject *
+send_checked(struct core_pe *pe, struct core_entry *entry,
+             struct core_proxy *proxy, PyObject *const *args,
+             Py_ssize_t arg_count, const struct call_options *options)
+{
+    if (options->when != NULL) {
+        return send_conditional(pe, entry, proxy, args, arg_count, options);
+    }
+    return send_bound(pe, entry, proxy, args, arg_count, options);
+}
+
 PyObject *
-core_method_call(struct core_state *state, const struct core_entry *entry,
+core_method_call(struct core_state *state, struct core_entry *entry,
                  struct core_proxy *proxy, PyObject *const *args,
                  Py_ssize_t arg_count, PyObject *kwnames)
 {
     struct core_pe *pe = core_pe_get(state);
-    Py_ssize_t option_count;
-    bool ret = false;
-    bool awaitable = false;
+    struct call_options options = {.priority = entry->priority};
     PyObject **bound;
     PyObject *result;
     Py_ssize_t count;
 
     if (pe == NULL ||
-        (kwnames != NULL && options_parse(state, args + arg_count, kwnames,
-                                          &ret, &awaitable) < 0)) {
+        (kwnames != NULL && options_parse(state, entry, args + arg_count,
+                                          kwnames, &options) < 0)) {
         return NULL;
     }
-    option_count = (ret || awaitable) && kwnames != NULL &&
-                   PyTuple_GET_SIZE(kwnames) == 1;
-    if ((kwnames == NULL || option_count == 1) && args_fit(entry, arg_count)) {
-        return send_bound(pe, entry, proxy, args, arg_count, ret, awaitable);
+    if ((kwnames == NULL || options.count == PyTuple_GET_SIZE(kwnames)) &&
+        args_fit(entry, arg_count)) {
+        return send_checked(pe, entry, proxy, args, arg_count, &options);
     }
     count = core_entry_bind(state, entry, args, arg_count, kwnames, &bound);
     if (count < 0) {
         return NULL;
     }
-    result = send_bound(pe, entry, proxy, bound, count, ret, awaitable);
+    result = send_checked(pe, entry, proxy, bound, count, &options);
     for (Py_ssize_t i = 0; i < count; i++) {
         Py_DECREF(bound[i]);
     }
@@ -198,8 +304,9 @@ method_vectorcall(PyObject *op, PyObject *const *args, size_t nargsf,
         return NULL;
     }
     proxy = (struct core_proxy *)args[0];
+    /* The usual call goes on here; every other takes the longer way. */
     if (kwnames != NULL || pe == NULL || !core_pe_is_ours(pe) ||
-        !args_fit(self->entry, arg_count)) {
+        !args_fit(self->entry, arg_count) || self->entry->priority != 0) {
         return core_method_call(self->state, self->entry, proxy, args + 1,
                                 arg_count, kwnames);
     }

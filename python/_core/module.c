@@ -89,6 +89,7 @@ add_types(PyObject *module, struct core_state *state)
     if (add_type(module, &core_callback_spec, &state->CallbackType) < 0 ||
         add_type(module, &core_chare_spec, &state->ChareType) < 0 ||
         add_type(module, &core_class_spec, &state->ClassType) < 0 ||
+        add_type(module, &core_condition_spec, &state->ConditionType) < 0 ||
         add_type(module, &core_coroutine_spec, &state->CoroutineType) < 0 ||
         add_type(module, &core_future_spec, &state->FutureType) < 0 ||
         add_type(module, &core_memory_spec, &state->MemoryType) < 0 ||
@@ -128,11 +129,14 @@ core_exec(PyObject *module)
     }
     state->name_ret = PyUnicode_InternFromString("ret");
     state->name_awaitable = PyUnicode_InternFromString("awaitable");
+    state->name_priority = PyUnicode_InternFromString("priority");
+    state->name_when = PyUnicode_InternFromString("when");
     state->name_nobody = PyUnicode_FromString("the running function");
     state->reducers = PyDict_New();
     state->no_args = PyTuple_New(0);
     state->classes = PyList_New(0);
     if (state->name_ret == NULL || state->name_awaitable == NULL ||
+        state->name_priority == NULL || state->name_when == NULL ||
         state->name_nobody == NULL || state->reducers == NULL ||
         state->no_args == NULL || state->classes == NULL) {
         return -1;
@@ -165,6 +169,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->CallbackType);
     Py_VISIT(state->ChareType);
     Py_VISIT(state->ClassType);
+    Py_VISIT(state->ConditionType);
     Py_VISIT(state->CoroutineType);
     Py_VISIT(state->FutureType);
     Py_VISIT(state->MemoryType);
@@ -196,11 +201,14 @@ core_clear(PyObject *module)
     Py_CLEAR(state->NotThreadedError);
     Py_CLEAR(state->name_ret);
     Py_CLEAR(state->name_awaitable);
+    Py_CLEAR(state->name_priority);
+    Py_CLEAR(state->name_when);
     Py_CLEAR(state->name_nobody);
     Py_CLEAR(state->no_args);
     Py_CLEAR(state->CallbackType);
     Py_CLEAR(state->ChareType);
     Py_CLEAR(state->ClassType);
+    Py_CLEAR(state->ConditionType);
     Py_CLEAR(state->CoroutineType);
     Py_CLEAR(state->FutureType);
     Py_CLEAR(state->MemoryType);

@@ -57,6 +57,7 @@ pe_open(PyObject *module, PyObject *unused)
     }
     pe->state = state;
     pe->encodings = 1;
+    pe->flush_auto = true;
     pe->owner = PyThread_get_thread_ident();
     options.hooks_context = pe;
     status = chare_open(&options, &pe->runtime);
@@ -241,7 +242,23 @@ pe_task_start(PyObject *module, PyObject *coroutine)
     Py_RETURN_NONE;
 }
 
+/* Whether conditions are looked at after each entry method. */
+static PyObject *
+pe_auto_flush(PyObject *module, PyObject *on)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    int truth = PyObject_IsTrue(on);
+
+    if (pe == NULL || truth < 0) {
+        return NULL;
+    }
+    pe->flush_auto = truth != 0;
+    Py_RETURN_NONE;
+}
+
 PyMethodDef core_pe_functions[] = {
+    {"auto_flush", pe_auto_flush, METH_O,
+     PyDoc_STR("Look at conditions after each entry method, or not.")},
     {"open", pe_open, METH_NOARGS, PyDoc_STR("Open the runtime.")},
     {"start", pe_start, METH_NOARGS, PyDoc_STR("Meet the other PEs.")},
     {"run", pe_run, METH_NOARGS,

@@ -64,11 +64,14 @@ struct core_payload;
 struct core_coroutine;
 struct core_future;
 struct core_waiter;
+struct core_chare;
+struct core_held;
 
 struct core_state {
     PyTypeObject *CallbackType;
     PyTypeObject *ChareType;
     PyTypeObject *ClassType;
+    PyTypeObject *ConditionType;
     PyTypeObject *CoroutineType;
     PyTypeObject *FutureType;
     PyTypeObject *MemoryType;
@@ -81,6 +84,8 @@ struct core_state {
     PyObject *NotThreadedError;
     PyObject *name_ret;
     PyObject *name_awaitable;
+    PyObject *name_priority;
+    PyObject *name_when;
     PyObject *name_nobody;
     PyObject *no_args;  /* () */
     PyObject *support;  /* module chare._support, or NULL: not yet needed */
@@ -115,6 +120,10 @@ struct core_pe {
     uint32_t ready_first;
     uint32_t ready_count;
     uint32_t ready_room;
+    struct core_chare *touched; /* look at what waits in these; when.c */
+    struct core_chare *touched_last;
+    uint64_t held_count;              /* waiting for conditions */
+    bool flush_auto;                  /* look after each entry method */
     const struct core_entry *running; /* the entry method, for messages */
     PyObject *scheduler;              /* its greenlet */
     struct core_coroutine *parked;    /* coroutines without a task */
@@ -306,9 +315,20 @@ void core_payloads_free(struct core_state *state);
 /* ---- entry.c: entry methods and their signatures */
 
 enum {
-    CORE_ENTRY_COROUTINE = 1, /* runs in a greenlet */
-    CORE_ENTRY_NO_SELF = 2,   /* a static method */
-    CORE_ENTRY_KEYWORDS = 4,  /* the last argument is a dict, or None */
+    CORE_ENTRY_COROUTINE = 1,     /* runs in a greenlet */
+    CORE_ENTRY_NO_SELF = 2,       /* a static method */
+    CORE_ENTRY_KEYWORDS = 4,      /* the last argument is a dict, or None */
+    CORE_ENTRY_HAS_PRIORITY = 32, /* a parameter of its own: priority */
+    CORE_ENTRY_HAS_WHEN = 64,     /* a parameter of its own: when */
+};
+
+/* Keywords that belong to the call and not to the method. */
+enum core_keyword {
+    CORE_KEYWORD_NONE = 0,
+    CORE_KEYWORD_RET,
+    CORE_KEYWORD_AWAITABLE,
+    CORE_KEYWORD_PRIORITY,
+    CORE_KEYWORD_WHEN,
 };
 
 struct core_entry {
@@ -319,9 +339,14 @@ struct core_entry {
     PyObject *params;   /* tuple of names, without self */
     PyObject *defaults; /* tuple, of the last of params */
     PyObject *keywords; /* frozenset of keyword-only names */
+    PyObject *required; /* tuple of those that must be given */
+    PyObject *when;     /* Condition, or NULL: messages never wait */
+    PyObject *sent;     /* dict: text -> Condition of calls with when= */
     Py_ssize_t args_min;
     Py_ssize_t args_max;
-    bool any_keyword; /* takes **kwargs */
+    Py_ssize_t positional_only; /* so many of params */
+    bool any_keyword;           /* takes **kwargs */
+    int16_t priority;
     unsigned flags;
     uint32_t id;
     PyObject *method; /* the proxies' descriptor; borrowed */
@@ -330,17 +355,22 @@ struct core_entry {
 };
 
 /* Fill in from (name, function, flags, params, defaults, args_min, args_max,
- * keywords, any_keyword). */
+ * keywords, any_keyword, required, positional_only, priority, when). */
 int core_entry_init(struct core_entry *entry, struct core_class *owner,
                     PyObject *description);
 void core_entry_fini(struct core_entry *entry);
 int core_entry_visit(struct core_entry *entry, visitproc visit, void *arg);
 
+/* Which of the call's own keywords a name is, for this method. */
+enum core_keyword core_entry_keyword(struct core_state *state,
+                                     const struct core_entry *entry,
+                                     PyObject *name);
+
 /*
- * Arguments as the entry method wants them: positional, keywords resolved.
- * 'args_out' gets new references, *room_inout says how many fit. Returns
- * their number, or -1 with TypeError. skip: ret= and awaitable= are not for
- * the method.
+ * Arguments as the entry method wants them: positional, keywords resolved but
+ * for the call's own. '*args_out' gets an array of new references, to be freed
+ * by PyMem_Free(). Returns their number, or -1 with a TypeError that shows the
+ * signature.
  */
 Py_ssize_t core_entry_bind(struct core_state *state,
                            const struct core_entry *entry,
@@ -373,9 +403,26 @@ core_profile_add(struct core_pe *pe, const struct core_entry *entry,
 /* The C entry function of all Python methods; context is the core_entry. */
 void core_invoke(void *object, const chare_call *call, void *context);
 
-/* Call a function with arguments that have room for self in front. */
-PyObject *core_invoke_function(const struct core_entry *entry,
-                               PyObject **slots, Py_ssize_t arg_count);
+/* Call a function with arguments that have room for self in front, as the
+ * flags of an entry say. */
+PyObject *core_call_slots(PyObject *function, unsigned flags, PyObject **slots,
+                          Py_ssize_t arg_count);
+
+static inline PyObject *
+core_invoke_function(const struct core_entry *entry, PyObject **slots,
+                     Py_ssize_t arg_count)
+{
+    return core_call_slots(entry->function, entry->flags, slots, arg_count);
+}
+
+/* What comes after the method: its result, or (NULL) its exception. */
+void core_finish(struct core_pe *pe, const struct core_entry *entry,
+                 const chare_call *call, PyObject *result);
+
+/* Run a method whose message has waited; 'reply' may be NULL. */
+void core_execute(struct core_pe *pe, const struct core_entry *entry,
+                  struct core_chare *chare, PyObject **slots,
+                  Py_ssize_t arg_count, const chare_reply *reply);
 
 /* Answer a call; 'value' may be None. */
 void core_reply(struct core_pe *pe, const struct core_entry *entry,
@@ -393,11 +440,13 @@ struct core_class {
     Py_ssize_t entry_count;
     struct core_entry *entries; /* the registered ones */
     struct core_entry init;     /* the constructor; its function may be None */
-    bool hidden; /* not every PE has it yet: no chares of it are created */
+    bool hidden;     /* not every PE has it yet: no chares of it are created */
+    PyObject *waits; /* dict: text -> Condition of self.wait() */
     Py_ssize_t ready_index; /* entries[] of the hidden methods, or -1 */
     Py_ssize_t result_index;
     Py_ssize_t place_index; /* of procNum(), or -1 */
     bool is_map;            /* a subclass of ArrayMap */
+    Py_ssize_t when_index;
 };
 
 extern PyType_Spec core_class_spec;
@@ -417,6 +466,7 @@ struct core_chare {
     enum core_flavour flavour;
     struct core_class *owner; /* borrowed from the state; NULL: by hand */
     PyObject *results;        /* futures of allreduce() under way, or NULL */
+    struct core_held *held;   /* what waits for conditions, or NULL */
     PyObject *weakrefs;
 };
 
@@ -484,8 +534,7 @@ extern PyType_Spec core_method_spec;
 PyObject *core_method_new(struct core_state *state, struct core_entry *entry);
 
 /* Call an entry method through a proxy; None or a Future. */
-PyObject *core_method_call(struct core_state *state,
-                           const struct core_entry *entry,
+PyObject *core_method_call(struct core_state *state, struct core_entry *entry,
                            struct core_proxy *proxy, PyObject *const *args,
                            Py_ssize_t arg_count, PyObject *kwnames);
 
@@ -583,6 +632,10 @@ void core_futures_close(struct core_pe *pe);
 /* ---- waiter.c */
 
 #include "waiter.h"
+
+/* ---- when.c */
+
+#include "when.h"
 
 /* ---- task.c: native coroutines */
 

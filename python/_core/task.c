@@ -150,6 +150,7 @@ core_task_step(struct core_pe *pe, PyObject *task)
             Py_DECREF(out);
         }
     } while (!waits);
+    core_when_stepped(pe, &self->base);
     if (result == PYGEN_NEXT) {
         return;
     }

@@ -99,12 +99,14 @@ core_ready_run(struct core_pe *pe)
     if (pe->coroutine != NULL || pe->task != NULL || pe->running != NULL) {
         return;
     }
-    while (pe->ready_count > 0 && !pe->exiting) {
-        PyObject *waiter = ready_take(pe);
+    do {
+        while (pe->ready_count > 0 && !pe->exiting) {
+            PyObject *waiter = ready_take(pe);
 
-        ready_run_one(pe, waiter);
-        Py_DECREF(waiter);
-    }
+            ready_run_one(pe, waiter);
+            Py_DECREF(waiter);
+        }
+    } while (!pe->exiting && core_when_run_one(pe));
 }
 
 /* ---- who is suspended */

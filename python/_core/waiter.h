@@ -57,7 +57,7 @@ void core_ready_run(struct core_pe *pe);
 static inline void
 core_leave(struct core_pe *pe)
 {
-    if (pe->ready_count > 0) {
+    if (pe->ready_count > 0 || pe->touched != NULL) {
         core_ready_run(pe);
     }
 }

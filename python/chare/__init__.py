@@ -37,6 +37,7 @@ except ImportError as _error:
     ) from None
 from chare._charm import charm, coro, register, threaded
 from chare._collections import Array, ArrayMap, Group, NodeGroup
+from chare._marks import EXPEDITED, local, priority, when
 from chare._reducers import Reducer
 from chare._support import RemoteError, RemoteTraceback
 
@@ -44,6 +45,7 @@ __all__ = [
     "Array",
     "ArrayMap",
     "Chare",
+    "EXPEDITED",
     "Error",
     "Future",
     "Group",
@@ -54,9 +56,12 @@ __all__ = [
     "RemoteTraceback",
     "charm",
     "coro",
+    "local",
+    "priority",
     "readonlies",
     "register",
     "threaded",
+    "when",
 ]
 
 __version__ = "0.1.0"

@@ -21,6 +21,7 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 _C = TypeVar("_C", bound=type[Chare])
 _F = TypeVar("_F", bound=Callable[..., Any])
+_L = TypeVar("_L")
 _AnyFuture = Future[Any]  # Charm has an attribute named Future
 _Target = _AnyFuture | Callback
 
@@ -190,10 +191,15 @@ class Charm:
         args: Sequence[Any] = (),
     ) -> None: ...
 
+EXPEDITED: int
+
 charm: Charm
 Reducer: Reducers
 readonlies: Readonlies
 
 def coro(function: _F) -> _F: ...
 def threaded(function: _F) -> _F: ...
+def local(function: _L) -> _L: ...
+def priority(number: int) -> Callable[[_F], _F]: ...
 def register(cls: _C) -> _C: ...
+def when(condition: str) -> Callable[[_F], _F]: ...

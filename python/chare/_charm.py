@@ -135,6 +135,7 @@ class Charm(_waiting.Waiting):
     def _run(self, entry, classes):
         try:
             _core.open()
+            _core.auto_flush(self.options.auto_flush_wait_queues)
             _remote.dress(_registry.register(_remote.Remote))
             for cls in [_pool.Member, *classes]:
                 _registry.register(cls)

@@ -22,9 +22,14 @@ HOOKS = frozenset({"migrated"})
 # Hidden entry methods that every class has.
 HIDDEN = ("_chare_ready", "_chare_result")
 
+# The same, but what runs them is in the extension.
+HIDDEN_IN_C = ("_chare_when",)
+
 ENTRY_COROUTINE = 1
 ENTRY_NO_SELF = 2
 ENTRY_KEYWORDS = 4
+ENTRY_HAS_PRIORITY = 32
+ENTRY_HAS_WHEN = 64
 
 CO_VARARGS = 0x04
 CO_VARKEYWORDS = 0x08
@@ -35,12 +40,17 @@ class _Signature:
     """What a callable takes, without self."""
 
     def __init__(self, params=(), defaults=(), varargs=False, keywords=(),
-                 any_keyword=False):
+                 any_keyword=False, required=(), positional_only=0):
         self.params = tuple(params)
         self.defaults = tuple(defaults)
         self.varargs = varargs
         self.keywords = frozenset(keywords)
         self.any_keyword = any_keyword
+        self.required = tuple(required)
+        self.positional_only = positional_only
+
+    def has(self, name):
+        return name in self.params or name in self.keywords
 
     @property
     def minimum(self):
@@ -63,25 +73,34 @@ def _signature(function, bound):
     keywords = code.co_varnames[
         code.co_argcount : code.co_argcount + code.co_kwonlyargcount
     ]
+    positional_only = code.co_posonlyargcount
     if bound and params:
         params = params[1:]
         defaults = defaults[-len(params) :] if params else ()
+        positional_only = max(positional_only - 1, 0)
+    given = function.__kwdefaults__ or {}
     return _Signature(
         params, defaults, bool(code.co_flags & CO_VARARGS), keywords,
         bool(code.co_flags & CO_VARKEYWORDS),
+        [name for name in keywords if name not in given], positional_only,
     )
 
 
-def _describe(name, function, flags, signature):
+def _describe(name, function, flags, signature, condition=None):
     """An entry as _core.register_class() wants it."""
     if signature.keywords or signature.any_keyword:
         flags |= ENTRY_KEYWORDS
     if getattr(function, "__chare_coro__", False):
         flags |= ENTRY_COROUTINE
+    if signature.has("priority"):
+        flags |= ENTRY_HAS_PRIORITY
+    if signature.has("when"):
+        flags |= ENTRY_HAS_WHEN
     return (
         name, function, flags, signature.params, signature.defaults,
         signature.minimum, signature.maximum, signature.keywords,
-        signature.any_keyword,
+        signature.any_keyword, signature.required, signature.positional_only,
+        getattr(function, "__chare_priority__", 0), condition,
     )
 
 
@@ -91,7 +110,7 @@ def _check(cls, name, function, signature):
             f"{cls.__qualname__}.{name}: this name is reserved for Chare's own"
         )
     for special in ("ret", "awaitable"):
-        if special in signature.params or special in signature.keywords:
+        if signature.has(special):
             raise _core.Error(
                 f"{cls.__qualname__}.{name}(): the parameter name "
                 f"'{special}' is reserved for calls through proxies"
@@ -102,6 +121,16 @@ def _check(cls, name, function, signature):
             f"{cls.__qualname__}.{name}: 'async def' entry methods are not "
             "supported; use a plain method with @coro"
         )
+
+
+def _condition(cls, name, function, bound):
+    """What @when asks for, compiled; or None."""
+    text = getattr(function, "__chare_when__", None)
+    if text is None:
+        return None
+    from chare import _when  # few programs need it
+
+    return _when.compile_method(text, cls, name, function, bound)
 
 
 def _entry(cls, name, value):
@@ -117,9 +146,14 @@ def _entry(cls, name, value):
         function = value
         if not hasattr(type(value), "__get__"):
             flags = ENTRY_NO_SELF
+    if getattr(function, "__chare_local__", False):
+        return None
     signature = _signature(function, not flags)
     _check(cls, name, function, signature)
-    return _describe(name, function, flags, signature)
+    return _describe(
+        name, function, flags, signature,
+        _condition(cls, name, function, not flags),
+    )
 
 
 def entries(cls):
@@ -139,6 +173,8 @@ def entries(cls):
     for name in HIDDEN:
         function = vars(_core.Chare)[name]
         found.append(_describe(name, function, 0, anything))
+    for name in HIDDEN_IN_C:
+        found.append(_describe(name, None, 0, anything))
     return tuple(found)
 
 

@@ -135,6 +135,42 @@ def reducer_failed(error, name):
     return error
 
 
+# ---- calls
+
+
+def signature(name, function, bound):
+    """How an entry method is to be called, for messages."""
+    if function is None:
+        return f"{name}()"
+    import inspect
+
+    try:
+        found = inspect.signature(function)
+    except (TypeError, ValueError):
+        return f"{name}(...)"
+    empty = inspect.Parameter.empty
+    params = [
+        param.replace(annotation=empty)
+        for param in found.parameters.values()
+    ]
+    if bound:
+        params = params[1:]
+    found = found.replace(parameters=params, return_annotation=empty)
+    return f"{name}{found}"
+
+
+def compile_sent(text, subject):
+    from chare import _when
+
+    return _when.compile_sent(text, subject)
+
+
+def compile_wait(text, cls):
+    from chare import _when
+
+    return _when.compile_wait(text, cls)
+
+
 # ---- exceptions
 
 
@@ -160,7 +196,27 @@ def _without_our_frames(tb):
     return tb
 
 
+def _suggest(error):
+    """Say which entry methods a proxy has, where it lacks one."""
+    proxy = getattr(error, "obj", None)
+    if not isinstance(error, AttributeError) or not isinstance(
+        proxy, _core.Proxy
+    ):
+        return
+    import difflib
+
+    name = error.name
+    names = [key for key in dir(type(proxy)) if not key.startswith("_chare")]
+    near = difflib.get_close_matches(name, names, 1)
+    text = f"{type(proxy).__name__} has no entry method {name!r}"
+    if near:
+        text += f"; did you mean {near[0]!r}?"
+    error.args = (text,)
+    error.name = None  # or Python would guess too
+
+
 def _format(error):
+    _suggest(error)
     tb = _without_our_frames(error.__traceback__)
     return "".join(traceback.format_exception(type(error), error, tb))
 

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""_marks.py - decorators that say something about a method of a chare."""
+
+EXPEDITED = -32768  # the priority that runs before all others
+PRIORITY_MAX = 32767
+
+
+def when(condition):
+    """Decorator: messages for the method wait until a condition holds.
+
+    ``condition`` is the text of any Python expression. It sees ``self``, the
+    method's parameters by name (or as ``args[0]``, ``args[1]`` ...), the
+    globals of the method's module and the builtins. It is looked at when a
+    message arrives, and then after each entry method, and each step of a
+    coroutine, of that chare. Messages whose condition holds run in the order
+    in which they arrived. The order of this and ``@coro`` is free.
+
+    Raises TypeError when condition is no text. A condition that cannot be
+    compiled is an Error from charm.start(), which names method and column; one
+    that raises an exception is an Error for who waits for the reply, or else
+    ends the job.
+
+    A call can bring a condition of its own, in the same language, with
+    ``proxy.method(x, when="self.step > 3")``: then both must hold.
+
+    Example::
+
+        @when("self.step == step")
+        def border(self, step, values):
+            ...
+    """
+    if not isinstance(condition, str):
+        raise TypeError(
+            "@when takes the text of a condition, such as @when('self.ready')"
+        )
+
+    def decorate(function):
+        _plain(function).__chare_when__ = condition
+        return function
+
+    return decorate
+
+
+def priority(number):
+    """Decorator: the priority of messages for the method.
+
+    A PE runs messages with a smaller number sooner; -32768 (``EXPEDITED``) to
+    32767, others have 0. A call overrides it: ``proxy.method(x, priority=5)``.
+
+    Raises TypeError when number is no integer, ValueError when out of range.
+
+    Example::
+
+        @priority(EXPEDITED)
+        def cancel(self):
+            ...
+    """
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
+        raise TypeError(
+            "@priority takes an integer, such as @priority(10), "
+            f"not {number!r}"
+        )
+    number = number.__index__()
+    if not EXPEDITED <= number <= PRIORITY_MAX:
+        raise ValueError(
+            f"@priority({number}): priorities are {EXPEDITED} to "
+            f"{PRIORITY_MAX}"
+        )
+
+    def decorate(function):
+        _plain(function).__chare_priority__ = number
+        return function
+
+    return decorate
+
+
+def local(function):
+    """Decorator: no entry method, but one for the chare itself to call.
+
+    Proxies do not have it. Other methods are entry methods, also those whose
+    names begin with an underscore.
+
+    Example::
+
+        @local
+        def neighbours(self):
+            return [self.thisIndex[0] - 1, self.thisIndex[0] + 1]
+    """
+    _plain(function).__chare_local__ = True
+    return function
+
+
+def _plain(function):
+    """What takes attributes: the function in a staticmethod, say."""
+    return getattr(function, "__func__", function)

@@ -59,6 +59,7 @@ struct chi_job {
     int code;
     int signal;             /* last one passed on that ends processes */
     uint32_t signal_count;  /* of such */
+    uint64_t signal_at_ns;  /* when the last of them came */
     uint64_t timeout_at_ns; /* 0: never */
     uint64_t kill_at_ns;    /* 0: not ending */
     uint32_t kill_rounds;

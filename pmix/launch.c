@@ -37,6 +37,9 @@ enum {
     POLLS_FIXED = 4, /* signals, server, two outputs */
 };
 
+/* A second signal so soon after the first means it. */
+#define PATIENCE_NS (2 * UINT64_C(1000000000))
+
 static const int passed_signals[] = {SIGHUP,  SIGINT,  SIGQUIT,
                                      SIGTERM, SIGUSR1, SIGUSR2,
                                      SIGCONT, SIGTSTP, SIGWINCH};
@@ -64,6 +67,12 @@ pass_signal(struct chi_job *job, int signal)
     }
     if (signal == SIGHUP || signal == SIGINT || signal == SIGQUIT ||
         signal == SIGTERM) {
+        const uint64_t now_ns = chi_clock_now_ns(&chi_clock_real);
+
+        if (now_ns - job->signal_at_ns > PATIENCE_NS) {
+            job->signal_count = 0;
+        }
+        job->signal_at_ns = now_ns;
         job->signal = signal;
         job->signal_count++;
     }

@@ -72,6 +72,23 @@ exit_with(struct core_pe *pe, PyObject *error)
     chare_exit(pe->runtime, (int)(number & 0xff));
 }
 
+/* The report alone, for the prompt's user. */
+static void
+tell_console(struct core_pe *pe, PyObject *text)
+{
+    PyObject *function = core_support(pe->state, "tell_console");
+    PyObject *result = NULL;
+
+    if (function != NULL) {
+        result = PyObject_CallOneArg(function, text != NULL ? text : Py_None);
+        Py_DECREF(function);
+    }
+    if (result == NULL) {
+        PyErr_WriteUnraisable(NULL);
+    }
+    Py_XDECREF(result);
+}
+
 /* The report on stderr, and the end of the job. */
 static void
 abort_with(struct core_pe *pe, PyObject *error, const char *what,
@@ -93,8 +110,12 @@ abort_with(struct core_pe *pe, PyObject *error, const char *what,
         PyErr_WriteUnraisable(error);
         utf8 = "uncaught exception";
     }
-    pe->exiting = true;
-    chare_abort(pe->runtime, code, utf8);
+    if (pe->forgives && code == 1) {
+        tell_console(pe, text);
+    } else {
+        pe->exiting = true;
+        chare_abort(pe->runtime, code, utf8);
+    }
     Py_XDECREF(text);
 }
 

@@ -155,7 +155,8 @@ core_exec(PyObject *module)
     if (PyModule_AddFunctions(module, core_functions) < 0 ||
         PyModule_AddFunctions(module, core_pe_functions) < 0 ||
         PyModule_AddFunctions(module, core_query_functions) < 0 ||
-        PyModule_AddFunctions(module, core_start_functions) < 0) {
+        PyModule_AddFunctions(module, core_start_functions) < 0 ||
+        PyModule_AddFunctions(module, core_console_functions) < 0) {
         return -1;
     }
     return add_types(module, state);

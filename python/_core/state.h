@@ -111,6 +111,7 @@ struct core_pe {
     bool started;
     bool exiting;       /* chare_exit() or chare_abort() was called here */
     bool profiling;     /* entry methods are measured */
+    bool forgives;      /* uncaught exceptions do not end the job */
     uint64_t encodings; /* payloads that were encoded after all; from 1 */
     struct core_coroutine *coroutine; /* what runs, or NULL */
     struct core_waiter *task;         /* the same of native coroutines */
@@ -731,5 +732,9 @@ extern PyMethodDef core_query_functions[];
 /* ---- start.c */
 
 extern PyMethodDef core_start_functions[];
+
+/* ---- console.c */
+
+extern PyMethodDef core_console_functions[];
 
 #endif /* CHARE_PY_STATE_H */

@@ -141,6 +141,11 @@ class Remote(_core.Chare):
     def _main_suspended(self):
         _charm()._main_suspended()
 
+    def _shell_begins(self):
+        from chare import _shell
+
+        _shell.begin()
+
     # ---- globals and source
 
     def updateGlobals(self, global_dict, module_name="__main__"):
@@ -209,6 +214,7 @@ class Remote(_core.Chare):
         find = {
             "source": self._find_source,
             "classes": self._find_classes,
+            "defined": self._find_defined,
             "reducer": self._find_reducer,
         }[kind]
         self._late[key] = find(spec, origin)
@@ -233,6 +239,14 @@ class Remote(_core.Chare):
         _check_exec()
         main = vars(_module("__main__"))
         builtins.exec(source, main)
+        return [_adder(_registry.describe(main[name]))]
+
+    def _find_defined(self, spec, origin):
+        """As 'source', which was run at its origin."""
+        name, source = spec
+        main = vars(_module("__main__"))
+        if origin != _core.my_pe():
+            builtins.exec(source, main)
         return [_adder(_registry.describe(main[name]))]
 
     def _find_classes(self, specs, origin):

@@ -6,6 +6,7 @@ import numbers
 import os
 import pickle
 import sys
+import time
 import traceback
 
 from chare import _core
@@ -255,6 +256,22 @@ def _note(error, text):
     """A line below the exception in its traceback, where Python has that."""
     if hasattr(error, "add_note"):
         error.add_note(text)
+
+
+_told = {"last_s": float("-inf"), "unsaid": 0}
+TELL_EVERY_S = 1.0
+
+
+def tell_console(text):
+    """Report an error that does not end the job: at most one a second."""
+    now = time.monotonic()
+    if now - _told["last_s"] < TELL_EVERY_S:
+        _told["unsaid"] += 1
+        return
+    unsaid, _told["unsaid"], _told["last_s"] = _told["unsaid"], 0, now
+    if unsaid:
+        text = f"(and {unsaid} more before)\n{text}"
+    print(text, file=sys.stderr, flush=True)
 
 
 def _text(error):

@@ -191,12 +191,13 @@ class Remote(_core.Chare):
     def _register_late(self, kind, spec, origin, answer):
         """Order a registration; done when every PE has it."""
         key = next(_charm()._late_keys)
-        for found in self.thisProxy._late_find(
-            key, kind, spec, origin, ret=True
-        ).get():
-            if isinstance(found, BaseException):
-                self.thisProxy._late_drop(key)
-                raise found
+        try:
+            self.thisProxy._late_find(
+                key, kind, spec, origin, awaitable=True
+            ).get()
+        except Exception:
+            self.thisProxy._late_drop(key)
+            raise
         ids = self.thisProxy._late_add(key, ret=True).get()
         if any(other != ids[0] for other in ids):
             _charm().abort(

@@ -133,7 +133,7 @@ def main(args):
                 if entry[0] == "Worker"}
     assert measured["work"][2] == 5 and measured["work"][3] > 0
     assert measured["later"][2] == 1 and measured["__init__"][2] == 1
-    charm.thisProxy.printStats(awaitable=True).get()
+    charm.thisProxy[0].printStats(awaitable=True).get()
     charm.print_dbg("a", 1)
     print("done")
     charm.exit()

@@ -85,3 +85,39 @@ chare_tree_edges(const chare_runtime *runtime, uint32_t root, uint32_t pe,
     }
     return CHARE_OK;
 }
+
+/* In ascending order, within the job, and 'root' among them. */
+static bool
+pes_ok(const chare_runtime *runtime, uint32_t root, const uint32_t *pes,
+       uint32_t pe_count)
+{
+    bool root_found = pes == NULL;
+
+    for (uint32_t i = 0; pes != NULL && i < pe_count; i++) {
+        if (pes[i] >= runtime->pe->size || (i > 0 && pes[i - 1] >= pes[i])) {
+            return false;
+        }
+        root_found = root_found || pes[i] == root;
+    }
+    return root_found && root < runtime->pe->size && pe_count > 0 &&
+           (pes != NULL || pe_count == runtime->pe->size);
+}
+
+chare_status
+chare_tree_subset(const chare_runtime *runtime, uint32_t root,
+                  const uint32_t *pes, uint32_t pe_count, uint32_t fanout,
+                  chare_tree_vertex *vertices_out)
+{
+    if (runtime->layout == NULL) {
+        return CHARE_ERR_STATE;
+    }
+    if (!pes_ok(runtime, root, pes, pe_count) || vertices_out == NULL ||
+        (fanout != 0 &&
+         (fanout < CHI_TREE_FANOUT_MIN || fanout > CHI_TREE_FANOUT_MAX))) {
+        return CHARE_ERR_INVALID;
+    }
+    return chi_tree_subset(
+        runtime->layout, root, pes == NULL ? &root : pes, pe_count,
+        fanout == 0 ? (uint32_t)runtime->settings.tree_fanout : fanout,
+        vertices_out);
+}

@@ -147,11 +147,21 @@ chi_coll_edges(struct chi_coll *coll, uint32_t root)
 }
 
 void
-chi_coll_send_down(struct chi_coll *coll, uint32_t root,
-                   const struct chi_msg *msg)
+chi_coll_subset(struct chi_coll *coll, uint32_t root, const uint32_t *pes,
+                uint32_t pe_count, chare_tree_vertex *vertices_out)
 {
-    const struct chi_tree_edges *edges = chi_coll_edges(coll, root);
+    chi_assert(coll->layout != NULL);
+    if (chi_tree_subset(coll->layout, root, pes, pe_count,
+                        (uint32_t)coll->pe->options.settings->tree_fanout,
+                        vertices_out) != CHARE_OK) {
+        chi_pe_die(coll->pe, "out of memory for a spanning tree");
+    }
+}
 
+void
+chi_coll_send_along(struct chi_coll *coll, const struct chi_tree_edges *edges,
+                    const struct chi_msg *msg)
+{
     chi_assert(msg->payload_ops == NULL);
     for (uint32_t i = 0; i < edges->child_count; i++) {
         struct chi_msg *copy =
@@ -161,4 +171,11 @@ chi_coll_send_down(struct chi_coll *coll, uint32_t root,
         memcpy(copy->bytes, msg->bytes, msg->env.len);
         chi_pe_resend(coll->pe, edges->children[i], copy);
     }
+}
+
+void
+chi_coll_send_down(struct chi_coll *coll, uint32_t root,
+                   const struct chi_msg *msg)
+{
+    chi_coll_send_along(coll, chi_coll_edges(coll, root), msg);
 }

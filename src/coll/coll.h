@@ -20,6 +20,9 @@
 enum {
     CHI_COLL_PARTS_MAX = 1024, /* combined early when there are more */
     CHI_SURVEY_WORDS = 2,
+    /* Beside CHARE_REDUCE_*: put the bytes of all parts behind one another, in
+     * any order. */
+    CHI_COLL_REDUCE_JOIN = 32,
 };
 
 /*
@@ -107,6 +110,10 @@ uint32_t chi_coll_node_first_pe(const struct chi_coll *coll, uint32_t node);
 const struct chi_tree_edges *chi_coll_edges(struct chi_coll *coll,
                                             uint32_t root);
 
+/* The tree from 'root' over some PEs, in preorder; see chi_tree_subset(). */
+void chi_coll_subset(struct chi_coll *coll, uint32_t root, const uint32_t *pes,
+                     uint32_t pe_count, chare_tree_vertex *vertices_out);
+
 /*
  * Pass a message down the tree of 'root' to this PE's children; it stays the
  * caller's. Its data must be encoded.
@@ -114,10 +121,22 @@ const struct chi_tree_edges *chi_coll_edges(struct chi_coll *coll,
 void chi_coll_send_down(struct chi_coll *coll, uint32_t root,
                         const struct chi_msg *msg);
 
+/* The same along given edges, for a tree that is not over all PEs. */
+void chi_coll_send_along(struct chi_coll *coll,
+                         const struct chi_tree_edges *edges,
+                         const struct chi_msg *msg);
+
 void chi_coll_set_init(struct chi_coll *coll, struct chi_coll_set *set,
                        uint64_t collection, uint32_t root);
 /* A set whose elements are all on this PE: there is no tree. */
 void chi_coll_set_init_alone(struct chi_coll_set *set, uint64_t collection);
+/*
+ * A set whose tree and whose census are known: this PE's place in the tree,
+ * which stays the caller's, and how many elements are here and below.
+ */
+void chi_coll_set_init_known(struct chi_coll_set *set, uint64_t collection,
+                             const struct chi_tree_edges *edges, bool is_root,
+                             uint64_t local_count, uint64_t subtree_count);
 void chi_coll_set_fini(struct chi_coll_set *set);
 
 /* This PE has all its elements: so many. Once for each set. */
@@ -126,12 +145,12 @@ void chi_coll_census(struct chi_coll *coll, struct chi_coll_set *set,
 
 /*
  * One element's part in reduction 'tag'. 'value' is a message whose data is
- * the value (taken over), or NULL. 'index' names the element where order
- * matters (gather, ordered reducers).
+ * the value (taken over), or NULL. 'element' says which one where order
+ * matters (gather, ordered reducers): by index, then by collection.
  */
 void chi_coll_contribute(struct chi_coll *coll, struct chi_coll_set *set,
                          uint64_t tag, uint32_t reducer, struct chi_msg *value,
-                         const chare_index *index,
+                         const chare_element *element,
                          const chare_callback *callback);
 
 /*

@@ -80,7 +80,7 @@ bool chi_coll_keeps_parts(const struct chi_coll *coll, uint32_t reducer);
 
 /* Wrap one value as a record of a gathered list; takes 'value'. */
 struct chi_msg *chi_coll_record(struct chi_coll *coll,
-                                const chare_index *index,
+                                const chare_element *element,
                                 struct chi_msg *value);
 
 #endif /* CHI_COLL_PRIVATE_H */

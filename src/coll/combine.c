@@ -3,8 +3,9 @@
  * combine.c - many parts into one.
  *
  * Gathered parts, and those of ordered reducers, travel as a list of records:
- * a header with the element's index and format, and the value, padded so that
- * each record starts 16-byte aligned. The root sorts them by index.
+ * a header with the element's name and format, and the value, padded so that
+ * each record starts 16-byte aligned. The root sorts them by index, and those
+ * of one index, in a section over several collections, by collection.
  * A contribution that is an error wins over all others, but in a gathered list
  * it is an item like the others.
  */
@@ -21,12 +22,14 @@
 
 struct record {
     int64_t at[CHARE_DIMS_MAX];
+    uint64_t collection;
+    uint64_t reserved;
     uint32_t ndims;
     uint32_t format;
     uint64_t len;
 };
 
-static_assert(sizeof(struct record) == 64, "a wire format");
+static_assert(sizeof(struct record) == 80, "a wire format");
 
 static const struct chi_coll_reducer *
 custom_of(const struct chi_coll *coll, uint32_t reducer)
@@ -108,19 +111,20 @@ padded(uint64_t len)
 }
 
 struct chi_msg *
-chi_coll_record(struct chi_coll *coll, const chare_index *index,
+chi_coll_record(struct chi_coll *coll, const chare_element *element,
                 struct chi_msg *value)
 {
     const uint64_t len = chi_msg_data_len(value);
     struct chi_msg *msg = chi_pe_msg(coll->pe, CHI_HANDLER_REDUCE,
                                      sizeof(struct record) + padded(len));
     struct record record = {
-        .ndims = index->ndims,
+        .collection = element->collection,
+        .ndims = element->index.ndims,
         .format = value->env.format,
         .len = len,
     };
 
-    memcpy(record.at, index->at, sizeof(record.at));
+    memcpy(record.at, element->index.at, sizeof(record.at));
     memcpy(msg->bytes, &record, sizeof(record));
     memcpy(msg->bytes + sizeof(record), value->bytes, len);
     memset(msg->bytes + sizeof(record) + len, 0, padded(len) - len);
@@ -228,7 +232,8 @@ chi_coll_combine(struct chi_coll *coll, uint32_t reducer,
     if (queue->count == 0) {
         return NULL;
     }
-    if (chi_coll_keeps_parts(coll, reducer)) {
+    if (reducer == CHI_COLL_REDUCE_JOIN ||
+        chi_coll_keeps_parts(coll, reducer)) {
         return concatenate(coll, queue);
     }
     msg = take_error(queue);
@@ -270,6 +275,9 @@ record_compare(const void *a, const void *b)
         if (x->at[i] != y->at[i]) {
             return x->at[i] < y->at[i] ? -1 : 1;
         }
+    }
+    if (x->collection != y->collection) {
+        return x->collection < y->collection ? -1 : 1;
     }
     return 0;
 }

@@ -55,6 +55,24 @@ chi_coll_set_init_alone(struct chi_coll_set *set, uint64_t collection)
 }
 
 void
+chi_coll_set_init_known(struct chi_coll_set *set, uint64_t collection,
+                        const struct chi_tree_edges *edges, bool is_root,
+                        uint64_t local_count, uint64_t subtree_count)
+{
+    *set = (struct chi_coll_set){
+        .collection = collection,
+        .edges = edges,
+        .is_root = is_root,
+        .local_known = true,
+        .census_known = true,
+        .local_count = local_count,
+        .subtree_count = subtree_count,
+    };
+    chi_assert(local_count <= subtree_count);
+    chi_map_init(&set->reductions);
+}
+
+void
 chi_coll_set_fini(struct chi_coll_set *set)
 {
     size_t cursor = 0;
@@ -234,13 +252,14 @@ reduction_check(struct chi_coll *coll, struct chi_coll_set *set,
 void
 chi_coll_contribute(struct chi_coll *coll, struct chi_coll_set *set,
                     uint64_t tag, uint32_t reducer, struct chi_msg *value,
-                    const chare_index *index, const chare_callback *callback)
+                    const chare_element *element,
+                    const chare_callback *callback)
 {
     struct chi_reduction *reduction = reduction_get(coll, set, tag);
 
     reduction_describe(coll, reduction, reducer, callback);
     if (value != NULL && chi_coll_keeps_parts(coll, reduction->reducer)) {
-        value = chi_coll_record(coll, index, value);
+        value = chi_coll_record(coll, element, value);
     }
     reduction_add(coll, reduction, value);
     reduction->count++;
@@ -303,14 +322,47 @@ chi_coll_reduce_execute(void *context, struct chi_msg *msg)
 
 /* ---- census */
 
+static int
+tag_compare(const void *a, const void *b)
+{
+    const struct chi_reduction *x = *(struct chi_reduction *const *)a;
+    const struct chi_reduction *y = *(struct chi_reduction *const *)b;
+
+    return x->tag < y->tag ? -1 : x->tag > y->tag;
+}
+
+/* Look at all reductions that wait for the census, in their order. */
+static void
+reductions_check(struct chi_coll *coll, struct chi_coll_set *set)
+{
+    struct chi_reduction **all;
+    size_t count = 0;
+    size_t cursor = 0;
+    uint64_t tag;
+    void *value;
+
+    if (set->reductions.count == 0) {
+        return;
+    }
+    all = malloc(set->reductions.count * sizeof(struct chi_reduction *));
+    if (all == NULL) {
+        chi_pe_die(coll->pe, "out of memory for a reduction");
+    }
+    while (chi_map_next(&set->reductions, &cursor, &tag, &value)) {
+        all[count++] = value;
+    }
+    qsort(all, count, sizeof(struct chi_reduction *), tag_compare);
+    for (size_t i = 0; i < count; i++) {
+        reduction_check(coll, set, all[i]);
+    }
+    free(all);
+}
+
 /* All of this subtree has told: tell the parent, and look at what waited. */
 static void
 census_check(struct chi_coll *coll, struct chi_coll_set *set)
 {
     struct chi_msg *msg;
-    size_t cursor = 0;
-    uint64_t tag;
-    void *value;
 
     if (!set->local_known || set->census_missing > 0) {
         return;
@@ -325,14 +377,7 @@ census_check(struct chi_coll *coll, struct chi_coll_set *set)
         msg->env.key = set->subtree_count;
         chi_pe_send(coll->pe, set->edges->parent, msg);
     }
-    while (chi_map_next(&set->reductions, &cursor, &tag, &value)) {
-        const size_t before = set->reductions.count;
-
-        reduction_check(coll, set, value);
-        if (set->reductions.count != before) {
-            cursor = 0; /* one is gone: walk anew */
-        }
-    }
+    reductions_check(coll, set);
 }
 
 void

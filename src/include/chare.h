@@ -9,8 +9,9 @@
  *
  * Words: a *PE* is one scheduler, here one process. A *chare* is an object on
  * some PE; a *collection* is a named set of chares: a single chare, a *group*
- * (one chare on each PE) or an *array* (chares at indices). An *entry method*
- * is a function of a chare that any PE can invoke by a message.
+ * (one chare on each PE) or an *array* (chares at indices). A *section* is a
+ * named choice of chares of one or more collections. An *entry method* is a
+ * function of a chare that any PE can invoke by a message.
  *
  * Every function belongs to the thread that opened the runtime, unless its
  * "Context" says otherwise, and may be called from inside entry methods.
@@ -474,6 +475,33 @@ CHARE_MUST_CHECK chare_status chare_tree_edges(const chare_runtime *runtime,
                                                uint32_t room,
                                                uint32_t *count_out);
 
+/* One PE of a tree in preorder: its children's subtrees follow it. */
+typedef struct chare_tree_vertex {
+    uint32_t pe;
+    uint32_t subtree_count; /* PEs in its subtree, itself included */
+} chare_tree_vertex;
+
+/**
+ * chare_tree_subset() - a spanning tree over some PEs, or over all.
+ *
+ * A function of the job's layout and the arguments alone. Parts of the machine
+ * (switches, nodes, packages ...) are entered once each.
+ *
+ * @runtime:      a started runtime.
+ * @root:         the tree's root, one of @pes.
+ * @pes:          the PEs, in ascending order, none twice; NULL: all PEs.
+ * @pe_count:     how many.
+ * @fanout:       children in each part of the machine, 2 to 8; 0: the job's.
+ * @vertices_out: the tree in preorder; @pe_count of them.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_INVALID - no such PE, or not in order;
+ *            CHARE_ERR_NO_MEMORY; CHARE_ERR_STATE.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_tree_subset(
+    const chare_runtime *runtime, uint32_t root, const uint32_t *pes,
+    uint32_t pe_count, uint32_t fanout, chare_tree_vertex *vertices_out);
+
 /* Limits of an open runtime. */
 typedef struct chare_limits {
     size_t size;
@@ -616,6 +644,8 @@ typedef struct chare_call {
     const chare_payload_ops *payload_ops;
     uint64_t argument; /* of a registered function; or the future's id */
     void *execution;   /* private */
+    chare_collection collection; /* that was called: the target's own, or a
+                                    section it is a member of; or 0 */
 } chare_call;
 
 /*
@@ -623,9 +653,10 @@ typedef struct chare_call {
  * later entry method on the PE that took it.
  */
 typedef struct chare_reply {
-    uint64_t tag;  /* private */
-    uint32_t kind; /* private */
-    uint32_t pe;   /* private */
+    uint64_t tag;                /* private */
+    uint32_t kind;               /* private */
+    uint32_t pe;                 /* private */
+    chare_collection collection; /* private */
     chare_callback callback;
     chare_element self;
 } chare_reply;
@@ -976,6 +1007,176 @@ chare_element_check(chare_runtime *runtime, const chare_element *element);
 void *chare_local(const chare_runtime *runtime, const chare_element *element);
 
 /* ------------------------------------------------------------------------
+ * Sections: some of the chares of one or more collections, under one name
+ *
+ * A section's name is a chare_collection. A chare_broadcast() to it, and a
+ * callback that broadcasts, reaches its members in the order of their indices,
+ * and the results of such calls work as for a collection; its reductions are
+ * those of chare_section_contribute(). It can be used as soon as it has a
+ * name, on every PE that was told it: what comes before its members are known
+ * waits. A chare may be in any number of sections, and is in each at most
+ * once. Members do not change once a section is formed, but those that cease
+ * to exist drop out. Messages of one priority from one PE to one section
+ * arrive in the order made.
+ *
+ * Members may be of several types: an entry stands for the entry of the same
+ * name of each member's type; if a type has none, the call ends the job with
+ * an error.
+ */
+
+enum {
+    CHARE_SECTIONS_MAX = 1 << 20 /* of one chare_section_open() */
+};
+
+/* Whether a name is that of a section. */
+static inline bool
+chare_is_section(chare_collection collection)
+{
+    return collection >> 61 == 5;
+}
+
+/**
+ * chare_section_create() - a section of the chares named, from any PE.
+ *
+ * @runtime:     a started runtime.
+ * @elements:    its members, of any collections, on any PEs; those of sparse
+ *               arrays are waited for if they are yet to be inserted. One that
+ *               is named twice is a member once.
+ * @count:       how many; 0 makes an empty section.
+ * @created:     told (with no data) when all members are known; NULL: nobody.
+ * @section_out: its name, which can be used at once.
+ *
+ * A chare that does not exist and cannot come ends the job with an error that
+ * names it, unless it is found out at once.
+ *
+ * Returns:   as chare_send(); CHARE_ERR_INVALID - an element that cannot be.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_section_create(
+    chare_runtime *runtime, const chare_element *elements, size_t count,
+    const chare_callback *created, chare_collection *section_out);
+
+/**
+ * chare_section_combine() - a section of all members of others.
+ *
+ * @runtime:     a started runtime.
+ * @parts:       groups, arrays and sections; chares of sparse arrays that are
+ *               not complete are waited for.
+ * @part_count:  how many.
+ * @created:     as above.
+ * @section_out: as above.
+ *
+ * Returns:   as chare_send(); CHARE_ERR_INVALID - a part that is no such.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_section_combine(
+    chare_runtime *runtime, const chare_collection *parts, size_t part_count,
+    const chare_callback *created, chare_collection *section_out);
+
+/*
+ * Indices from, from + step, ... below 'to', in one dimension. Without 'to'
+ * there is no end; without 'from', steps are counted from 0, and in a sparse
+ * array there is no beginning. Negative bounds are counted from the end of a
+ * dimension whose extent is known (of groups and dense arrays).
+ */
+typedef struct chare_slice {
+    int64_t from;
+    int64_t to;
+    int64_t step; /* at least 1 */
+    bool has_from;
+    bool has_to;
+} chare_slice;
+
+/**
+ * chare_section_slice() - a section of the chares at regular indices.
+ *
+ * @runtime:     a started runtime.
+ * @collection:  a group or an array.
+ * @slices:      which indices, one slice for each dimension.
+ * @ndims:       how many; those of @collection.
+ * @created:     as above.
+ * @section_out: as above.
+ *
+ * Returns:   as chare_send(); CHARE_ERR_INVALID - not such a collection, or
+ *            other dimensions, as far as known on this PE, or a bad step.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_section_slice(
+    chare_runtime *runtime, chare_collection collection,
+    const chare_slice *slices, uint32_t ndims, const chare_callback *created,
+    chare_collection *section_out);
+
+/**
+ * chare_section_open() - names of sections whose members will say so.
+ *
+ * The names are those of @first_out and the @count - 1 numbers that follow. A
+ * chare then joins by chare_section_enlist() on its own PE, and
+ * chare_section_close() ends that.
+ *
+ * @runtime:   a started runtime.
+ * @count:     how many sections, 1 to CHARE_SECTIONS_MAX.
+ * @first_out: the first name.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_INVALID; CHARE_ERR_STATE.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_section_open(chare_runtime *runtime,
+                                                 uint32_t count,
+                                                 chare_collection *first_out);
+
+/**
+ * chare_section_enlist() - a chare joins a section that is open.
+ *
+ * @runtime: a started runtime.
+ * @member:  a chare on this PE.
+ * @section: from chare_section_open() on any PE.
+ *
+ * Returns:   CHARE_OK, also when it is a member already; CHARE_ERR_NOT_FOUND
+ *            - @member is not here; CHARE_ERR_INVALID - no section;
+ *            CHARE_ERR_STATE - it is closed.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_section_enlist(chare_runtime *runtime,
+                                                   const chare_element *member,
+                                                   chare_collection section);
+
+/**
+ * chare_section_close() - all who join sections have done so.
+ *
+ * To be called where they were opened, once, when all calls of
+ * chare_section_enlist() are over.
+ *
+ * @runtime: a started runtime.
+ * @first:   from chare_section_open().
+ * @count:   as given there.
+ * @over:    a group, array or section that has all their members.
+ * @created: told (with no data) when all members are known; NULL: nobody.
+ *
+ * Returns:   as chare_send(); CHARE_ERR_INVALID - not opened here, or closed
+ *            before.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_section_close(
+    chare_runtime *runtime, chare_collection first, uint32_t count,
+    chare_collection over, const chare_callback *created);
+
+/**
+ * chare_section_size() - how many members a section has, where it is known.
+ *
+ * @runtime:   a started runtime.
+ * @section:   the section.
+ * @count_out: the number of members.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_AGAIN - not known yet, or not on this PE: it
+ *            is where the section was made, once it is formed, and where it
+ *            has members; CHARE_ERR_INVALID - no section.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_section_size(const chare_runtime *runtime,
+                                                 chare_collection section,
+                                                 uint64_t *count_out);
+
+/* ------------------------------------------------------------------------
  * Calling chares
  */
 
@@ -1176,6 +1377,29 @@ CHARE_MUST_CHECK chare_status chare_contribute(chare_runtime *runtime,
                                                uint32_t reducer,
                                                const chare_data *value,
                                                const chare_callback *callback);
+
+/**
+ * chare_section_contribute() - this chare's part in a section's reduction.
+ *
+ * The reductions of a section are a row of their own: its members contribute
+ * to them in the same order, whatever else they contribute to.
+ *
+ * @runtime:  a started runtime.
+ * @self:     a chare on this PE, a member of @section.
+ * @section:  the section.
+ *
+ * The other parameters are those of chare_contribute(). A contribution of a
+ * chare that is no member ends the job with an error if that turns out later,
+ * because the section's members were not known here yet.
+ *
+ * Returns:   as chare_contribute(); CHARE_ERR_NOT_FOUND - @self is not here,
+ *            or is no member; CHARE_ERR_INVALID - no section.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_section_contribute(
+    chare_runtime *runtime, const chare_element *self,
+    chare_collection section, uint32_t reducer, const chare_data *value,
+    const chare_callback *callback);
 
 /* Element types of arrays; kind letter and bits, as NumPy names them. */
 typedef enum chare_dtype {

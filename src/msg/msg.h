@@ -46,6 +46,9 @@ enum chi_handler {
     CHI_HANDLER_INSERT,      /* obj: one chare of a sparse array */
     CHI_HANDLER_INSERT_DONE, /* obj: a sparse array is complete */
     CHI_HANDLER_BROADCAST,   /* obj: an entry method of all of a collection */
+    CHI_HANDLER_ENLIST,      /* obj: one chare joins a section */
+    CHI_HANDLER_ROLL,        /* obj: all of a collection join, or report */
+    CHI_HANDLER_SECTION,     /* obj: between a section's root and others */
     CHI_HANDLER_CENSUS,      /* coll: elements in a subtree, up the tree */
     CHI_HANDLER_REDUCE,      /* coll: a partial result, up the tree */
     CHI_HANDLER_SURVEY,      /* coll: a question to all PEs, down the tree */

@@ -20,13 +20,16 @@ enum {
     SPEC_BYTES_MAX = sizeof(struct chi_collection_spec),
 };
 
-static chare_collection
-new_id(struct chi_obj *obj, enum chi_kind kind)
+chare_collection
+chi_collection_new_id(struct chi_obj *obj, enum chi_kind kind, uint32_t count)
 {
-    obj->counter++;
+    const uint64_t first = obj->counter + 1;
+
+    chi_assert(count > 0);
+    obj->counter += count;
     chi_assert(obj->counter < 1ull << CHI_COLLECTION_PE_SHIFT);
     return (uint64_t)kind << CHI_COLLECTION_KIND_SHIFT |
-           (uint64_t)obj->pe->rank << CHI_COLLECTION_PE_SHIFT | obj->counter;
+           (uint64_t)obj->pe->rank << CHI_COLLECTION_PE_SHIFT | first;
 }
 
 /* Put the PEs of a group behind the constructor's data. */
@@ -169,7 +172,7 @@ chi_obj_single_create(struct chi_obj *obj, uint32_t type, uint32_t pe,
     if (pe >= obj->pe->size) {
         return CHARE_ERR_INVALID;
     }
-    spec.id = new_id(obj, CHI_KIND_SINGLE);
+    spec.id = chi_collection_new_id(obj, CHI_KIND_SINGLE, 1);
     spec.dims[0] = 1;
     status = creation_msg(obj, &spec, NULL, args, created, &msg);
     if (status != CHARE_OK) {
@@ -190,7 +193,7 @@ group_create(struct chi_obj *obj, enum chi_kind kind, uint32_t type,
     struct chi_msg *msg;
     chare_status status;
 
-    spec.id = new_id(obj, kind);
+    spec.id = chi_collection_new_id(obj, kind, 1);
     spec.dims[0] = count;
     spec.pe_count = pes == NULL ? 0 : count;
     status = creation_msg(obj, &spec, pes, args, created, &msg);
@@ -336,7 +339,7 @@ chi_obj_array_create(struct chi_obj *obj, const chare_array_options *options,
     for (uint32_t i = 0; i < spec.ndims && spec.dense; i++) {
         spec.dims[i] = options->dims[i];
     }
-    spec.id = new_id(obj, CHI_KIND_ARRAY);
+    spec.id = chi_collection_new_id(obj, CHI_KIND_ARRAY, 1);
     status = creation_msg(obj, &spec, NULL, args, options->created, &msg);
     if (status != CHARE_OK) {
         return status;
@@ -419,6 +422,9 @@ populate(struct chi_obj *obj, struct chi_collection *collection,
         break;
     case CHI_KIND_NODE_GROUP:
         here = node_of_first_pe(obj, &index.at[0]);
+        break;
+    case CHI_KIND_SECTION:
+        here = false; /* it has no chares of its own */
         break;
     case CHI_KIND_ARRAY:
         return !collection->spec.dense || populate_dense(obj, collection, msg);

@@ -91,8 +91,9 @@ chi_element_text(const struct chi_obj *obj, const chare_element *element,
 
     len = (size_t)snprintf(
         out, room, "%s",
-        collection == NULL
-            ? "unknown collection"
+        collection == NULL ? "unknown collection"
+        : collection->kind == CHI_KIND_SECTION
+            ? "section"
             : chi_registry_type_name(obj->registry, collection->spec.type));
     for (uint32_t i = 0; i < element->index.ndims && len < room; i++) {
         len += (size_t)snprintf(out + len, room - len, "%s%lld",

@@ -10,12 +10,10 @@
 #include "msg/buffer.h"
 #include "msg/codec.h"
 #include "obj/obj_private.h"
+#include "obj/section.h"
 
 enum {
     WIDE_BYTES = sizeof(int64_t) * CHARE_DIMS_MAX,
-    REPLY_TO_CALLBACK = 0, /* chare_reply.kind */
-    REPLY_TO_REDUCTION = 1,
-    REPLY_TO_GATHER = 2,
 };
 
 /* One execution; the call is what user code sees of it. */
@@ -128,7 +126,8 @@ chi_dispatch(struct chi_obj *obj, struct chi_msg *msg,
         chi_keep_for_collection(obj, msg);
         return;
     }
-    if (msg->env.handler == CHI_HANDLER_INVOKE) {
+    if (msg->env.handler == CHI_HANDLER_INVOKE ||
+        msg->env.handler == CHI_HANDLER_ENLIST) {
         is_here = dispatch_call(obj, collection, msg);
     } else if (msg->env.handler == CHI_HANDLER_INSERT) {
         is_here = chi_insert_dispatch(obj, collection, msg);
@@ -215,6 +214,8 @@ chi_target_ok(const struct chi_obj *obj,
                target->index.at[0] < chi_coll_node_count(obj->coll);
     case CHI_KIND_ARRAY:
         return collection == NULL || ndims == collection->spec.ndims;
+    case CHI_KIND_SECTION:
+        break;
     }
     return false;
 }
@@ -305,6 +306,7 @@ run_init(struct invocation *run, struct chi_obj *obj,
     chi_cb_call_of_msg(obj->cb, msg, &run->call);
     run->call.self = &element->self;
     run->call.execution = run;
+    run->call.collection = msg->env.collection;
     run->obj = obj;
     run->msg = msg;
     run->shared = shared;
@@ -351,10 +353,9 @@ entry_fits(const struct chi_obj *obj, const struct chi_collection *collection,
            obj->registry->entries[entry].type == collection->spec.type;
 }
 
-/* A call of another type's entry would be given the wrong object. */
-static void
-refuse_entry(struct chi_obj *obj, const chare_element *target,
-             struct chi_msg *msg)
+void
+chi_refuse_entry(struct chi_obj *obj, const chare_element *target,
+                 struct chi_msg *msg)
 {
     char name[256];
     char text[512];
@@ -394,7 +395,7 @@ chi_invoke_execute(void *context, struct chi_msg *msg)
         return;
     }
     if (chi_unlikely(!entry_fits(obj, collection, msg->env.entry))) {
-        refuse_entry(obj, &element->self, msg);
+        chi_refuse_entry(obj, &element->self, msg);
         return;
     }
     run_init(&run, obj, element, msg, false);
@@ -409,13 +410,10 @@ chi_invoke_execute(void *context, struct chi_msg *msg)
 
 /* ---- broadcasts */
 
-/*
- * What a broadcast that wants a reply carries in its trailer: the tag of the
- * reduction that says when all have run, how to combine, and the callback.
- */
-static chare_status
-add_broadcast_trailer(struct chi_obj *obj, struct chi_msg **msg_inout,
-                      const chare_send_options *options)
+chare_status
+chi_broadcast_add_trailer(struct chi_obj *obj, struct chi_msg **msg_inout,
+                          enum chi_reply_kind kind,
+                          const chare_callback *callback)
 {
     unsigned char trailer[16 + CHI_CALLBACK_WIRE_BYTES_MAX];
     struct chi_writer writer = chi_writer_of(trailer, sizeof(trailer));
@@ -424,17 +422,16 @@ add_broadcast_trailer(struct chi_obj *obj, struct chi_msg **msg_inout,
                   CHI_COLL_TAG_CALL |
                       (uint64_t)obj->pe->rank << CHI_COLL_TAG_PE_SHIFT |
                       obj->calls++);
-    chi_write_u32(&writer,
-                  options->gather ? REPLY_TO_GATHER : REPLY_TO_REDUCTION);
-    chi_callback_write(&writer, options->reply);
+    chi_write_u32(&writer, (uint32_t)kind);
+    chi_callback_write(&writer, callback);
     chi_assert(!writer.bad);
     (*msg_inout)->env.flags |= CHI_ENV_REPLY;
     return chi_msg_add_trailer(msg_inout, trailer,
                                (uint16_t)(writer.at - trailer));
 }
 
-static bool
-read_broadcast_trailer(const struct chi_msg *msg, chare_reply *out)
+bool
+chi_broadcast_read_trailer(const struct chi_msg *msg, chare_reply *out)
 {
     struct chi_reader reader =
         chi_reader_of(chi_msg_trailer(msg), msg->env.trailer_len);
@@ -447,8 +444,32 @@ read_broadcast_trailer(const struct chi_msg *msg, chare_reply *out)
 static uint32_t
 reply_reducer(const chare_reply *reply)
 {
-    return reply->kind == REPLY_TO_GATHER ? CHARE_REDUCE_GATHER
-                                          : CHARE_REDUCE_NOP;
+    return reply->kind == CHI_REPLY_GATHER ? CHARE_REDUCE_GATHER
+           : reply->kind == CHI_REPLY_ROLL ? CHI_COLL_REDUCE_JOIN
+                                           : CHARE_REDUCE_NOP;
+}
+
+void
+chi_broadcast_start(struct chi_obj *obj, struct chi_msg *msg)
+{
+    const chare_collection id = msg->env.collection;
+
+    chi_pe_send(obj->pe,
+                chi_collection_kind(id) == CHI_KIND_SECTION
+                    ? chi_collection_creator(id)
+                    : obj->pe->rank,
+                msg);
+}
+
+bool
+chi_broadcast_ok(const struct chi_obj *obj, chare_collection id)
+{
+    const enum chi_kind kind = chi_collection_kind(id);
+
+    return kind == CHI_KIND_GROUP || kind == CHI_KIND_ARRAY ||
+           kind == CHI_KIND_NODE_GROUP ||
+           (kind == CHI_KIND_SECTION &&
+            chi_collection_creator(id) < obj->pe->size);
 }
 
 chare_status
@@ -456,13 +477,11 @@ chi_obj_broadcast(struct chi_obj *obj, chare_collection collection,
                   uint32_t entry, const chare_data *data,
                   const chare_send_options *options)
 {
-    const enum chi_kind kind = chi_collection_kind(collection);
     struct chi_msg *msg;
     chare_status status;
 
     if (entry == 0 || entry >= obj->registry->entry_count ||
-        (kind != CHI_KIND_GROUP && kind != CHI_KIND_ARRAY &&
-         kind != CHI_KIND_NODE_GROUP)) {
+        !chi_broadcast_ok(obj, collection)) {
         return CHARE_ERR_INVALID;
     }
     status = chi_cb_data_msg(obj->pe, CHI_HANDLER_BROADCAST, data, &msg);
@@ -474,7 +493,10 @@ chi_obj_broadcast(struct chi_obj *obj, chare_collection collection,
     }
     if (status == CHARE_OK && options != NULL && options->reply != NULL &&
         options->reply->kind != CHARE_CALLBACK_NONE) {
-        status = add_broadcast_trailer(obj, &msg, options);
+        status = chi_broadcast_add_trailer(
+            obj, &msg,
+            options->gather ? CHI_REPLY_GATHER : CHI_REPLY_REDUCTION,
+            options->reply);
     }
     if (status != CHARE_OK) {
         give_data_back(msg, data);
@@ -483,29 +505,28 @@ chi_obj_broadcast(struct chi_obj *obj, chare_collection collection,
     msg->env.collection = collection;
     msg->env.entry = entry;
     msg->env.priority = options == NULL ? 0 : options->priority;
-    chi_pe_send(obj->pe, obj->pe->rank, msg);
+    chi_broadcast_start(obj, msg);
     return CHARE_OK;
 }
 
-/* At the root of the collection: a broadcast to nobody is over at once. */
-static void
-expect_reply(struct chi_obj *obj, struct chi_collection *collection,
-             const struct chi_msg *msg)
+void
+chi_broadcast_expect(struct chi_obj *obj, struct chi_collection *collection,
+                     const struct chi_msg *msg)
 {
     chare_reply reply;
 
-    if (collection->set.is_root &&
+    if ((msg->env.flags & CHI_ENV_REPLY) != 0 && collection->set.is_root &&
         (!collection->set.census_known ||
          collection->set.subtree_count == 0) &&
-        read_broadcast_trailer(msg, &reply)) {
+        chi_broadcast_read_trailer(msg, &reply)) {
         chi_coll_expect(obj->coll, &collection->set, reply.tag,
                         reply_reducer(&reply), &reply.callback);
     }
 }
 
-static void
-broadcast_run(struct chi_obj *obj, struct chi_element *element,
-              struct chi_msg *msg)
+void
+chi_broadcast_run(struct chi_obj *obj, struct chi_element *element,
+                  struct chi_msg *msg)
 {
     struct invocation run;
 
@@ -516,35 +537,55 @@ broadcast_run(struct chi_obj *obj, struct chi_element *element,
     }
 }
 
-void
-chi_broadcast_execute(void *context, struct chi_msg *msg)
+struct chi_collection *
+chi_broadcast_ready(struct chi_obj *obj, struct chi_msg *msg)
 {
-    struct chi_obj *obj = context;
     struct chi_collection *collection;
 
+    if (chi_collection_kind(msg->env.collection) == CHI_KIND_SECTION) {
+        if (!chi_section_known(obj, msg)) {
+            return NULL;
+        }
+        collection = chi_collection_ready(obj, msg);
+        if (collection != NULL) {
+            chi_coll_send_along(obj->coll, collection->set.edges, msg);
+        }
+        return collection;
+    }
     if (msg->env.spare == 0) {
         if (msg->env.source_pe >= obj->pe->size) {
             chi_msg_release(msg);
-            return;
+            return NULL;
         }
         chi_coll_send_down(obj->coll, msg->env.source_pe, msg);
         msg->env.spare = 1; /* passed on: it may have to wait here */
     }
-    collection = chi_collection_ready(obj, msg);
+    return chi_collection_ready(obj, msg);
+}
+
+void
+chi_broadcast_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_obj *obj = context;
+    struct chi_collection *collection = chi_broadcast_ready(obj, msg);
+
     if (collection == NULL) {
         return; /* the message was kept */
+    }
+    if (collection->kind == CHI_KIND_SECTION) {
+        chi_broadcast_expect(obj, collection, msg);
+        chi_section_run(obj, collection, msg);
+        return;
     }
     if (!entry_fits(obj, collection, msg->env.entry)) {
         const chare_element all = {.collection = collection->spec.id};
 
-        refuse_entry(obj, &all, msg);
+        chi_refuse_entry(obj, &all, msg);
         return;
     }
-    if (msg->env.flags & CHI_ENV_REPLY) {
-        expect_reply(obj, collection, msg);
-    }
+    chi_broadcast_expect(obj, collection, msg);
     for (size_t i = 0; i < collection->count && !obj->pe->ended; i++) {
-        broadcast_run(obj, collection->elements[i], msg);
+        chi_broadcast_run(obj, collection->elements[i], msg);
     }
     if (collection->complete || collection->spec.dense ||
         collection->kind != CHI_KIND_ARRAY) {
@@ -560,7 +601,11 @@ chi_broadcast_late(struct chi_obj *obj, struct chi_collection *collection,
 {
     for (struct chi_msg *msg = collection->late.head;
          msg != NULL && !obj->pe->ended; msg = msg->next) {
-        broadcast_run(obj, element, msg);
+        if (msg->env.handler == CHI_HANDLER_ROLL) {
+            chi_roll_late(obj, collection, element, msg);
+        } else {
+            chi_broadcast_run(obj, element, msg);
+        }
     }
 }
 
@@ -572,16 +617,19 @@ reply_read(const struct invocation *run, chare_reply *out)
     struct chi_reader reader =
         chi_reader_of(chi_msg_trailer(run->msg), run->msg->env.trailer_len);
 
-    *out = (chare_reply){.self = *run->call.self};
+    *out = (chare_reply){
+        .self = *run->call.self,
+        .collection = run->msg->env.collection,
+    };
     if (run->msg->env.handler == CHI_HANDLER_BROADCAST) {
-        (void)read_broadcast_trailer(run->msg, out);
+        (void)chi_broadcast_read_trailer(run->msg, out);
         return;
     }
     if (run->msg->env.flags & CHI_ENV_WIDE) {
         (void)chi_read_bytes(&reader, WIDE_BYTES);
     }
     (void)chi_callback_read(&reader, &out->callback);
-    out->kind = REPLY_TO_CALLBACK;
+    out->kind = CHI_REPLY_CALLBACK;
 }
 
 void
@@ -634,10 +682,9 @@ none_msg(struct chi_obj *obj)
     return chi_msg_of_buffer(buffer);
 }
 
-/* 'data' as a message whose data is in bytes; NULL data gives NULL. */
-static chare_status
-value_msg(struct chi_obj *obj, const chare_data *data,
-          struct chi_msg **msg_out)
+chare_status
+chi_value_msg(struct chi_obj *obj, const chare_data *data,
+              struct chi_msg **msg_out)
 {
     chare_status status;
 
@@ -663,26 +710,26 @@ chi_obj_reply(struct chi_obj *obj, const chare_reply *reply,
     struct chi_msg *msg;
     chare_status status;
 
-    if (reply->kind == REPLY_TO_CALLBACK) {
+    if (reply->kind == CHI_REPLY_CALLBACK) {
         return chi_cb_call(obj->cb, &reply->callback, data);
     }
-    collection = chi_collection_find(obj, reply->self.collection);
+    collection = chi_collection_find(obj, reply->collection);
     if (collection == NULL) {
         return CHARE_ERR_NOT_FOUND;
     }
-    status = value_msg(obj, data, &msg);
+    status = chi_value_msg(obj, data, &msg);
     if (status != CHARE_OK) {
         return status;
     }
-    if (reply->kind == REPLY_TO_GATHER && msg == NULL) {
+    if (reply->kind == CHI_REPLY_GATHER && msg == NULL) {
         msg = none_msg(obj);
-    } else if (reply->kind == REPLY_TO_REDUCTION && msg != NULL &&
+    } else if (reply->kind == CHI_REPLY_REDUCTION && msg != NULL &&
                msg->env.format != CHARE_FORMAT_ERROR) {
         chi_msg_release(msg);
         msg = NULL;
     }
     chi_coll_contribute(obj->coll, &collection->set, reply->tag,
-                        reply_reducer(reply), msg, &reply->self.index,
+                        reply_reducer(reply), msg, &reply->self,
                         &reply->callback);
     return CHARE_OK;
 }
@@ -708,11 +755,12 @@ chi_obj_contribute(struct chi_obj *obj, const chare_element *self,
         (value == NULL && reducer != CHARE_REDUCE_NOP)) {
         return CHARE_ERR_INVALID;
     }
-    status = value_msg(obj, reducer == CHARE_REDUCE_NOP ? NULL : value, &msg);
+    status =
+        chi_value_msg(obj, reducer == CHARE_REDUCE_NOP ? NULL : value, &msg);
     if (status != CHARE_OK) {
         return status;
     }
     chi_coll_contribute(obj->coll, &collection->set, element->reduction_next++,
-                        reducer, msg, &self->index, callback);
+                        reducer, msg, &element->self, callback);
     return CHARE_OK;
 }

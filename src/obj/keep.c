@@ -274,9 +274,14 @@ chi_undeliverable(struct chi_obj *obj, const chare_element *target,
                   struct chi_msg *msg)
 {
     char name[256];
+    char what[256] = "it was named as a member of a section";
     char text[1024];
     chare_callback reply;
 
+    if (msg->env.handler != CHI_HANDLER_ENLIST) {
+        snprintf(what, sizeof(what), "%s was called on it",
+                 chi_registry_entry_name(obj->registry, msg->env.entry));
+    }
     chi_element_text(obj, target, name, sizeof(name));
     if (msg->env.handler == CHI_HANDLER_INSERT) {
         snprintf(text, sizeof(text),
@@ -285,10 +290,8 @@ chi_undeliverable(struct chi_obj *obj, const chare_element *target,
                  name, msg->env.source_pe);
     } else {
         snprintf(
-            text, sizeof(text),
-            "there is no chare %s; %s was called on it from PE %u (in %s)",
-            name, chi_registry_entry_name(obj->registry, msg->env.entry),
-            msg->env.source_pe,
+            text, sizeof(text), "there is no chare %s; %s from PE %u (in %s)",
+            name, what, msg->env.source_pe,
             msg->env.caller == 0
                 ? "no entry method"
                 : chi_registry_entry_name(obj->registry, msg->env.caller));

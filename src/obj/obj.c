@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "obj/obj_private.h"
+#include "obj/section.h"
 
 /* ---- for coll */
 
@@ -181,6 +182,14 @@ chi_obj_create(struct chi_pe *pe, struct chi_registry *registry,
     obj->fatal_context = fatal_context;
     chi_map_init(&obj->collections);
     chi_map_init(&obj->pending);
+    chi_map_init(&obj->alikes);
+    status =
+        chi_registry_add_function(registry, "chare.section.roll",
+                                  chi_roll_result, obj, &obj->roll_function);
+    if (status != CHARE_OK) {
+        free(obj);
+        return status;
+    }
     status = chi_loc_create(pe, &loc_ops, obj, &obj->loc);
     if (status != CHARE_OK) {
         free(obj);
@@ -192,6 +201,9 @@ chi_obj_create(struct chi_pe *pe, struct chi_registry *registry,
     chi_cb_set_target(cb, CHARE_CALLBACK_BROADCAST, broadcast_target, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_INVOKE, chi_invoke_execute, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_BROADCAST, chi_broadcast_execute, obj);
+    chi_pe_set_handler(pe, CHI_HANDLER_ENLIST, chi_enlist_execute, obj);
+    chi_pe_set_handler(pe, CHI_HANDLER_ROLL, chi_roll_execute, obj);
+    chi_pe_set_handler(pe, CHI_HANDLER_SECTION, chi_section_execute, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_CREATE, chi_create_execute, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_INSERT, chi_insert_execute, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_INSERT_DONE, chi_insert_done_execute,
@@ -214,6 +226,7 @@ chi_obj_destroy(struct chi_obj *obj)
         chi_collection_free(obj, collection);
     }
     chi_map_fini(&obj->collections);
+    chi_map_fini(&obj->alikes);
     chi_keep_clear(obj);
     chi_loc_destroy(obj->loc);
     free(obj);

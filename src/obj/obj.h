@@ -69,6 +69,30 @@ CHARE_MUST_CHECK chare_status
 chi_obj_element_check(struct chi_obj *obj, const chare_element *element);
 bool chi_obj_is_dense(const struct chi_obj *obj, chare_collection array);
 void *chi_obj_local_branch(const struct chi_obj *obj, chare_collection group);
+CHARE_MUST_CHECK chare_status chi_obj_section_create(
+    struct chi_obj *obj, const chare_element *elements, size_t count,
+    const chare_callback *created, chare_collection *section_out);
+CHARE_MUST_CHECK chare_status chi_obj_section_combine(
+    struct chi_obj *obj, const chare_collection *parts, size_t part_count,
+    const chare_callback *created, chare_collection *section_out);
+CHARE_MUST_CHECK chare_status chi_obj_section_slice(
+    struct chi_obj *obj, chare_collection collection,
+    const chare_slice *slices, uint32_t ndims, const chare_callback *created,
+    chare_collection *section_out);
+CHARE_MUST_CHECK chare_status chi_obj_section_open(
+    struct chi_obj *obj, uint32_t count, chare_collection *first_out);
+CHARE_MUST_CHECK chare_status chi_obj_section_enlist(struct chi_obj *obj,
+                                                     const chare_element *self,
+                                                     chare_collection section);
+CHARE_MUST_CHECK chare_status chi_obj_section_close(
+    struct chi_obj *obj, chare_collection first, uint32_t count,
+    chare_collection over, const chare_callback *created);
+CHARE_MUST_CHECK chare_status chi_obj_section_size(const struct chi_obj *obj,
+                                                   chare_collection section,
+                                                   uint64_t *count_out);
+CHARE_MUST_CHECK chare_status chi_obj_section_contribute(
+    struct chi_obj *obj, const chare_element *self, chare_collection section,
+    uint32_t reducer, const chare_data *value, const chare_callback *callback);
 void *chi_obj_local(const struct chi_obj *obj, const chare_element *element);
 
 /* The call must be one that this room is executing. */

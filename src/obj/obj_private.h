@@ -18,6 +18,7 @@ enum chi_kind {
     CHI_KIND_GROUP = 2,
     CHI_KIND_ARRAY = 3,
     CHI_KIND_NODE_GROUP = 4,
+    CHI_KIND_SECTION = 5,
 };
 
 enum {
@@ -38,11 +39,25 @@ chi_collection_creator(chare_collection id)
 }
 
 struct chi_collection;
+struct chi_section;
+
+/*
+ * One chare in one section. It belongs to the element, and names no place: it
+ * can move with it.
+ */
+struct chi_member {
+    struct chi_member
+        *next; /* of the same element, most recently used first */
+    struct chi_collection *section;
+    struct chi_element *element;
+    uint64_t reduction_next; /* the number of its next contribution */
+};
 
 struct chi_element {
     void *object;
     struct chi_collection *collection;
     struct chi_element *next_wide; /* with the same key, among wide ones */
+    struct chi_member *members;    /* its parts in sections */
     uint64_t reduction_next;       /* the number of its next contribution */
     uint64_t key;
     bool wide;
@@ -80,7 +95,8 @@ struct chi_collection {
     uint32_t *pes;   /* spec.pe_count of them, rising; or NULL */
     uint32_t *homes; /* a dense array's, by position, from its map group */
     enum chi_kind kind;
-    bool populated; /* this PE's chares were created */
+    struct chi_section *section; /* what only sections have, or NULL */
+    bool populated; /* this PE's chares were created; a section is formed */
     bool complete;  /* no chare will be inserted any more */
     bool has_created;
     uint64_t dense_count;
@@ -119,7 +135,9 @@ struct chi_obj {
     uint64_t draining;      /* chares here that drain */
     struct chi_collection *survey_head; /* the array that is surveyed */
     struct chi_collection *survey_tail;
-    chi_fatal_fn fatal; /* ends the job */
+    uint32_t roll_function; /* id: the result of a roll call */
+    struct chi_map alikes;  /* entry, type -> entry of that name; see below */
+    chi_fatal_fn fatal;     /* ends the job */
     void *fatal_context;
 };
 
@@ -314,8 +332,57 @@ void chi_broadcast_execute(void *context, struct chi_msg *msg);
 void chi_broadcast_late(struct chi_obj *obj, struct chi_collection *collection,
                         struct chi_element *element);
 
+/* Pass a broadcast on, once, and find its collection; NULL: it was kept. */
+struct chi_collection *chi_broadcast_ready(struct chi_obj *obj,
+                                           struct chi_msg *msg);
+
+/* Execute a broadcast on one chare; the message stays. */
+void chi_broadcast_run(struct chi_obj *obj, struct chi_element *element,
+                       struct chi_msg *msg);
+
+/* A call of another type's entry would be given the wrong object. Takes the
+ * message. */
+void chi_refuse_entry(struct chi_obj *obj, const chare_element *target,
+                      struct chi_msg *msg);
+
+/* At the root of the collection: a broadcast to nobody is over at once. */
+void chi_broadcast_expect(struct chi_obj *obj,
+                          struct chi_collection *collection,
+                          const struct chi_msg *msg);
+
+/* Whether a broadcast can be sent to a collection of this name. */
+bool chi_broadcast_ok(const struct chi_obj *obj, chare_collection id);
+
+/* Send a broadcast to where it starts from. */
+void chi_broadcast_start(struct chi_obj *obj, struct chi_msg *msg);
+
+/*
+ * What a broadcast that wants a reply carries in its trailer: the tag of the
+ * reduction that says when all have run, how to combine, and the callback.
+ */
+enum chi_reply_kind { /* chare_reply.kind */
+    CHI_REPLY_CALLBACK = 0,
+    CHI_REPLY_REDUCTION = 1,
+    CHI_REPLY_GATHER = 2,
+    CHI_REPLY_ROLL = 3,
+};
+CHARE_MUST_CHECK chare_status chi_broadcast_add_trailer(
+    struct chi_obj *obj, struct chi_msg **msg_inout, enum chi_reply_kind kind,
+    const chare_callback *callback);
+bool chi_broadcast_read_trailer(const struct chi_msg *msg, chare_reply *out);
+
+/* A message that carries 'data' in bytes; NULL data gives NULL. */
+CHARE_MUST_CHECK chare_status chi_value_msg(struct chi_obj *obj,
+                                            const chare_data *data,
+                                            struct chi_msg **msg_out);
+
+/* ---- section.c, enlist.c: see section.h */
+
 /* ---- create.c, insert.c */
 
+/* Names for new collections: this one and the count - 1 that follow. */
+chare_collection chi_collection_new_id(struct chi_obj *obj, enum chi_kind kind,
+                                       uint32_t count);
 void chi_create_execute(void *context, struct chi_msg *msg);
 void chi_insert_execute(void *context, struct chi_msg *msg);
 void chi_insert_done_execute(void *context, struct chi_msg *msg);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "obj/obj_private.h"
+#include "obj/section.h"
 
 /* ---- elements */
 
@@ -168,7 +169,8 @@ chi_collection_add(struct chi_obj *obj, const struct chi_collection_spec *spec)
     chi_map_init(&collection->packed);
     chi_map_init(&collection->wide);
     chi_map_init(&collection->missing);
-    if (collection->kind == CHI_KIND_SINGLE) {
+    if (collection->kind == CHI_KIND_SINGLE ||
+        collection->kind == CHI_KIND_SECTION) {
         chi_coll_set_init_alone(&collection->set, spec->id);
     } else {
         chi_coll_set_init(obj->coll, &collection->set, spec->id,
@@ -178,10 +180,24 @@ chi_collection_add(struct chi_obj *obj, const struct chi_collection_spec *spec)
     return collection;
 }
 
+/* Sections need no notice: they go, too. */
+static void
+members_free(struct chi_element *element)
+{
+    while (element->members != NULL) {
+        struct chi_member *member = element->members;
+
+        element->members = member->next;
+        free(member);
+    }
+}
+
 void
 chi_collection_free(struct chi_obj *obj, struct chi_collection *collection)
 {
-    const struct chi_type *type = &obj->registry->types[collection->spec.type];
+    const struct chi_type *type =
+        collection->count == 0 ? NULL
+                               : &obj->registry->types[collection->spec.type];
 
     while (collection->count > 0) {
         struct chi_element *element =
@@ -191,9 +207,11 @@ chi_collection_free(struct chi_obj *obj, struct chi_collection *collection)
         if (type->ops.destroy != NULL) {
             type->ops.destroy(element->object, type->context);
         }
+        members_free(element);
         free(element);
     }
     chi_keep_clear_collection(collection);
+    chi_section_free(collection->section);
     chi_coll_set_fini(&collection->set);
     chi_map_fini(&collection->packed);
     chi_map_fini(&collection->wide);

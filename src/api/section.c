@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * section.c - sections.
+ */
+#include "config.h"
+
+#include "api/api.h"
+
+chare_status
+chare_section_create(chare_runtime *runtime, const chare_element *elements,
+                     size_t count, const chare_callback *created,
+                     chare_collection *section_out)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_section_create(runtime->obj, elements, count, created,
+                                  section_out);
+}
+
+chare_status
+chare_section_combine(chare_runtime *runtime, const chare_collection *parts,
+                      size_t part_count, const chare_callback *created,
+                      chare_collection *section_out)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_section_combine(runtime->obj, parts, part_count, created,
+                                   section_out);
+}
+
+chare_status
+chare_section_slice(chare_runtime *runtime, chare_collection collection,
+                    const chare_slice *slices, uint32_t ndims,
+                    const chare_callback *created,
+                    chare_collection *section_out)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_section_slice(runtime->obj, collection, slices, ndims,
+                                 created, section_out);
+}
+
+chare_status
+chare_section_open(chare_runtime *runtime, uint32_t count,
+                   chare_collection *first_out)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_section_open(runtime->obj, count, first_out);
+}
+
+chare_status
+chare_section_enlist(chare_runtime *runtime, const chare_element *member,
+                     chare_collection section)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_section_enlist(runtime->obj, member, section);
+}
+
+chare_status
+chare_section_close(chare_runtime *runtime, chare_collection first,
+                    uint32_t count, chare_collection over,
+                    const chare_callback *created)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_section_close(runtime->obj, first, count, over, created);
+}
+
+chare_status
+chare_section_size(const chare_runtime *runtime, chare_collection section,
+                   uint64_t *count_out)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_section_size(runtime->obj, section, count_out);
+}
+
+chare_status
+chare_section_contribute(chare_runtime *runtime, const chare_element *self,
+                         chare_collection section, uint32_t reducer,
+                         const chare_data *value,
+                         const chare_callback *callback)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_section_contribute(runtime->obj, self, section, reducer,
+                                      value, callback);
+}

@@ -1,0 +1,725 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * enlist.c - how the members of a section become known.
+ *
+ * The root of a section is the PE that made it. Members join on their own PEs:
+ * one by one (ENLIST, which finds its chare as a call does), by a roll call of
+ * a whole collection (ROLL, a broadcast), or by themselves. The root is told
+ * how many joined where: by ENLISTED, or by the reduction that ends a roll
+ * call. When all reports are in, it computes a tree over the PEs that have
+ * members, and itself, and sends each PE its part (FORM).
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "obj/section.h"
+
+enum roll_op {
+    ROLL_REPORT = 0, /* who has joined */
+    ROLL_ALL = 1,    /* all join, then as above */
+    ROLL_SLICE = 2,  /* those that a slice has join, then as above */
+};
+
+/* The wire format of ROLL. */
+struct roll {
+    uint64_t first; /* the sections */
+    uint32_t count;
+    uint32_t op;
+    uint32_t ndims;
+    uint32_t has_from; /* a bit for each dimension */
+    uint32_t has_to;
+    uint32_t reserved;
+    int64_t from[CHARE_DIMS_MAX];
+    int64_t to[CHARE_DIMS_MAX];
+    int64_t step[CHARE_DIMS_MAX];
+};
+
+/* One item of a roll call's result. */
+struct report {
+    uint64_t section;
+    uint64_t joined;
+    uint32_t pe;
+    uint32_t reserved;
+};
+
+static_assert(sizeof(struct roll) == 176, "a wire format");
+static_assert(sizeof(struct report) == 24, "a wire format");
+
+/* ---- at the root */
+
+static void
+former_report(struct chi_obj *obj, struct chi_collection *collection,
+              uint32_t pe, uint64_t joined)
+{
+    struct chi_map *counts = &collection->section->former->counts;
+    const uint64_t before = (uintptr_t)chi_map_get(counts, pe);
+
+    if (joined > 0 &&
+        chi_map_put(counts, pe, (void *)(before + joined)) != CHARE_OK) {
+        chi_pe_die(obj->pe, "out of memory for a section");
+    }
+}
+
+static int
+pe_compare(const void *a, const void *b)
+{
+    const uint32_t x = *(const uint32_t *)a;
+    const uint32_t y = *(const uint32_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* The PEs that have members, and this one, in ascending order. */
+static uint32_t
+former_pes(const struct chi_obj *obj, const struct chi_former *former,
+           uint32_t *pes)
+{
+    uint32_t count = 1;
+    size_t cursor = 0;
+    uint64_t pe;
+    void *value;
+
+    pes[0] = obj->pe->rank;
+    while (chi_map_next(&former->counts, &cursor, &pe, &value)) {
+        if (pe != obj->pe->rank) {
+            pes[count++] = (uint32_t)pe;
+        }
+    }
+    qsort(pes, count, sizeof(*pes), pe_compare);
+    return count;
+}
+
+/* Everybody has been counted: make the tree. */
+static void
+form(struct chi_obj *obj, struct chi_collection *collection)
+{
+    const struct chi_former *former = collection->section->former;
+    const size_t room = former->counts.count + 1;
+    uint32_t *pes = malloc(room * sizeof(*pes));
+    chare_tree_vertex *tree = malloc(room * sizeof(*tree));
+    struct chi_section_vertex *vertices = malloc(room * sizeof(*vertices));
+    uint64_t total = 0;
+    uint32_t count;
+
+    if (pes == NULL || tree == NULL || vertices == NULL) {
+        chi_pe_die(obj->pe, "out of memory for a section");
+    }
+    count = former_pes(obj, former, pes);
+    chi_coll_subset(obj->coll, obj->pe->rank, pes, count, tree);
+    for (uint32_t i = 0; i < count; i++) {
+        vertices[i] = (struct chi_section_vertex){
+            .pe = tree[i].pe,
+            .subtree_pes = tree[i].subtree_count,
+            .member_count =
+                (uintptr_t)chi_map_get(&former->counts, tree[i].pe),
+        };
+        total += vertices[i].member_count;
+    }
+    chi_section_form(obj, collection, obj->pe->rank, total, vertices, count);
+    free(pes);
+    free(tree);
+    free(vertices);
+}
+
+/* A report came, or no more are asked for: form the sections of a run, which
+ * are counted in the first. */
+static void
+former_check(struct chi_obj *obj, struct chi_collection *first)
+{
+    const struct chi_former *former = first->section->former;
+    const uint32_t run = former->run;
+    const chare_callback created = former->created;
+
+    if (!former->closed || former->awaited > 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < run; i++) {
+        form(obj, chi_collection_find(obj, first->spec.id + i));
+    }
+    chi_cb_call_or_die(obj->cb, &created, NULL);
+}
+
+static struct chi_collection *
+open_run(struct chi_obj *obj, uint32_t count)
+{
+    const chare_collection first =
+        chi_collection_new_id(obj, CHI_KIND_SECTION, count);
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct chi_section *section = chi_section_get(obj, first + i)->section;
+
+        section->former = calloc(1, sizeof(*section->former));
+        if (section->former == NULL) {
+            chi_pe_die(obj->pe, "out of memory for a section");
+        }
+        chi_map_init(&section->former->counts);
+        section->former->run = i == 0 ? count : 0;
+    }
+    return chi_collection_find(obj, first);
+}
+
+/* No more members are asked for than have been. */
+static void
+close_run(struct chi_obj *obj, struct chi_collection *first,
+          const chare_callback *created)
+{
+    struct chi_former *former = first->section->former;
+
+    chi_assert(!former->closed);
+    former->closed = true;
+    if (created != NULL) {
+        former->created = *created;
+    }
+    former_check(obj, first);
+}
+
+/* ---- one chare */
+
+static void
+enlist_send(struct chi_obj *obj, chare_collection section,
+            const chare_element *element)
+{
+    struct chi_msg *msg;
+    uint64_t key;
+
+    msg = chi_pe_msg(obj->pe, CHI_HANDLER_ENLIST, sizeof(section));
+    memcpy(msg->bytes, &section, sizeof(section));
+    msg->env.collection = element->collection;
+    if (!chi_index_pack(&element->index, &key)) {
+        if (chi_msg_add_trailer(&msg, element->index.at,
+                                sizeof(element->index.at)) != CHARE_OK) {
+            chi_pe_die(obj->pe, "out of memory for a section");
+        }
+        msg->env.flags |= CHI_ENV_WIDE;
+    }
+    msg->env.key = key;
+    chi_pe_count(obj->pe, msg);
+    if (chi_collection_find(obj, element->collection) == NULL &&
+        chi_collection_kind(element->collection) != CHI_KIND_ARRAY) {
+        chi_pe_forward(
+            obj->pe,
+            chi_group_pe(obj, element->collection, element->index.at[0]), msg);
+    } else {
+        chi_dispatch(obj, msg, NULL);
+    }
+}
+
+/* The chare that a message is for; NULL: the message was kept, or dropped. */
+static struct chi_element *
+enlist_target(struct chi_obj *obj, struct chi_msg *msg)
+{
+    struct chi_collection *collection = chi_collection_ready(obj, msg);
+    struct chi_element *element;
+    const chare_index *wide;
+    chare_element target;
+
+    if (collection == NULL) {
+        return NULL;
+    }
+    if (!chi_msg_target(collection, msg, &target, &wide)) {
+        chi_msg_release(msg);
+        return NULL;
+    }
+    element = chi_element_find(collection, msg->env.key, wide);
+    if (element == NULL) {
+        chi_pe_hold(obj->pe, msg);
+        chi_keep_for_element(obj, collection, &target, msg);
+    }
+    return element;
+}
+
+void
+chi_enlist_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_obj *obj = context;
+    struct chi_element *element = enlist_target(obj, msg);
+    struct chi_collection *collection;
+    struct chi_msg *answer;
+    chare_collection id = 0;
+
+    if (element == NULL) {
+        return;
+    }
+    if (chi_msg_data_len(msg) == sizeof(id)) {
+        memcpy(&id, msg->bytes, sizeof(id));
+    }
+    chi_msg_release(msg);
+    if (!chi_section_id_ok(obj, id)) {
+        chi_log_warn(obj->pe->options.log, "dropped a malformed enlistment");
+        return;
+    }
+    collection = chi_section_get(obj, id);
+    answer = chi_pe_msg(obj->pe, CHI_HANDLER_SECTION, 0);
+    answer->env.collection = id;
+    answer->env.spare = CHI_SECTION_ENLISTED;
+    answer->env.key = chi_section_join(obj, collection, element);
+    collection->section->reported += answer->env.key;
+    chi_pe_send(obj->pe, chi_collection_creator(id), answer);
+}
+
+/* ---- roll calls */
+
+static void
+roll_send(struct chi_obj *obj, chare_collection over, struct roll *roll)
+{
+    const chare_callback result = chare_callback_function(
+        obj->roll_function, obj->pe->rank, roll->first);
+    struct chi_msg *msg = chi_pe_msg(obj->pe, CHI_HANDLER_ROLL, sizeof(*roll));
+
+    memcpy(msg->bytes, roll, sizeof(*roll));
+    if (chi_broadcast_add_trailer(obj, &msg, CHI_REPLY_ROLL, &result) !=
+        CHARE_OK) {
+        chi_pe_die(obj->pe, "out of memory for a section");
+    }
+    msg->env.collection = over;
+    chi_broadcast_start(obj, msg);
+}
+
+/* Whether a slice has an index; 'extent' < 0: not known. */
+static bool
+slice_has(const struct roll *roll, uint32_t i, int64_t extent, int64_t at)
+{
+    const bool has_from = (roll->has_from >> i & 1) != 0;
+    int64_t from = has_from ? roll->from[i] : 0;
+    int64_t to = roll->to[i];
+
+    if (extent >= 0) {
+        from += from < 0 ? extent : 0;
+        from = from < 0 ? 0 : from;
+        to += to < 0 ? extent : 0;
+    }
+    if ((has_from && at < from) ||
+        ((roll->has_to >> i & 1) != 0 && at >= to)) {
+        return false;
+    }
+    if (at >= from) {
+        return ((uint64_t)at - (uint64_t)from) % (uint64_t)roll->step[i] == 0;
+    }
+    return ((uint64_t)from - (uint64_t)at) % (uint64_t)roll->step[i] == 0;
+}
+
+/* Where the indices of a dimension end; -1: that is not known. */
+static int64_t
+extent_of(const struct chi_obj *obj, const struct chi_collection *collection,
+          uint32_t i)
+{
+    if (collection->kind == CHI_KIND_GROUP) {
+        return obj->pe->size; /* also of one on some PEs */
+    }
+    return collection->spec.dense ? collection->spec.dims[i] : -1;
+}
+
+static bool
+roll_takes(const struct chi_obj *obj, const struct roll *roll,
+           const struct chi_element *element)
+{
+    const struct chi_collection_spec *spec = &element->collection->spec;
+
+    if (roll->op != ROLL_SLICE) {
+        return roll->op == ROLL_ALL;
+    }
+    for (uint32_t i = 0; i < spec->ndims; i++) {
+        if (!slice_has(roll, i, extent_of(obj, element->collection, i),
+                       element->self.index.at[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+roll_read(const struct chi_obj *obj, const struct chi_msg *msg,
+          const struct chi_collection *collection, struct roll *out)
+{
+    if (chi_msg_data_len(msg) != sizeof(*out)) {
+        return false;
+    }
+    memcpy(out, msg->bytes, sizeof(*out));
+    for (uint32_t i = 0; i < CHARE_DIMS_MAX; i++) {
+        if (out->op == ROLL_SLICE && out->step[i] < 1) {
+            return false;
+        }
+    }
+    return chi_section_id_ok(obj, out->first) &&
+           chi_section_id_ok(obj, out->first + out->count) &&
+           (out->op != ROLL_SLICE || out->ndims == collection->spec.ndims);
+}
+
+/* What has joined here since the last report; NULL: nobody. */
+static struct chi_msg *
+roll_report(struct chi_obj *obj, const struct roll *roll)
+{
+    struct report *reports = NULL;
+    uint32_t room = 0;
+    uint32_t count = 0;
+    struct chi_msg *msg;
+
+    for (uint32_t i = 0; i < roll->count; i++) {
+        struct chi_collection *collection =
+            chi_map_get(&obj->collections, roll->first + i);
+        struct chi_section *section =
+            collection == NULL ? NULL : collection->section;
+
+        if (section == NULL || section->count == section->reported) {
+            continue;
+        }
+        if (count == room) {
+            room = room == 0 ? 4 : room * 2;
+            reports = realloc(reports, room * sizeof(*reports));
+            if (reports == NULL) {
+                chi_pe_die(obj->pe, "out of memory for a section");
+            }
+        }
+        reports[count++] = (struct report){
+            .section = roll->first + i,
+            .joined = section->count - section->reported,
+            .pe = obj->pe->rank,
+        };
+        section->reported = section->count;
+    }
+    if (count == 0) {
+        return NULL;
+    }
+    msg = chi_pe_msg(obj->pe, CHI_HANDLER_REDUCE, count * sizeof(*reports));
+    memcpy(msg->bytes, reports, count * sizeof(*reports));
+    free(reports);
+    return msg;
+}
+
+/* This chare's part in the end of the roll call. */
+static void
+roll_contribute(struct chi_obj *obj, struct chi_collection *collection,
+                const chare_reply *reply, const struct chi_element *element,
+                struct chi_msg *value)
+{
+    chi_coll_contribute(obj->coll, &collection->set, reply->tag,
+                        CHI_COLL_REDUCE_JOIN, value, &element->self,
+                        &reply->callback);
+}
+
+static void
+roll_run(struct chi_obj *obj, struct chi_collection *collection,
+         const struct roll *roll, const chare_reply *reply)
+{
+    const bool over_section = collection->kind == CHI_KIND_SECTION;
+    const size_t count =
+        over_section ? collection->section->count : collection->count;
+    struct chi_collection *section =
+        roll->op == ROLL_REPORT ? NULL : chi_section_get(obj, roll->first);
+    struct chi_msg *report;
+
+    for (size_t i = 0; i < count && section != NULL; i++) {
+        struct chi_element *element =
+            over_section ? collection->section->members[i]->element
+                         : collection->elements[i];
+
+        if (roll_takes(obj, roll, element)) {
+            (void)chi_section_join(obj, section, element);
+        }
+    }
+    report = roll_report(obj, roll);
+    chi_assert(report == NULL || count > 0);
+    for (size_t i = 0; i < count; i++) {
+        roll_contribute(obj, collection, reply,
+                        over_section ? collection->section->members[i]->element
+                                     : collection->elements[i],
+                        i == 0 ? report : NULL);
+    }
+}
+
+void
+chi_roll_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_obj *obj = context;
+    struct chi_collection *collection = chi_broadcast_ready(obj, msg);
+    struct roll roll;
+    chare_reply reply;
+
+    if (collection == NULL) {
+        return; /* the message was kept */
+    }
+    if (!roll_read(obj, msg, collection, &roll) ||
+        !chi_broadcast_read_trailer(msg, &reply)) {
+        chi_log_warn(obj->pe->options.log, "dropped a malformed roll call");
+        chi_msg_release(msg);
+        return;
+    }
+    chi_broadcast_expect(obj, collection, msg);
+    roll_run(obj, collection, &roll, &reply);
+    if (collection->complete) {
+        chi_msg_release(msg);
+    } else {
+        chi_keep_for_late(obj, collection, msg);
+    }
+}
+
+void
+chi_roll_late(struct chi_obj *obj, struct chi_collection *collection,
+              struct chi_element *element, struct chi_msg *msg)
+{
+    struct roll roll;
+    chare_reply reply;
+
+    if (!roll_read(obj, msg, collection, &roll) ||
+        !chi_broadcast_read_trailer(msg, &reply)) {
+        return; /* it was looked at before */
+    }
+    if (roll_takes(obj, &roll, element)) {
+        (void)chi_section_join(obj, chi_section_get(obj, roll.first), element);
+    }
+    roll_contribute(obj, collection, &reply, element, roll_report(obj, &roll));
+}
+
+void
+chi_roll_result(const chare_call *call, void *context)
+{
+    struct chi_obj *obj = context;
+    struct chi_collection *first = chi_collection_find(obj, call->argument);
+    const struct report *reports = call->bytes;
+
+    if (first == NULL || first->section == NULL ||
+        first->section->former == NULL || call->len % sizeof(*reports) != 0) {
+        chi_log_warn(obj->pe->options.log,
+                     "dropped the malformed result of a roll call");
+        return;
+    }
+    for (size_t i = 0; i < call->len / sizeof(*reports); i++) {
+        struct chi_collection *section =
+            chi_collection_find(obj, reports[i].section);
+
+        chi_assert(section != NULL && section->section->former != NULL);
+        former_report(obj, section, reports[i].pe, reports[i].joined);
+    }
+    chi_assert(first->section->former->awaited > 0);
+    first->section->former->awaited--;
+    former_check(obj, first);
+}
+
+/* ---- messages between the root and others */
+
+static void
+form_execute(struct chi_obj *obj, struct chi_collection *collection,
+             const struct chi_msg *msg)
+{
+    const struct chi_section_vertex *part;
+    const uint64_t len = chi_msg_data_len(msg);
+    uint64_t total;
+
+    if (collection == NULL || collection->populated ||
+        len < sizeof(total) + sizeof(*part) ||
+        (len - sizeof(total)) % sizeof(*part) != 0) {
+        chi_log_warn(obj->pe->options.log, "dropped a malformed section");
+        return;
+    }
+    memcpy(&total, msg->bytes, sizeof(total));
+    part = (const void *)(msg->bytes + sizeof(total));
+    chi_section_form(obj, collection, msg->env.source_pe, total, part,
+                     (uint32_t)((len - sizeof(total)) / sizeof(*part)));
+}
+
+static void
+ask_execute(struct chi_obj *obj, const struct chi_msg *msg)
+{
+    struct chi_msg *answer = chi_pe_msg(obj->pe, CHI_HANDLER_SECTION, 0);
+
+    answer->env.collection = msg->env.collection;
+    answer->env.spare = CHI_SECTION_ABSENT;
+    chi_pe_send(obj->pe, msg->env.source_pe, answer);
+}
+
+void
+chi_section_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_obj *obj = context;
+    struct chi_collection *collection =
+        chi_collection_find(obj, msg->env.collection);
+
+    if (!chi_section_id_ok(obj, msg->env.collection) ||
+        msg->env.source_pe >= obj->pe->size) {
+        chi_log_warn(obj->pe->options.log, "dropped a malformed message");
+        chi_msg_release(msg);
+        return;
+    }
+    switch (msg->env.spare) {
+    case CHI_SECTION_ENLISTED:
+        if (collection != NULL && collection->section->former != NULL &&
+            collection->section->former->awaited > 0) {
+            former_report(obj, collection, msg->env.source_pe, msg->env.key);
+            collection->section->former->awaited--;
+            former_check(obj, collection);
+        }
+        break;
+    case CHI_SECTION_FORM:
+        form_execute(obj, collection, msg);
+        break;
+    case CHI_SECTION_ASK:
+        if (collection != NULL && !collection->populated) {
+            chi_keep_until_ready(obj, collection, msg);
+            return;
+        }
+        ask_execute(obj, msg); /* of a section that never was, too */
+        break;
+    case CHI_SECTION_ABSENT:
+        if (collection != NULL) {
+            chi_section_absent(obj, collection);
+        }
+        break;
+    default:
+        chi_log_warn(obj->pe->options.log, "dropped a malformed message");
+    }
+    chi_msg_release(msg);
+}
+
+/* ---- the public ways */
+
+chare_status
+chi_obj_section_create(struct chi_obj *obj, const chare_element *elements,
+                       size_t count, const chare_callback *created,
+                       chare_collection *section_out)
+{
+    struct chi_collection *section;
+    chare_collection id;
+
+    if (count > 0 && elements == NULL) {
+        return CHARE_ERR_INVALID;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (chi_obj_element_check(obj, &elements[i]) != CHARE_OK) {
+            return CHARE_ERR_INVALID;
+        }
+    }
+    section = open_run(obj, 1);
+    id = section->spec.id;
+    section->section->former->awaited = count;
+    for (size_t i = 0; i < count; i++) {
+        enlist_send(obj, id, &elements[i]);
+    }
+    close_run(obj, section, created);
+    *section_out = id;
+    return CHARE_OK;
+}
+
+chare_status
+chi_obj_section_combine(struct chi_obj *obj, const chare_collection *parts,
+                        size_t part_count, const chare_callback *created,
+                        chare_collection *section_out)
+{
+    struct chi_collection *section;
+    struct roll roll = {.count = 1, .op = ROLL_ALL};
+
+    if (part_count > 0 && parts == NULL) {
+        return CHARE_ERR_INVALID;
+    }
+    for (size_t i = 0; i < part_count; i++) {
+        if (!chi_broadcast_ok(obj, parts[i])) {
+            return CHARE_ERR_INVALID;
+        }
+    }
+    section = open_run(obj, 1);
+    roll.first = section->spec.id;
+    section->section->former->awaited = part_count;
+    for (size_t i = 0; i < part_count; i++) {
+        roll_send(obj, parts[i], &roll);
+    }
+    close_run(obj, section, created);
+    *section_out = roll.first;
+    return CHARE_OK;
+}
+
+chare_status
+chi_obj_section_slice(struct chi_obj *obj, chare_collection collection,
+                      const chare_slice *slices, uint32_t ndims,
+                      const chare_callback *created,
+                      chare_collection *section_out)
+{
+    const struct chi_collection *known = chi_collection_find(obj, collection);
+    const enum chi_kind kind = chi_collection_kind(collection);
+    struct roll roll = {.count = 1, .op = ROLL_SLICE, .ndims = ndims};
+    struct chi_collection *section;
+
+    if ((kind != CHI_KIND_GROUP && kind != CHI_KIND_NODE_GROUP &&
+         kind != CHI_KIND_ARRAY) ||
+        slices == NULL || ndims < 1 || ndims > CHARE_DIMS_MAX ||
+        (kind != CHI_KIND_ARRAY && ndims != 1) ||
+        (known != NULL && known->spec.ndims != ndims)) {
+        return CHARE_ERR_INVALID;
+    }
+    for (uint32_t i = 0; i < CHARE_DIMS_MAX; i++) {
+        roll.step[i] = i < ndims ? slices[i].step : 1;
+        if (roll.step[i] < 1) {
+            return CHARE_ERR_INVALID;
+        }
+        if (i < ndims) {
+            roll.from[i] = slices[i].from;
+            roll.to[i] = slices[i].to;
+            roll.has_from |= (uint32_t)slices[i].has_from << i;
+            roll.has_to |= (uint32_t)slices[i].has_to << i;
+        }
+    }
+    section = open_run(obj, 1);
+    roll.first = section->spec.id;
+    section->section->former->awaited = 1;
+    roll_send(obj, collection, &roll);
+    close_run(obj, section, created);
+    *section_out = roll.first;
+    return CHARE_OK;
+}
+
+chare_status
+chi_obj_section_open(struct chi_obj *obj, uint32_t count,
+                     chare_collection *first_out)
+{
+    if (count < 1 || count > CHARE_SECTIONS_MAX) {
+        return CHARE_ERR_INVALID;
+    }
+    *first_out = open_run(obj, count)->spec.id;
+    return CHARE_OK;
+}
+
+chare_status
+chi_obj_section_enlist(struct chi_obj *obj, const chare_element *self,
+                       chare_collection id)
+{
+    struct chi_collection *own = chi_collection_find(obj, self->collection);
+    struct chi_element *element =
+        own == NULL ? NULL : chi_element_find_index(own, &self->index);
+    struct chi_collection *section;
+
+    if (!chi_section_id_ok(obj, id)) {
+        return CHARE_ERR_INVALID;
+    }
+    if (element == NULL) {
+        return CHARE_ERR_NOT_FOUND;
+    }
+    section = chi_section_get(obj, id);
+    if (section->populated || section->section->absent) {
+        return CHARE_ERR_STATE;
+    }
+    (void)chi_section_join(obj, section, element);
+    return CHARE_OK;
+}
+
+chare_status
+chi_obj_section_close(struct chi_obj *obj, chare_collection first,
+                      uint32_t count, chare_collection over,
+                      const chare_callback *created)
+{
+    struct chi_collection *collection = chi_collection_find(obj, first);
+    struct roll roll = {.first = first, .count = count, .op = ROLL_REPORT};
+    const struct chi_former *former;
+
+    if (!chi_section_id_ok(obj, first) || !chi_broadcast_ok(obj, over) ||
+        collection == NULL) {
+        return CHARE_ERR_INVALID;
+    }
+    former = collection->section->former;
+    if (former == NULL || former->closed || former->run != count) {
+        return CHARE_ERR_INVALID;
+    }
+    collection->section->former->awaited = 1;
+    roll_send(obj, over, &roll);
+    close_run(obj, collection, created);
+    return CHARE_OK;
+}

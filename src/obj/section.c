@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * section.c - sections on one PE: members, forming, contributions.
+ *
+ * Invariants (README.md has the states):
+ *  S1  a chare is a member of a section at most once, and its membership, with
+ *      the number of its next contribution, belongs to it, not to its PE;
+ *  S2  a PE has formed a section before any call to it or partial result of it
+ *      is executed there;
+ *  S3  when a section is formed, its root has counted as many members on this
+ *      PE as have joined here; nobody joins later;
+ *  S4  a PE that has members is in the tree; a contribution on any other is an
+ *      error, told at once or when the root has said so.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "obj/section.h"
+
+bool
+chi_section_id_ok(const struct chi_obj *obj, chare_collection id)
+{
+    return chi_collection_kind(id) == CHI_KIND_SECTION &&
+           chi_collection_creator(id) < obj->pe->size;
+}
+
+struct chi_collection *
+chi_section_get(struct chi_obj *obj, chare_collection id)
+{
+    const struct chi_collection_spec spec = {.id = id, .ndims = 1};
+    struct chi_collection *collection = chi_collection_find(obj, id);
+
+    chi_assert(chi_section_id_ok(obj, id));
+    if (collection != NULL) {
+        return collection;
+    }
+    collection = chi_collection_add(obj, &spec);
+    collection->section = calloc(1, sizeof(*collection->section));
+    if (collection->section == NULL) {
+        chi_pe_die(obj->pe, "out of memory for a section");
+    }
+    return collection;
+}
+
+static void
+former_free(struct chi_former *former)
+{
+    if (former != NULL) {
+        chi_map_fini(&former->counts);
+        free(former);
+    }
+}
+
+void
+chi_section_free(struct chi_section *section)
+{
+    if (section == NULL) {
+        return;
+    }
+    while (section->early_head != NULL) {
+        struct chi_early *early = section->early_head;
+
+        section->early_head = early->next;
+        if (early->value != NULL) {
+            chi_msg_release(early->value);
+        }
+        free(early);
+    }
+    former_free(section->former);
+    free(section->members);
+    free(section);
+}
+
+/* ---- members */
+
+/* The part of a chare in a section, moved to the front; NULL: it has none. */
+static struct chi_member *
+member_find(struct chi_element *element, const struct chi_collection *section)
+{
+    struct chi_member *first = element->members;
+    struct chi_member **link = &first->next;
+    struct chi_member *member;
+
+    if (first == NULL || first->section == section) {
+        return first;
+    }
+    while (*link != NULL && (*link)->section != section) {
+        link = &(*link)->next;
+    }
+    member = *link;
+    if (member != NULL) {
+        *link = member->next;
+        member->next = first;
+        element->members = member;
+    }
+    return member;
+}
+
+bool
+chi_section_join(struct chi_obj *obj, struct chi_collection *collection,
+                 struct chi_element *element)
+{
+    struct chi_section *section = collection->section;
+    struct chi_member *member;
+
+    chi_assert(!collection->populated); /* S3 */
+    chi_assert(!section->absent);
+    if (member_find(element, collection) != NULL) {
+        return false; /* S1 */
+    }
+    if (section->count == section->room) {
+        const size_t room = section->room == 0 ? 4 : section->room * 2;
+        struct chi_member **grown =
+            realloc(section->members, room * sizeof(struct chi_member *));
+
+        if (grown == NULL) {
+            chi_pe_die(obj->pe, "out of memory for a section");
+        }
+        section->members = grown;
+        section->room = room;
+    }
+    member = malloc(sizeof(*member));
+    if (member == NULL) {
+        chi_pe_die(obj->pe, "out of memory for a section");
+    }
+    *member = (struct chi_member){
+        .next = element->members,
+        .section = collection,
+        .element = element,
+    };
+    element->members = member;
+    section->members[section->count++] = member;
+    return true;
+}
+
+void
+chi_members_leave(struct chi_element *element)
+{
+    while (element->members != NULL) {
+        struct chi_member *member = element->members;
+        struct chi_section *section = member->section->section;
+        size_t i = 0;
+
+        while (section->members[i] != member) {
+            i++;
+            chi_assert(i < section->count);
+        }
+        memmove(&section->members[i], &section->members[i + 1],
+                (section->count - i - 1) * sizeof(struct chi_member *));
+        section->count--;
+        element->members = member->next;
+        free(member);
+    }
+}
+
+/* By index, then by collection: as results are gathered. */
+static int
+member_compare(const void *a, const void *b)
+{
+    const chare_element *x =
+        &(*(const struct chi_member *const *)a)->element->self;
+    const chare_element *y =
+        &(*(const struct chi_member *const *)b)->element->self;
+
+    for (uint32_t i = 0; i < CHARE_DIMS_MAX; i++) {
+        if (x->index.at[i] != y->index.at[i]) {
+            return x->index.at[i] < y->index.at[i] ? -1 : 1;
+        }
+    }
+    return x->collection < y->collection ? -1 : x->collection > y->collection;
+}
+
+/* ---- contributions */
+
+static void
+contribute(struct chi_obj *obj, struct chi_collection *collection,
+           struct chi_member *member, uint32_t reducer, struct chi_msg *value,
+           const chare_callback *callback)
+{
+    chi_coll_contribute(obj->coll, &collection->set, member->reduction_next++,
+                        reducer, value, &member->element->self, callback);
+}
+
+static void
+early_add(struct chi_obj *obj, struct chi_section *section,
+          const chare_element *self, uint32_t reducer, struct chi_msg *value,
+          const chare_callback *callback)
+{
+    struct chi_early *early = malloc(sizeof(*early));
+
+    if (early == NULL) {
+        chi_pe_die(obj->pe, "out of memory for a contribution that waits");
+    }
+    *early = (struct chi_early){
+        .self = *self,
+        .reducer = reducer,
+        .value = value,
+        .callback = *callback,
+    };
+    if (section->early_head == NULL) {
+        section->early_head = early;
+    } else {
+        section->early_tail->next = early;
+    }
+    section->early_tail = early;
+}
+
+static void
+not_a_member(struct chi_obj *obj, const chare_element *element)
+{
+    char name[256];
+    char text[512];
+
+    if (obj->pe->ended) {
+        return;
+    }
+    chi_element_text(obj, element, name, sizeof(name));
+    snprintf(text, sizeof(text),
+             "chare %s contributed to a section that it is no member of",
+             name);
+    obj->fatal(obj->fatal_context, text);
+}
+
+/* What was contributed before members were known; S4. */
+static void
+early_run(struct chi_obj *obj, struct chi_collection *collection)
+{
+    struct chi_section *section = collection->section;
+
+    while (section->early_head != NULL) {
+        struct chi_early *early = section->early_head;
+        struct chi_collection *own =
+            chi_collection_find(obj, early->self.collection);
+        struct chi_element *element =
+            own == NULL ? NULL
+                        : chi_element_find_index(own, &early->self.index);
+        struct chi_member *member =
+            element == NULL ? NULL : member_find(element, collection);
+
+        section->early_head = early->next;
+        if (member != NULL) {
+            contribute(obj, collection, member, early->reducer, early->value,
+                       &early->callback);
+        } else {
+            not_a_member(obj, &early->self);
+            if (early->value != NULL) {
+                chi_msg_release(early->value);
+            }
+        }
+        free(early);
+    }
+}
+
+static void
+ask(struct chi_obj *obj, chare_collection id)
+{
+    struct chi_msg *msg = chi_pe_msg(obj->pe, CHI_HANDLER_SECTION, 0);
+
+    msg->env.collection = id;
+    msg->env.spare = CHI_SECTION_ASK;
+    chi_pe_send(obj->pe, chi_collection_creator(id), msg);
+}
+
+chare_status
+chi_obj_section_contribute(struct chi_obj *obj, const chare_element *self,
+                           chare_collection id, uint32_t reducer,
+                           const chare_data *value,
+                           const chare_callback *callback)
+{
+    struct chi_collection *own = chi_collection_find(obj, self->collection);
+    struct chi_element *element =
+        own == NULL ? NULL : chi_element_find_index(own, &self->index);
+    struct chi_collection *collection = chi_collection_find(obj, id);
+    struct chi_member *member = NULL;
+    struct chi_msg *msg;
+    chare_status status;
+
+    if (!chi_section_id_ok(obj, id) || callback == NULL ||
+        !chi_coll_has_reducer(obj->coll, reducer) ||
+        (value == NULL && reducer != CHARE_REDUCE_NOP) ||
+        (collection == NULL && chi_collection_creator(id) == obj->pe->rank)) {
+        return CHARE_ERR_INVALID;
+    }
+    if (element != NULL && collection != NULL) {
+        member = member_find(element, collection);
+    }
+    if (element == NULL ||
+        (collection != NULL && member == NULL &&
+         (collection->populated || collection->section->absent))) {
+        return CHARE_ERR_NOT_FOUND;
+    }
+    status =
+        chi_value_msg(obj, reducer == CHARE_REDUCE_NOP ? NULL : value, &msg);
+    if (status != CHARE_OK) {
+        return status;
+    }
+    if (collection != NULL && collection->populated) {
+        contribute(obj, collection, member, reducer, msg, callback);
+        return CHARE_OK;
+    }
+    if (collection == NULL) {
+        collection = chi_section_get(obj, id);
+        ask(obj, id);
+    }
+    early_add(obj, collection->section, self, reducer, msg, callback);
+    return CHARE_OK;
+}
+
+chare_status
+chi_obj_section_size(const struct chi_obj *obj, chare_collection id,
+                     uint64_t *count_out)
+{
+    const struct chi_collection *collection =
+        chi_map_get(&obj->collections, id);
+
+    if (!chi_section_id_ok(obj, id)) {
+        return CHARE_ERR_INVALID;
+    }
+    if (collection == NULL || !collection->populated) {
+        return CHARE_ERR_AGAIN;
+    }
+    *count_out = collection->section->total;
+    return CHARE_OK;
+}
+
+/* ---- forming */
+
+/* Tell a child of its part of the tree. */
+static void
+form_pass_on(struct chi_obj *obj, chare_collection id, uint64_t total,
+             const struct chi_section_vertex *part, uint32_t part_count)
+{
+    const size_t len = part_count * sizeof(*part);
+    struct chi_msg *msg =
+        chi_pe_msg(obj->pe, CHI_HANDLER_SECTION, sizeof(total) + len);
+
+    memcpy(msg->bytes, &total, sizeof(total));
+    memcpy(msg->bytes + sizeof(total), part, len);
+    msg->env.collection = id;
+    msg->env.spare = CHI_SECTION_FORM;
+    chi_pe_send(obj->pe, part[0].pe, msg);
+}
+
+void
+chi_section_form(struct chi_obj *obj, struct chi_collection *collection,
+                 uint32_t parent, uint64_t total,
+                 const struct chi_section_vertex *part, uint32_t part_count)
+{
+    const chare_collection id = collection->spec.id;
+    const bool is_root = chi_collection_creator(id) == obj->pe->rank;
+    struct chi_section *section = collection->section;
+    struct chi_tree_edges *edges = &section->edges;
+    struct chi_msg_queue kept;
+    uint64_t subtree_members = part[0].member_count;
+
+    chi_assert(!collection->populated);
+    chi_assert(part[0].pe == obj->pe->rank);
+    chi_assert(part[0].member_count == section->count); /* S3 */
+    edges->parent = parent;
+    for (uint32_t i = 1; i < part_count; i++) {
+        subtree_members += part[i].member_count;
+    }
+    for (uint32_t i = 1; i < part_count; i += part[i].subtree_pes) {
+        chi_assert(edges->child_count < CHI_TREE_CHILDREN_MAX);
+        edges->children[edges->child_count++] = part[i].pe;
+        form_pass_on(obj, id, total, &part[i], part[i].subtree_pes);
+    }
+    chi_coll_set_fini(&collection->set);
+    chi_coll_set_init_known(&collection->set, id, edges, is_root,
+                            section->count, subtree_members);
+    if (section->count > 0) {
+        qsort(section->members, section->count, sizeof(struct chi_member *),
+              member_compare);
+    }
+    section->total = total;
+    former_free(section->former);
+    section->former = NULL;
+    collection->populated = true;
+    collection->complete = true;
+    early_run(obj, collection);
+    chi_kept_for_population(obj, collection, &kept);
+    chi_dispatch_kept(obj, &kept);
+}
+
+void
+chi_section_absent(struct chi_obj *obj, struct chi_collection *collection)
+{
+    struct chi_section *section = collection->section;
+
+    if (collection->populated || section->count > 0) {
+        return; /* S4: the tree comes, or has come */
+    }
+    section->absent = true;
+    early_run(obj, collection);
+}
+
+/* ---- entries of one name */
+
+/* The entry of 'type' whose full name ends as 'name' does, or 0. */
+static uint32_t
+entry_named(const struct chi_registry *registry, uint32_t type,
+            const char *name)
+{
+    const size_t skip = strlen(registry->types[type].ops.name) + 1;
+
+    for (uint32_t i = 1; i < registry->entry_count; i++) {
+        const struct chi_entry *entry = &registry->entries[i];
+
+        if (entry->type == type && strcmp(entry->name + skip, name) == 0) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+uint32_t
+chi_entry_alike(struct chi_obj *obj, uint32_t entry, uint32_t type)
+{
+    const uint64_t key = (uint64_t)entry << 32 | type;
+    const struct chi_registry *registry = obj->registry;
+    const uintptr_t known = (uintptr_t)chi_map_get(&obj->alikes, key);
+    const char *type_name;
+    uint32_t found;
+
+    if (chi_likely(known != 0)) {
+        return (uint32_t)(known - 1);
+    }
+    if (entry == 0 || entry >= registry->entry_count) {
+        return 0;
+    }
+    type_name = registry->types[registry->entries[entry].type].ops.name;
+    found = entry_named(registry, type,
+                        registry->entries[entry].name + strlen(type_name) + 1);
+    if (chi_map_put(&obj->alikes, key, (void *)((uintptr_t)found + 1)) !=
+        CHARE_OK) {
+        chi_pe_die(obj->pe, "out of memory for an entry's name");
+    }
+    return found;
+}
+
+/* ---- calls */
+
+bool
+chi_section_known(struct chi_obj *obj, struct chi_msg *msg)
+{
+    const chare_collection id = msg->env.collection;
+
+    if (chi_collection_find(obj, id) != NULL ||
+        chi_collection_creator(id) != obj->pe->rank) {
+        return true;
+    }
+    obj->fatal(obj->fatal_context, "a section was called that nobody made");
+    chi_msg_release(msg);
+    return false;
+}
+
+/* The entry that a member of a section has for one that was called. */
+static uint32_t
+entry_of_member(struct chi_obj *obj, const struct chi_element *element,
+                uint32_t entry)
+{
+    if (chi_likely(entry < obj->registry->entry_count &&
+                   obj->registry->entries[entry].type ==
+                       element->collection->spec.type)) {
+        return entry;
+    }
+    return chi_entry_alike(obj, entry, element->collection->spec.type);
+}
+
+void
+chi_section_run(struct chi_obj *obj, struct chi_collection *collection,
+                struct chi_msg *msg)
+{
+    const uint32_t called = msg->env.entry;
+    struct chi_members members = chi_section_members(collection);
+
+    for (size_t i = 0; i < members.count && !obj->pe->ended; i++) {
+        struct chi_element *element = members.items[i]->element;
+
+        msg->env.entry = entry_of_member(obj, element, called);
+        if (msg->env.entry == 0) {
+            msg->env.entry = called;
+            chi_refuse_entry(obj, &element->self, msg);
+            return;
+        }
+        chi_broadcast_run(obj, element, msg);
+    }
+    chi_msg_release(msg);
+}

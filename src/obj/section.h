@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHI_OBJ_SECTION_H
+#define CHI_OBJ_SECTION_H
+
+/*
+ * section.h - sections, for the files of this room. README.md has the states
+ * and the invariants.
+ */
+
+#include "obj/obj_private.h"
+
+/* A contribution that was made before the members were known here. */
+struct chi_early {
+    struct chi_early *next;
+    chare_element self;
+    uint32_t reducer;
+    struct chi_msg *value; /* or NULL */
+    chare_callback callback;
+};
+
+/* What the root of a section needs until it is formed. */
+struct chi_former {
+    struct chi_map counts; /* PE -> members there, never 0 */
+    uint64_t awaited;      /* reports that are to come */
+    uint32_t run;          /* sections that are formed together, from this */
+    bool closed;           /* no more reports will be asked for */
+    chare_callback created;
+};
+
+/* A PE in a section's tree, in preorder; the wire format of FORM. */
+struct chi_section_vertex {
+    uint32_t pe;
+    uint32_t subtree_pes;
+    uint64_t member_count;
+};
+
+static_assert(sizeof(struct chi_section_vertex) == 16, "a wire format");
+
+/* What a PE knows of a section; hangs off its struct chi_collection. */
+struct chi_section {
+    struct chi_member *
+        *members; /* in the order of their indices once formed */
+    size_t count;
+    size_t room;
+    uint64_t reported; /* of the members, to the root */
+    uint64_t total;    /* members everywhere, once formed */
+    bool absent;       /* no member is here, and none will be */
+    struct chi_early *early_head;
+    struct chi_early *early_tail;
+    struct chi_tree_edges edges;
+    struct chi_former *former; /* at the root, until formed */
+};
+
+struct chi_members {
+    struct chi_member *const *items;
+    size_t count;
+};
+
+static inline struct chi_members
+chi_section_members(const struct chi_collection *collection)
+{
+    return (struct chi_members){collection->section->members,
+                                collection->section->count};
+}
+
+/* ---- section.c: what is on one PE */
+
+/* Whether a name can be that of a section. */
+bool chi_section_id_ok(const struct chi_obj *obj, chare_collection id);
+
+/* A section's record, made if there is none. */
+struct chi_collection *chi_section_get(struct chi_obj *obj,
+                                       chare_collection id);
+void chi_section_free(struct chi_section *section);
+
+/* Make a chare a member of a section that is not formed; true: it was none. */
+bool chi_section_join(struct chi_obj *obj, struct chi_collection *collection,
+                      struct chi_element *element);
+
+/* A chare ceases to exist here: it is in no section any more. */
+void chi_members_leave(struct chi_element *element);
+
+/* The tree is known: this PE's part of it in preorder, itself first. */
+void chi_section_form(struct chi_obj *obj, struct chi_collection *collection,
+                      uint32_t parent, uint64_t total,
+                      const struct chi_section_vertex *part,
+                      uint32_t part_count);
+
+/* This PE is not in the section's tree. */
+void chi_section_absent(struct chi_obj *obj,
+                        struct chi_collection *collection);
+
+/* A section is known at its root from the start; false: it never was, and the
+ * message is gone. */
+bool chi_section_known(struct chi_obj *obj, struct chi_msg *msg);
+
+/* Execute a call of this PE's members; takes the message. */
+void chi_section_run(struct chi_obj *obj, struct chi_collection *collection,
+                     struct chi_msg *msg);
+
+/* The entry of a type with the method name of 'entry'; 0: there is none. */
+uint32_t chi_entry_alike(struct chi_obj *obj, uint32_t entry, uint32_t type);
+
+/* ---- enlist.c: how members become known */
+
+enum chi_section_op {         /* env.spare of a SECTION message */
+    CHI_SECTION_ENLISTED = 1, /* to the root: key more members are here */
+    CHI_SECTION_FORM = 2,     /* down the tree */
+    CHI_SECTION_ASK = 3,      /* to the root: is this PE in the tree? */
+    CHI_SECTION_ABSENT = 4,   /* from the root: not unless FORM says so */
+};
+
+void chi_section_execute(void *context, struct chi_msg *msg);
+void chi_enlist_execute(void *context, struct chi_msg *msg);
+void chi_roll_execute(void *context, struct chi_msg *msg);
+
+/* A roll call for a chare that was inserted after it. */
+void chi_roll_late(struct chi_obj *obj, struct chi_collection *collection,
+                   struct chi_element *element, struct chi_msg *msg);
+
+/* A registered function: the result of a roll call, at the root. */
+void chi_roll_result(const chare_call *call, void *context);
+
+#endif /* CHI_OBJ_SECTION_H */

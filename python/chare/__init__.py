@@ -37,6 +37,7 @@ except ImportError as _error:
     ) from None
 from chare._charm import charm, coro, register, threaded
 from chare._collections import Array, ArrayMap, Group, NodeGroup
+from chare._executor import Executor
 from chare._marks import EXPEDITED, local, priority, when
 from chare._reducers import Reducer
 from chare._support import RemoteError, RemoteTraceback
@@ -47,6 +48,7 @@ __all__ = [
     "Chare",
     "EXPEDITED",
     "Error",
+    "Executor",
     "Future",
     "Group",
     "NodeGroup",

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The public interface, for type checkers and editors."""
 
+import concurrent.futures
 from typing import (
-    Any, Callable, Iterable, Iterator, Literal, NoReturn, Sequence, TypeVar,
-    overload,
+    Any, Callable, Generator, Iterable, Iterator, Literal, NoReturn, Sequence,
+    TypeVar, overload,
 )
 
 from chare._core import Callback as Callback
@@ -147,6 +148,17 @@ class Options:
 class Readonlies:
     def __getattr__(self, name: str) -> Any: ...
     def __setattr__(self, name: str, value: Any) -> None: ...
+
+class TaskFuture(concurrent.futures.Future[_R]):
+    def __await__(self) -> Generator[Any, None, _R]: ...
+
+class Executor(concurrent.futures.Executor):
+    def __init__(self, max_workers: int | None = None) -> None: ...
+    def submit(
+        self, fn: Callable[..., _R], /, *args: Any, **kwargs: Any
+    ) -> TaskFuture[_R]: ...
+    async def __aenter__(self) -> Executor: ...
+    async def __aexit__(self, *error: Any) -> None: ...
 
 class Charm:
     options: Options

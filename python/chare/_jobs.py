@@ -248,6 +248,8 @@ class Job:
 
     def close(self, number, batch, worker=None):
         """Drop a batch that is complete, and go on."""
+        if self.ended:  # by who received a result
+            return
         complete = batch.open == 0 and batch.over
         if complete:
             del self.batches[number]
@@ -359,9 +361,9 @@ class ManyFutures(Job):
 class Singles(Job):
     """The tasks of Task() and Executor.submit(): a job that never ends."""
 
-    def __init__(self, member):
+    def __init__(self, member, ncores=-1):
         super().__init__(
-            member, STYLE_SINGLES | STYLE_EAGER | STYLE_INDEPENDENT, 1, -1
+            member, STYLE_SINGLES | STYLE_EAGER | STYLE_INDEPENDENT, 1, ncores
         )
         member.jobs[self.id] = self
         # (function, arguments, receiver)

@@ -183,16 +183,17 @@ class Pool:
             )
         return self._member
 
-    def _single(self, func, args, receiver):
+    def _single(self, func, args, receiver, job=None):
         """One task; receiver(value, error), or None."""
         member = self._here()
         data, by_name = _pickle_function(func)
         if not _core.is_plain(args):
             args = _core.encode(args)
-        if member.singles is None:
-            member.singles = Singles(member)
-        member.singles.add((b"\1" if by_name else b"\0") + data, args,
-                           receiver)
+        if job is None:
+            if member.singles is None:
+                member.singles = Singles(member)
+            job = member.singles
+        job.add((b"\1" if by_name else b"\0") + data, args, receiver)
 
     def _map(self, func, iterable, chunksize, ncores, multi_future=False,
              progress=False, waits=False, star=False, receivers=None):

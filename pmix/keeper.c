@@ -5,6 +5,10 @@
  * A directory is in use as long as somebody holds a lock on it. The kernel
  * drops the lock with the launcher's last breath, so that the next launcher
  * knows what is stale, whatever pid namespaces and reused pids there are.
+ *
+ * The keeper never touches what the launcher has: it knows the directory's
+ * name from shared memory, where mkdtemp() writes it, so that there is no
+ * moment at which a directory exists that the keeper would leave.
  */
 #include "config.h"
 
@@ -22,15 +26,18 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "pmix/descend.h"
+#include "pmix/launch.h"
+
 enum {
-    KEEPER_FD = 3,      /* where the keeper has its end of the pipe */
     TREE_FDS_MAX = 8,   /* descriptors to remove a directory with */
     MAKE_TRIES_MAX = 8, /* another launcher may take ours for a stale one */
-    CLOSE_FD_MAX = 1024,
+    KILL_AGAIN_NS = 20000000,
+    KILL_ROUNDS_MAX = 100, /* then something cannot be killed */
 };
 
 static int
@@ -133,91 +140,122 @@ directory_make(const char *parent, char *path, size_t room)
 
 /* ---- the keeper process ---- */
 
-/* Hold nothing of the launcher's: its pipes would stay open with us. */
-static void
-keeper_let_go(int pipe_fd)
+/* What the launcher is to the keeper. */
+enum stage {
+    RUNNING,
+    STOPPING, /* asked to stop, with its ranks */
+    ENDED,
+};
+
+struct charge {
+    pid_t pid;
+    enum stage stage;
+    int status; /* of waitpid(), once it has ended */
+};
+
+/* Wait for whoever has ended; false: there is no child left. */
+static bool
+keeper_reap(struct charge *launcher)
 {
-    int null = open("/dev/null", O_RDWR);
-    bool closed = false;
+    int status;
+    pid_t pid;
 
-    if (pipe_fd != KEEPER_FD) {
-        (void)dup2(pipe_fd, KEEPER_FD);
-    }
-    (void)dup2(null, STDIN_FILENO);
-    (void)dup2(null, STDOUT_FILENO);
-    (void)dup2(null, STDERR_FILENO);
-#ifdef SYS_close_range
-    closed = syscall(SYS_close_range, KEEPER_FD + 1, ~0u, 0) == 0;
-#endif
-    for (int fd = KEEPER_FD + 1; !closed && fd < CLOSE_FD_MAX; fd++) {
-        close(fd);
-    }
-    (void)!chdir("/");
-}
-
-__attribute__((noreturn)) static void
-keeper_main(const struct chi_keeper_page *page, int pipe_fd)
-{
-    sigset_t all;
-    char word;
-    ssize_t got;
-
-    (void)setsid(); /* out of reach of the terminal's signals */
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL);
-    (void)prctl(PR_SET_NAME, "chare-keeper");
-    keeper_let_go(pipe_fd);
-    do {
-        got = read(KEEPER_FD, &word, 1);
-    } while (got < 0 && errno == EINTR);
-    if (got != 1) {
-        for (uint32_t rank = 0; rank < page->rank_count; rank++) {
-            if (page->ranks[rank].group > 0) {
-                (void)kill(-page->ranks[rank].group, SIGKILL);
-            }
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+        if (pid != launcher->pid) {
+            continue; /* of the job, which we inherited */
         }
-        remove_tree(page->directory);
+        if (!WIFSTOPPED(status)) {
+            launcher->stage = ENDED;
+            launcher->status = status;
+        } else if (launcher->stage == STOPPING) {
+            /* The shell that stopped us continues us. */
+            launcher->stage = RUNNING;
+            (void)kill(getpid(), SIGSTOP);
+        }
     }
-    _exit(0);
+    return pid == 0;
 }
 
 /*
- * Fork twice, so that the keeper is not the launcher's child: the launcher
- * takes every child for a part of the job.
+ * The launcher was killed. Its ranks die with it; what they have started is
+ * ours now, generation by generation, since we are the next subreaper.
+ */
+static void
+keeper_kill(struct charge *launcher)
+{
+    const struct timespec pause = {.tv_nsec = KILL_AGAIN_NS};
+
+    for (int round = 0; round < KILL_ROUNDS_MAX; round++) {
+        chi_descend_signal(SIGKILL);
+        if (!keeper_reap(launcher)) {
+            return;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+__attribute__((noreturn)) static void
+keeper_main(const struct chi_keeper_page *page, pid_t pid,
+            const sigset_t *signals)
+{
+    struct charge launcher = {.pid = pid};
+    int signal;
+
+    while (launcher.stage != ENDED) {
+        if (sigwait(signals, &signal) != 0) {
+            continue;
+        }
+        if (signal == SIGCHLD) {
+            (void)keeper_reap(&launcher);
+            continue;
+        }
+        if (signal == SIGTSTP) {
+            launcher.stage = STOPPING;
+        }
+        (void)kill(launcher.pid, signal);
+    }
+    if (WIFEXITED(launcher.status)) {
+        _exit(WEXITSTATUS(launcher.status));
+    }
+    keeper_kill(&launcher);
+    remove_tree(page->directory);
+    signal = WTERMSIG(launcher.status);
+    (void)dprintf(STDERR_FILENO,
+                  "chare run: the launcher (pid %d) was killed by signal %d "
+                  "(%s), and the job with it\n",
+                  (int)launcher.pid, signal, strsignal(signal));
+    _exit(CHI_EXIT_SIGNAL + signal);
+}
+
+/*
+ * Go on as the keeper's child. Its signals come from there alone, not from
+ * the terminal a second time. SIGCONT tells that the keeper has died, which
+ * also helps one who is stopped.
  */
 static bool
-keeper_fork(const struct chi_keeper *keeper, int read_fd)
+keeper_leave(pid_t keeper)
 {
-    pid_t pid = fork();
-    int status;
+    (void)setsid();
+    (void)prctl(PR_SET_NAME, "chare-launcher");
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+    (void)prctl(PR_SET_PDEATHSIG, SIGCONT);
+    return getppid() == keeper;
+}
 
-    if (pid < 0) {
-        return false;
-    }
-    if (pid == 0) {
-        pid = fork();
-        if (pid == 0) {
-            keeper_main(keeper->page, read_fd);
-        }
-        _exit(pid < 0 ? 1 : 0);
-    }
-    while (waitpid(pid, &status, 0) < 0) {
-        if (errno != EINTR) {
-            return false;
-        }
-    }
-    return status == 0;
+bool
+chi_keeper_has_died(const struct chi_keeper *keeper)
+{
+    return getppid() != keeper->pid;
 }
 
 chare_status
 chi_keeper_start(struct chi_keeper *keeper, const struct chi_log *log,
-                 uint32_t rank_count)
+                 const sigset_t *signals, uint32_t rank_count)
 {
     const char *parent = temporary_directory();
-    int ends[2];
+    pid_t pid;
 
-    *keeper = (struct chi_keeper){.directory_fd = -1, .pipe_fd = -1};
-    remove_stale(parent);
+    *keeper = (struct chi_keeper){.directory_fd = -1, .pid = getpid()};
     keeper->page_bytes =
         sizeof(*keeper->page) + rank_count * sizeof(keeper->page->ranks[0]);
     keeper->page = mmap(NULL, keeper->page_bytes, PROT_READ | PROT_WRITE,
@@ -225,9 +263,22 @@ chi_keeper_start(struct chi_keeper *keeper, const struct chi_log *log,
     if (keeper->page == MAP_FAILED) {
         chi_log_error(log, "cannot map %zu bytes: %s", keeper->page_bytes,
                       strerror(errno));
-        goto fail;
+        return CHARE_ERR_SYSTEM;
     }
     keeper->page->rank_count = rank_count;
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+    pid = fork();
+    if (pid > 0) {
+        keeper_main(keeper->page, pid, signals);
+    }
+    if (pid < 0) {
+        chi_log_error(log, "cannot start a process: %s", strerror(errno));
+        goto unmap;
+    }
+    if (!keeper_leave(keeper->pid)) {
+        goto unmap;
+    }
+    remove_stale(parent);
     keeper->directory_fd = directory_make(parent, keeper->page->directory,
                                           sizeof(keeper->page->directory));
     if (keeper->directory_fd < 0) {
@@ -237,27 +288,10 @@ chi_keeper_start(struct chi_keeper *keeper, const struct chi_log *log,
                       parent, strerror(errno));
         goto unmap;
     }
-    if (pipe2(ends, O_CLOEXEC) != 0) {
-        chi_log_error(log, "cannot make a pipe: %s", strerror(errno));
-        goto remove_directory;
-    }
-    keeper->pipe_fd = ends[1];
-    if (!keeper_fork(keeper, ends[0])) {
-        chi_log_error(log, "cannot start a process: %s", strerror(errno));
-        goto close_pipe;
-    }
-    close(ends[0]);
     return CHARE_OK;
 
-close_pipe:
-    close(ends[0]);
-    close(ends[1]);
-remove_directory:
-    remove_tree(keeper->page->directory);
-    close(keeper->directory_fd);
 unmap:
     munmap(keeper->page, keeper->page_bytes);
-fail:
     return CHARE_ERR_SYSTEM;
 }
 
@@ -265,8 +299,6 @@ void
 chi_keeper_stop(struct chi_keeper *keeper)
 {
     remove_tree(keeper->page->directory);
-    (void)!write(keeper->pipe_fd, "k", 1);
-    close(keeper->pipe_fd);
     close(keeper->directory_fd);
     munmap(keeper->page, keeper->page_bytes);
 }

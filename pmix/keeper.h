@@ -3,14 +3,18 @@
 #define CHI_PMIX_KEEPER_H
 
 /*
- * keeper.h - a small process that clears up when the launcher is killed.
+ * keeper.h - two processes that clear up after each other.
  *
- * It sleeps on a pipe whose other end the launcher alone holds. When that end
- * closes without a word, the launcher is dead: the keeper kills what is left
- * of the ranks' process groups and removes the job's directory. Launcher and
- * keeper share a page of memory that says what there is to do.
+ * 'chare run' forks at once: the child is the launcher, with all that belongs
+ * to the job, and the parent, whose pid the user knows, is its keeper. It
+ * passes signals on and returns the launcher's exit code. Both are subreapers.
+ * A keeper whose launcher is killed inherits what is left of the job, kills it
+ * and removes the job's directory; a launcher whose keeper is killed ends the
+ * job and does the same.
  */
 
+#include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -39,20 +43,26 @@ struct chi_keeper_page {
 struct chi_keeper {
     struct chi_keeper_page *page;
     size_t page_bytes;
-    int pipe_fd;      /* the launcher's end */
+    pid_t pid;
     int directory_fd; /* locked as long as the launcher lives */
 };
 
 /*
- * Make the job's directory in $TMPDIR or /tmp and start the keeper. Removes
- * directories that killed jobs of this user have left. To be called before the
- * process has other threads. Errors: CHARE_ERR_SYSTEM; logged.
+ * Fork, and return in the child only, which is the launcher; then make the
+ * job's directory in $TMPDIR or /tmp. Removes directories that killed jobs of
+ * this user have left. 'signals' are those that the keeper passes on, SIGCHLD
+ * among them; they are blocked. To be called before the process has other
+ * threads. Errors: CHARE_ERR_SYSTEM; logged.
  */
 CHARE_MUST_CHECK chare_status chi_keeper_start(struct chi_keeper *keeper,
                                                const struct chi_log *log,
+                                               const sigset_t *signals,
                                                uint32_t rank_count);
 
-/* Remove the directory and send the keeper home. */
+/* In the launcher: nobody waits for the job any more. SIGCONT comes then. */
+bool chi_keeper_has_died(const struct chi_keeper *keeper);
+
+/* Remove the directory. */
 void chi_keeper_stop(struct chi_keeper *keeper);
 
 #endif /* CHI_PMIX_KEEPER_H */

@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -76,6 +75,12 @@ pass_signal(struct chi_job *job, int signal)
         job->signal = signal;
         job->signal_count++;
     }
+    if (chi_keeper_has_died(&job->keeper)) {
+        signal = SIGKILL;
+        job->signal_count = 2;
+        chi_output_give_up(&job->outputs[0]);
+        chi_output_give_up(&job->outputs[1]);
+    }
     if (job->signal_count > 1) {
         /* Asked twice: no more patience, also with who takes our output. */
         (void)chi_job_decide(job, CHI_EXIT_SIGNAL + signal);
@@ -84,8 +89,8 @@ pass_signal(struct chi_job *job, int signal)
     chi_job_signal(job, signal);
     if (job->alive_count == 0 && job->signal_count > 0) {
         (void)chi_job_decide(job, CHI_EXIT_SIGNAL + signal);
-        job->outputs[0].error = EINTR;
-        job->outputs[1].error = EINTR;
+        chi_output_give_up(&job->outputs[0]);
+        chi_output_give_up(&job->outputs[1]);
     }
 }
 
@@ -316,26 +321,24 @@ start_ranks(struct chi_job *job)
 
 /* From here on signals are read from a descriptor, and SIGPIPE is an errno. */
 static bool
-take_signals(struct chi_job *job)
+take_signals(struct chi_job *job, sigset_t *set_out)
 {
     struct sigaction action = {.sa_handler = SIG_IGN};
-    sigset_t set;
 
     sigaction(SIGPIPE, &action, NULL);
     action.sa_handler = SIG_DFL; /* "ignored" would hide how children end */
     sigaction(SIGCHLD, &action, NULL);
-    sigemptyset(&set);
-    sigaddset(&set, SIGCHLD);
+    sigemptyset(set_out);
+    sigaddset(set_out, SIGCHLD);
     for (size_t i = 0; i < sizeof(passed_signals) / sizeof(int); i++) {
-        sigaddset(&set, passed_signals[i]);
+        sigaddset(set_out, passed_signals[i]);
     }
-    sigprocmask(SIG_BLOCK, &set, &job->spawn.signals);
-    job->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    sigprocmask(SIG_BLOCK, set_out, &job->spawn.signals);
+    job->signal_fd = signalfd(-1, set_out, SFD_CLOEXEC | SFD_NONBLOCK);
     if (job->signal_fd < 0) {
         chi_log_error(job->log, "cannot make a signalfd: %s", strerror(errno));
         return false;
     }
-    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     return true;
 }
 
@@ -455,30 +458,31 @@ chi_launch_run(const struct chi_launch_options *options)
         .log = options->log,
         .code = CHI_EXIT_FAILED,
     };
+    sigset_t signals;
 
     chi_assert(options->rank_count > 0);
     chi_assert(options->rank_count <= CHI_LAUNCH_RANKS_MAX);
     if (!allocate(&job) || !take_files(&job)) {
         goto release_job;
     }
-    if (chi_keeper_start(&job.keeper, job.log, options->rank_count) !=
-        CHARE_OK) {
+    if (!take_signals(&job, &signals)) {
         goto release_job;
     }
-    if (!take_signals(&job)) {
-        goto stop_keeper;
+    if (chi_keeper_start(&job.keeper, job.log, &signals,
+                         options->rank_count) != CHARE_OK) {
+        goto close_signals;
     }
     if (open_server(&job) != CHARE_OK) {
-        goto close_signals;
+        goto stop_keeper;
     }
     run_job(&job);
     if (!job.decided) {
         job.code = 0;
     }
-close_signals:
-    close(job.signal_fd);
 stop_keeper:
     chi_keeper_stop(&job.keeper);
+close_signals:
+    close(job.signal_fd);
 release_job:
     release(&job);
     return job.code;

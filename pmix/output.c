@@ -67,6 +67,14 @@ chi_output_add(struct chi_output *output, const char *bytes, size_t len)
 }
 
 void
+chi_output_give_up(struct chi_output *output)
+{
+    output->error = EINTR;
+    output->begin = 0;
+    output->end = 0;
+}
+
+void
 chi_output_write(struct chi_output *output)
 {
     size_t len = output->end - output->begin;

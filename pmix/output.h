@@ -54,6 +54,9 @@ chi_output_pending(const struct chi_output *output)
 /* Queue a line of the launcher's own; cut when there is no room. */
 void chi_output_add(struct chi_output *output, const char *bytes, size_t len);
 
+/* Nobody reads any more: drop the queue, and what comes. */
+void chi_output_give_up(struct chi_output *output);
+
 /* Write some of the queue, without blocking when poll() said POLLOUT. */
 void chi_output_write(struct chi_output *output);
 

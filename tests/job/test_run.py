@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import unittest
 
 import jobtest
@@ -347,25 +348,79 @@ class SignalTest(jobtest.JobTest):
 class KillTest(jobtest.JobTest):
     """What is left when the launcher cannot clear up."""
 
-    SCRIPT = "sleep 1000 & echo $$; trap '' TERM HUP INT; wait"
+    # Descendants in the rank's group, in a session of their own, and deeper.
+    SCRIPT = ("sleep 1000 & setsid sleep 1000 & "
+              "setsid sh -c 'setsid sleep 1000 & sleep 1000' & "
+              "echo $$; trap '' TERM HUP INT; wait")
 
-    def test_launcher_is_killed(self):
-        process = self.start("run", "-n", "3", "sh", "-c", self.SCRIPT)
-        self.read_lines(process, 3)
+    def start_deep(self, ranks):
+        process = self.start("run", "-n", ranks, "sh", "-c", self.SCRIPT)
+        self.read_lines(process, ranks)
+        # Keeper and launcher; for each rank a shell, its four, and a shell.
+        self.assertTrue(jobtest.wait_until(
+            lambda: len(self.processes()) == 2 + 6 * ranks), self.processes())
+        return process
+
+    def launcher(self):
+        [pid] = [pid for pid in self.processes()
+                 if pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+                 == "chare-launcher"]
+        return pid
+
+    def test_keeper_is_killed(self):
+        process = self.start_deep(3)
         process.kill()
         process.communicate()
         self.assert_clean()
+
+    def test_keeper_is_killed_and_nobody_reads(self):
+        process = self.start("run", "-n", 2, "sh", "-c",
+                             "echo ready; seq 1000000; sleep 1000")
+        self.read_lines(process, 1)
+        process.kill()
+        self.assert_clean()
+        process.communicate()
+
+    def test_launcher_is_killed(self):
+        process = self.start_deep(3)
+        os.kill(self.launcher(), signal.SIGKILL)
+        code, _, err = self.finish(process)
+        self.assertEqual(code, 137)
+        self.assertRegex(err, r"^chare run: the launcher \(pid \d+\) was "
+                              r"killed by signal 9 \(Killed\), and the job")
+        self.assertEqual(self.processes(), [])
+        self.assert_clean()
+
+    def test_keeper_of_a_stopped_job_is_killed(self):
+        process = self.start_deep(1)
+        launcher = self.launcher()
+        process.send_signal(signal.SIGTSTP)
+        for pid in (launcher, process.pid):
+            self.assertTrue(jobtest.wait_until(
+                lambda: "T (stopped)" in pathlib.Path(
+                    f"/proc/{pid}/status").read_text()))
+        process.kill()
+        process.communicate()
+        self.assert_clean()
+
+    def test_keeper_is_killed_at_any_time(self):
+        for delay_ms in range(0, 30, 2):
+            process = self.start("run", "-n", "2", "sh", "-c",
+                                 "setsid sleep 1000 & sleep 1000")
+            time.sleep(delay_ms / 1000)
+            process.kill()
+            process.communicate()
+            self.assert_clean()
 
     def test_launcher_and_keeper_are_killed(self):
         process = self.start("run", "-n", "2", "sh", "-c",
                              "echo ready; exec sleep 1000")
         self.read_lines(process, 2)
-        comm = {pid: pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-                for pid in self.processes()}
-        for pid, name in comm.items():
-            if name == "chare-keeper":
-                os.kill(pid, signal.SIGKILL)
-        process.kill()
+        launcher = self.launcher()
+        for pid in (process.pid, launcher):
+            os.kill(pid, signal.SIGSTOP)
+        for pid in (launcher, process.pid):
+            os.kill(pid, signal.SIGKILL)
         process.communicate()
         # The kernel ends the ranks; the directory waits for the next run.
         self.assertTrue(jobtest.wait_until(lambda: not self.processes()))

@@ -203,13 +203,13 @@ judge(struct chi_job *job)
 static void
 rank_killed(struct chi_job *job, uint32_t rank, int signal)
 {
-    /* Whoever pressed Ctrl-C knows. */
-    if (chi_job_decide(job, CHI_EXIT_SIGNAL + signal) &&
-        signal != job->signal) {
-        chi_job_say(job,
-                    "rank %u (host %s, pid %d) was killed by signal %d (%s)%s",
-                    rank, job->host, (int)job->ranks[rank].pid, signal,
-                    strsignal(signal), others(job));
+    if (chi_job_decide(job, CHI_EXIT_SIGNAL + signal)) {
+        chi_job_say(
+            job, "rank %u (host %s, pid %d) was killed by signal %d (%s)%s%s",
+            rank, job->host, (int)job->ranks[rank].pid, signal,
+            strsignal(signal),
+            signal == job->signal ? ", which was sent to chare run" : "",
+            others(job));
     }
 }
 

@@ -47,6 +47,13 @@ struct core_coroutine {
 int
 core_greenlet_import(struct core_state *state)
 {
+    /* PyCapsule_Import() makes an ImportError of an interrupt. */
+    PyObject *module = PyImport_ImportModule("greenlet");
+
+    if (module == NULL) {
+        return -1;
+    }
+    Py_DECREF(module);
     state->greenlet = (void **)PyCapsule_Import("greenlet._C_API", 0);
     return state->greenlet != NULL ? 0 : -1;
 }

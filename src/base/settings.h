@@ -66,4 +66,13 @@ CHARE_MUST_CHECK chare_status chi_settings_read(struct chi_settings *out,
 /* The index-th setting; false past the last. */
 bool chi_settings_info(size_t index, struct chi_setting_info *out);
 
+/*
+ * The next environment variable that begins like a setting and is none; false:
+ * there is no more. *cursor_inout is 0 at first. *nearest_out is the setting
+ * whose name is most like it.
+ */
+bool chi_settings_unknown(size_t *cursor_inout,
+                          char name_out[CHI_SETTING_TEXT_MAX],
+                          const char **nearest_out);
+
 #endif /* CHI_BASE_SETTINGS_H */

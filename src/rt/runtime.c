@@ -44,6 +44,23 @@ settings_open(chare_runtime *runtime)
     return CHARE_OK;
 }
 
+/* A misspelt setting is none at all: say so, once in a job. */
+static void
+settings_warn(const chare_runtime *runtime)
+{
+    char name[CHI_SETTING_TEXT_MAX];
+    const char *nearest;
+    size_t cursor = 0;
+
+    while (runtime->wireup->rank == 0 &&
+           chi_settings_unknown(&cursor, name, &nearest)) {
+        chi_log_warn(&runtime->log,
+                     "there is no setting %s, it is ignored; is it to be %s? "
+                     "'chare info' shows all",
+                     name, nearest);
+    }
+}
+
 /* The rooms above the PE, lowest first. */
 static chare_status
 rooms_open(chare_runtime *runtime)
@@ -189,6 +206,7 @@ rt_open(chare_runtime *runtime, bool single)
         return status;
     }
     runtime->log.pe = runtime->wireup->rank;
+    settings_warn(runtime);
     if (getrandom(&runtime->job_key, sizeof(runtime->job_key), 0) !=
         (ssize_t)sizeof(runtime->job_key)) {
         chi_log_error(&runtime->log, "the kernel gives no random bytes: %s",

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/settings.h"
 #include "pmix/launch.h"
 #include "tools/program.h"
 #include "tools/tools.h"
@@ -152,24 +153,43 @@ parse_options(int argc, char **argv, struct chi_launch_options *out,
     return code;
 }
 
+/* Ranks read the settings too, but then each complains. */
+static bool
+settings_good(struct chi_log *log)
+{
+    struct chi_settings settings;
+    char error[512];
+
+    if (chi_settings_read(&settings, error, sizeof(error)) != CHARE_OK) {
+        fprintf(stderr, "chare run: %s\n", error);
+        return false;
+    }
+    if (!chi_log_level_parse(settings.log_level, &log->level)) {
+        fprintf(stderr,
+                "chare run: CHARE_LOG=%s: should be error, warn, info or "
+                "debug\n",
+                settings.log_level);
+        return false;
+    }
+    return true;
+}
+
 int
 chi_tools_run(int argc, char **argv)
 {
     struct chi_log log = CHI_LOG_INIT;
     struct chi_launch_options options = {.log = &log, .rank_count = 1};
     struct chi_program program = {.argv = NULL};
-    const char *level = getenv("CHARE_LOG");
     int code;
 
-    if (level != NULL) {
-        (void)chi_log_level_parse(level, &log.level);
-    }
     if (parse_options(argc, argv, &options, &code) != 0) {
         return code;
     }
     if (chi_program_find(&program, argv + optind) != 0) {
         (void)chi_tools_misused("run", "%s", program.error);
         code = program.exit_code;
+    } else if (!settings_good(&log)) {
+        code = CHI_EXIT_USAGE;
     } else {
         options.path = program.path;
         options.argv = program.argv;

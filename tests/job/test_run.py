@@ -84,6 +84,18 @@ class UsageTest(jobtest.JobTest):
         self.assertEqual(code, 127)
         self.assertIn(f"cannot run {path}: No such file", err)
 
+    def test_settings_are_wrong_once(self):
+        self.env["CHARE_RING_BYTES"] = "many"
+        code, out, err = self.chare("run", "-n", "3", "true")
+        self.assertEqual((code, out), (2, ""))
+        self.assertRegex(err, r"^chare run: CHARE_RING_BYTES=many: should be "
+                              r".*\n$")
+        del self.env["CHARE_RING_BYTES"]
+        self.env["CHARE_LOG"] = "loud"
+        code, out, err = self.chare("run", "-n", "3", "true")
+        self.assertEqual((code, out), (2, ""))
+        self.assertRegex(err, r"^chare run: CHARE_LOG=loud: should be .*\n$")
+
     def test_help_and_version(self):
         code, out, err = self.chare("--version")
         self.assertEqual((code, err), (0, ""))
@@ -312,7 +324,9 @@ class SignalTest(jobtest.JobTest):
         process = self.start_sh(2, "echo ready; exec sleep 1000")
         process.send_signal(signal.SIGINT)
         code, _, err = self.finish(process)
-        self.assertEqual((code, err), (130, ""))
+        self.assertEqual(code, 130)
+        self.assertRegex(err, r"^chare run: rank \d .* was killed by signal 2 "
+                              r"\(Interrupt\), which was sent to chare run")
         self.assert_clean()
 
     def test_asked_twice(self):

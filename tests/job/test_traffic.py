@@ -81,6 +81,12 @@ class TrafficTest(jobtest.JobTest):
         # Two hundredths of one processor, all eight together.
         self.assertLess(sum(used_us.values()), 0.02 * seconds * 1e6, used_us)
 
+    def test_what_is_no_setting_is_told_once(self):
+        code, _, err = self.traffic(3, "flood", 10, 0, CHARE_RING_BYTE="1m")
+        self.assertEqual(code, 0)
+        self.assertRegex(err, r"^chare\[0\]: warn: there is no setting "
+                              r"CHARE_RING_BYTE, .*CHARE_RING_BYTES\?.*\n$")
+
     def test_queue_bound_names_both_sides(self):
         code, _, err = self.traffic(
             2, "deaf", 1000, 10000, CHARE_QUEUE_BYTES="1m"
@@ -112,7 +118,19 @@ class TrafficTest(jobtest.JobTest):
         self.fabric("shm")
 
     def test_fabric_sockets(self):
+        self.env["CHARE_OFI_INTERFACE"] = "lo"
         self.fabric("sockets")
+
+    def test_what_believes_strangers_says_so(self):
+        address = re.search(r"sockets .* (\d+\.\d+\.\d+\.\d+) .*believes "
+                            "strangers", self.chare("info")[1])
+        if address is None or address[1].startswith("127."):
+            self.skipTest("no sockets on an address that others reach")
+        code, out, err = self.traffic(
+            2, "flood", 10, 10, CHARE_NET="ofi", CHARE_OFI_PROVIDER="sockets")
+        self.assertEqual(code, 0, err)
+        self.assertRegex(err, r"^chare\[0\]: warn: ofi: sockets believes "
+                              r"whoever writes to its port .*\n$")
 
     def test_provider_that_is_not_there(self):
         code, _, err = self.traffic(

@@ -126,6 +126,40 @@ bad_texts(void)
 }
 
 static void
+what_is_no_setting_is_told_with_the_nearest(void)
+{
+    static const char *const examples[][2] = {
+        {"CHARE_QUEUE_BYTE", "CHARE_QUEUE_BYTES"},
+        {"CHARE_OFI_PROVDER", "CHARE_OFI_PROVIDER"},
+        {"CHARE_NETT", "CHARE_NET"},
+        {"CHARE_TREE_FANUOT", "CHARE_TREE_FANOUT"},
+    };
+    char name[CHI_SETTING_TEXT_MAX];
+    const char *nearest = NULL;
+    size_t cursor = 0;
+
+    environment_clear();
+    setenv("CHARE_NET", "shm", 1);
+    setenv("CHARE_LAUNCHER", "run", 1);
+    setenv("CHARE_TEST_SEEDS", "3", 1);
+    setenv("CHARM_LOG", "x", 1);
+    CHECK(!chi_settings_unknown(&cursor, name, &nearest));
+    for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
+        setenv(examples[i][0], "1", 1);
+        cursor = 0;
+        CHECK(chi_settings_unknown(&cursor, name, &nearest));
+        CHECK(strcmp(name, examples[i][0]) == 0);
+        CHECK(strcmp(nearest, examples[i][1]) == 0);
+        CHECK(!chi_settings_unknown(&cursor, name, &nearest));
+        unsetenv(examples[i][0]);
+    }
+    unsetenv("CHARE_LAUNCHER");
+    unsetenv("CHARE_TEST_SEEDS");
+    unsetenv("CHARM_LOG");
+    environment_clear();
+}
+
+static void
 texts_are_bounded(void)
 {
     char text[CHI_SETTING_TEXT_MAX + 1];
@@ -172,4 +206,5 @@ every_setting_is_listed(void)
 }
 
 TAP_MAIN(TAP_CASE(defaults_hold), TAP_CASE(good_texts), TAP_CASE(bad_texts),
+         TAP_CASE(what_is_no_setting_is_told_with_the_nearest),
          TAP_CASE(texts_are_bounded), TAP_CASE(every_setting_is_listed))

@@ -70,6 +70,9 @@ class_construct(struct core_pe *pe, struct core_class *self,
         core_failed(pe, init, &chare->element, NULL);
         return;
     }
+    if (PyCoro_CheckExact(result)) { /* an 'async def' */
+        core_task_start(pe, init, result, &chare->element, NULL);
+    }
     Py_DECREF(result);
 }
 

@@ -32,6 +32,7 @@ struct task {
     PyObject **slots; /* inline_slots or allocated; slots[0] is self */
     Py_ssize_t arg_count;
     PyObject *inline_slots[CORE_ARGS_INLINE + 1];
+    struct core_future *result; /* completed at the end, or NULL */
     chare_reply reply;
     bool replies;
 };
@@ -41,6 +42,7 @@ struct core_coroutine {
     PyGreenlet *greenlet;
     PyGreenlet *suspended_in;           /* what suspended, or NULL */
     struct core_coroutine *next_parked; /* in pe->parked */
+    bool new;                           /* its task has not begun */
     struct task task;
 };
 
@@ -118,6 +120,7 @@ task_fini(struct task *task)
     }
     task->slots = NULL;
     Py_CLEAR(task->function);
+    Py_CLEAR(task->result);
     for (Py_ssize_t i = 0; i <= task->arg_count; i++) {
         Py_XDECREF(slots[i]);
     }
@@ -126,36 +129,94 @@ task_fini(struct task *task)
     }
 }
 
+/* Whether it is to raise an exception, which is set then. */
+static bool
+coroutine_is_interrupted(struct core_coroutine *self)
+{
+    PyObject *error = self->base.interrupted;
+
+    if (error == NULL) {
+        return false;
+    }
+    self->base.interrupted = NULL;
+    PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_DECREF(error);
+    return true;
+}
+
+/* Call the task's function; in the coroutine's greenlet. */
+static PyObject *
+task_call(struct core_coroutine *self)
+{
+    struct task *task = &self->task;
+
+    if (coroutine_is_interrupted(self)) { /* before it began */
+        return NULL;
+    }
+    if (self->base.entry != NULL) {
+        return core_invoke_function(self->base.entry, task->slots,
+                                    task->arg_count);
+    }
+    return PyObject_Vectorcall(task->function, task->slots + 1,
+                               (size_t)task->arg_count, NULL);
+}
+
+static void
+task_returned(struct core_coroutine *self, PyObject *result)
+{
+    struct core_pe *pe = self->base.pe;
+    struct task *task = &self->task;
+    const chare_element *element =
+        self->base.has_element ? &self->base.element : NULL;
+
+    if (PyCoro_CheckExact(result)) { /* an 'async def' in disguise */
+        if (task->result != NULL) {
+            if (core_task_spawn(pe, result, task->result) < 0) {
+                core_future_complete(task->result, core_exception_take());
+            }
+        } else {
+            core_task_start(pe, self->base.entry, result, element,
+                            task->replies ? &task->reply : NULL);
+        }
+    } else if (task->result != NULL) {
+        core_future_complete(task->result, Py_NewRef(result));
+    } else if (task->replies) {
+        core_reply(pe, self->base.entry, &task->reply, result);
+    }
+}
+
+/* An exception is set. */
+static void
+task_raised(struct core_coroutine *self)
+{
+    struct core_pe *pe = self->base.pe;
+    struct task *task = &self->task;
+
+    if (PyErr_ExceptionMatches(greenlet_exit(pe->state))) {
+        return;
+    }
+    if (task->result != NULL && core_error_travels()) {
+        core_future_complete(task->result, core_exception_take());
+    } else if (self->base.entry == NULL) {
+        core_failed_in_function(pe, task->function);
+    } else {
+        core_failed(pe, self->base.entry,
+                    self->base.has_element ? &self->base.element : NULL,
+                    task->replies ? &task->reply : NULL);
+    }
+}
+
 /* Run the task to its end; in the coroutine's greenlet. */
 static void
 task_run(struct core_coroutine *self)
 {
-    struct task *task = &self->task;
-    const struct core_entry *entry = self->base.entry;
-    PyObject *result;
+    PyObject *result = task_call(self);
 
-    if (entry != NULL) {
-        result = core_invoke_function(entry, task->slots, task->arg_count);
-    } else {
-        result = PyObject_Vectorcall(task->function, task->slots + 1,
-                                     (size_t)task->arg_count, NULL);
-    }
-    if (self->base.pe == NULL) { /* the PE was closed: nobody listens */
-        Py_XDECREF(result);
-        return;
-    }
-    if (result == NULL &&
-        PyErr_ExceptionMatches(greenlet_exit(self->base.pe->state))) {
-        return;
-    }
-    if (result == NULL && entry == NULL) {
-        core_failed_in_function(self->base.pe, task->function);
-    } else if (result == NULL) {
-        core_failed(self->base.pe, entry,
-                    self->base.has_element ? &self->base.element : NULL,
-                    task->replies ? &task->reply : NULL);
-    } else if (task->replies) {
-        core_reply(self->base.pe, entry, &task->reply, result);
+    /* Without a PE it was closed, and nobody listens. */
+    if (self->base.pe != NULL && result != NULL) {
+        task_returned(self, result);
+    } else if (self->base.pe != NULL) {
+        task_raised(self);
     }
     Py_XDECREF(result);
 }
@@ -218,6 +279,7 @@ coroutine_new(struct core_pe *pe)
     core_waiter_init(&self->base, pe);
     self->greenlet = NULL;
     self->suspended_in = NULL;
+    self->new = false;
     self->next_parked = NULL;
     memset(&self->task, 0, sizeof(self->task));
     PyObject_GC_Track(self);
@@ -300,6 +362,28 @@ core_coroutine_start(struct core_pe *pe, const struct core_entry *entry,
 }
 
 int
+core_coroutine_spawn(struct core_pe *pe, PyObject *function, PyObject *args,
+                     struct core_future *result)
+{
+    struct core_coroutine *self = coroutine_get(pe);
+
+    if (self == NULL ||
+        task_init(&self->task, function, ((PyTupleObject *)args)->ob_item,
+                  PyTuple_GET_SIZE(args), NULL) < 0) {
+        Py_XDECREF(self);
+        return -1;
+    }
+    self->base.entry = NULL;
+    self->base.has_element = false;
+    self->task.replies = false;
+    self->task.result = (struct core_future *)Py_NewRef((PyObject *)result);
+    self->new = true;
+    Py_XSETREF(result->runs, Py_NewRef((PyObject *)self));
+    core_resume(pe, (PyObject *)self);
+    return 0;
+}
+
+int
 core_coroutine_suspend(struct core_pe *pe, PyObject *awaited)
 {
     struct core_coroutine *self = pe->coroutine;
@@ -307,6 +391,9 @@ core_coroutine_suspend(struct core_pe *pe, PyObject *awaited)
 
     if (self->suspended_in != NULL) {
         PyErr_SetString(pe->state->Error, "the coroutine is suspended");
+        return -1;
+    }
+    if (coroutine_is_interrupted(self)) {
         return -1;
     }
     /* Not always self->greenlet: users may run greenlets of their own. */
@@ -325,15 +412,7 @@ core_coroutine_suspend(struct core_pe *pe, PyObject *awaited)
         PyErr_SetNone(greenlet_exit(pe->state));
         return -1;
     }
-    if (self->base.interrupted != NULL) {
-        PyObject *error = self->base.interrupted;
-
-        self->base.interrupted = NULL;
-        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
-        Py_DECREF(error);
-        return -1;
-    }
-    return 0;
+    return coroutine_is_interrupted(self) ? -1 : 0;
 }
 
 void
@@ -341,7 +420,15 @@ core_coroutine_resume(struct core_pe *pe, PyObject *coroutine)
 {
     struct core_coroutine *self = (struct core_coroutine *)coroutine;
 
-    if (self->suspended_in == NULL || self->base.pe != pe) {
+    if (self->base.pe != pe) {
+        return;
+    }
+    if (self->new) {
+        self->new = false;
+        coroutine_switch(pe, self, self->greenlet);
+        return;
+    }
+    if (self->suspended_in == NULL) {
         return;
     }
     Py_INCREF(self);
@@ -371,6 +458,18 @@ core_coroutines_close(struct core_pe *pe)
     }
 }
 
+PyObject *
+core_coroutine_greenlet(PyObject *coroutine)
+{
+    return (PyObject *)((struct core_coroutine *)coroutine)->suspended_in;
+}
+
+PyObject *
+core_coroutine_function(PyObject *coroutine)
+{
+    return ((struct core_coroutine *)coroutine)->task.function;
+}
+
 /* ---- the type */
 
 static int
@@ -382,6 +481,7 @@ coroutine_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->base.awaited);
     Py_VISIT(self->greenlet);
     Py_VISIT(self->suspended_in);
+    Py_VISIT(self->task.result);
     return 0;
 }
 

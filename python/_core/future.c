@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * future.c - the Future type.
+ * future.c - futures: their life, names, values and who waits for them.
  *
  * Until it is complete a future of this PE is owned by the list of the PE
  * too, for the runtime holds its address. Sent elsewhere, its name arrives
@@ -8,13 +8,12 @@
  * again in pe->known as long as it lives.
  *
  * A local future has no name until it is sent; then it gets one and is like
- * any other. Its waiters are woken through the ready queue.
+ * any other. A *view* is a local future that completes as its source does, or
+ * before that by a timeout. Waiters are woken through the ready queue.
+ *
+ * An exception that nobody has retrieved when its future goes is reported.
  */
-#include <stddef.h>
-
 #include "state.h"
-
-#include <structmember.h>
 
 /* ---- life */
 
@@ -186,8 +185,8 @@ core_future_name(struct core_pe *pe, struct core_future *self,
     return result;
 }
 
-static void
-future_forget(struct core_future *self)
+void
+core_future_forget_name(struct core_future *self)
 {
     PyObject *key;
 
@@ -262,46 +261,63 @@ core_future_load(PyObject *module, PyObject *args)
 
 /* ---- values */
 
-/* What a complete future has to say; borrowed. */
-static PyObject *
-future_outcome(const struct core_future *self)
+PyObject *
+core_future_outcome(struct core_future *self)
 {
+    self->retrieved = true;
     if (self->error != NULL) {
         return self->error;
     }
     return self->value != NULL ? self->value : Py_None;
 }
 
-static void
-waiter_wake(struct core_future *self, PyObject *waiter)
+void
+core_future_wake(struct core_future *self, PyObject *waiter)
 {
     struct core_pe *pe = self->pe;
 
     if (Py_IS_TYPE(waiter, pe->state->FutureType)) {
         core_future_complete((struct core_future *)waiter,
-                             Py_NewRef(future_outcome(self)));
+                             Py_NewRef(core_future_outcome(self)));
         return;
     }
     core_resume(pe, waiter);
 }
 
+/* A view needs its source and its timer no longer. */
 static void
-future_finish(struct core_future *self)
+view_end(struct core_future *self)
+{
+    if (self->timer != NULL) {
+        core_timer_stop(self->timer);
+        self->timer = NULL;
+    }
+    if (self->source != NULL) {
+        core_future_remove_waiter(self->source, (PyObject *)self);
+        Py_CLEAR(self->source);
+    }
+}
+
+/* drop: values that are still to come are dropped in silence. */
+static void
+future_finish(struct core_future *self, bool drop)
 {
     PyObject *waiter = self->waiter;
 
     self->waiter = NULL;
     Py_INCREF(self);
     if (self->name.id != 0) {
-        chare_future_release(self->pe->runtime, &self->name, false);
+        chare_future_release(self->pe->runtime, &self->name, drop);
         pending_remove(self);
     }
+    view_end(self);
+    Py_CLEAR(self->runs);
     if (waiter != NULL && PyList_CheckExact(waiter)) {
         for (Py_ssize_t i = 0; i < PyList_GET_SIZE(waiter); i++) {
-            waiter_wake(self, PyList_GET_ITEM(waiter, i));
+            core_future_wake(self, PyList_GET_ITEM(waiter, i));
         }
     } else if (waiter != NULL) {
-        waiter_wake(self, waiter);
+        core_future_wake(self, waiter);
     }
     Py_XDECREF(waiter);
     Py_DECREF(self);
@@ -317,6 +333,34 @@ core_future_complete(struct core_future *self, PyObject *value)
     }
     self->arrived = self->value_count - 1;
     core_future_deliver(self, value);
+    return true;
+}
+
+bool
+core_future_abandon(struct core_future *self)
+{
+    PyObject *runs;
+    PyObject *error;
+
+    if (self->pe == NULL || self->pe->runtime == NULL ||
+        core_future_is_complete(self)) {
+        return false;
+    }
+    error = PyObject_CallFunction(self->pe->state->CancelledError, "s",
+                                  "the future was cancelled");
+    if (error == NULL) {
+        error = core_exception_take();
+    }
+    Py_XSETREF(self->error, error);
+    Py_CLEAR(self->value);
+    self->retrieved = true; /* who cancels knows */
+    self->arrived = self->value_count;
+    runs = Py_XNewRef(self->runs);
+    future_finish(self, true);
+    if (runs != NULL) {
+        core_waiter_interrupt((struct core_waiter *)runs, error);
+        Py_DECREF(runs);
+    }
     return true;
 }
 
@@ -345,7 +389,7 @@ core_future_deliver(struct core_future *self, PyObject *value)
         Py_DECREF(value);
     }
     if (core_future_is_complete(self)) {
-        future_finish(self);
+        future_finish(self, false);
     }
 }
 
@@ -369,9 +413,47 @@ core_future_add_waiter(struct core_future *self, PyObject *waiter)
     return 0;
 }
 
-/* Whether this PE may look at the value; false with an exception. */
-static bool
-future_is_here(struct core_state *state, struct core_future *self)
+void
+core_future_remove_waiter(struct core_future *self, PyObject *waiter)
+{
+    if (self->waiter == waiter) {
+        Py_CLEAR(self->waiter);
+        return;
+    }
+    if (self->waiter == NULL || !PyList_CheckExact(self->waiter)) {
+        return;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(self->waiter); i++) {
+        if (PyList_GET_ITEM(self->waiter, i) == waiter) {
+            (void)PyList_SetSlice(self->waiter, i, i + 1, NULL);
+            return;
+        }
+    }
+}
+
+struct core_future *
+core_future_view(struct core_future *self, double timeout_s)
+{
+    struct core_future *view = core_future_new_local(self->pe, NULL);
+
+    if (view == NULL) {
+        return NULL;
+    }
+    if (core_future_add_waiter(self, (PyObject *)view) < 0) {
+        Py_DECREF(view);
+        return NULL;
+    }
+    view->source = (struct core_future *)Py_NewRef((PyObject *)self);
+    view->timer = core_timer_expire(self->pe, view, timeout_s);
+    if (view->timer == NULL) {
+        view_end(view);
+        Py_CLEAR(view);
+    }
+    return view;
+}
+
+bool
+core_future_is_here(struct core_state *state, struct core_future *self)
 {
     if (self->pe != NULL && self->pe == state->current) {
         return true;
@@ -383,15 +465,15 @@ future_is_here(struct core_state *state, struct core_future *self)
     return false;
 }
 
-/* The value of a complete future; new reference, or NULL: its exception. */
-static PyObject *
-future_result(struct core_future *self)
+PyObject *
+core_future_result(struct core_future *self)
 {
+    self->retrieved = true;
     if (self->error != NULL) {
         PyErr_SetObject((PyObject *)Py_TYPE(self->error), self->error);
         return NULL;
     }
-    return Py_NewRef(future_outcome(self));
+    return Py_NewRef(core_future_outcome(self));
 }
 
 /* Wait in a coroutine on a greenlet. */
@@ -404,7 +486,7 @@ future_wait(struct core_pe *pe, struct core_future *self)
             return NULL;
         }
     }
-    return future_result(self);
+    return core_future_result(self);
 }
 
 PyObject *
@@ -414,10 +496,11 @@ core_future_await(struct core_pe *pe, struct core_future *self,
     PyObject *result = NULL;
 
     if (pe->task != NULL) {
+        self->forgotten = self->local && self->what != NULL;
         return (PyObject *)self;
     }
     if (core_future_is_complete(self)) {
-        result = future_result(self);
+        result = core_future_result(self);
     } else if (pe->coroutine != NULL) {
         result = future_wait(pe, self);
     } else {
@@ -426,355 +509,3 @@ core_future_await(struct core_pe *pe, struct core_future *self,
     Py_DECREF(self);
     return result;
 }
-
-static int
-future_send_value(struct core_pe *pe, struct core_future *self,
-                  PyObject *value)
-{
-    chare_status status;
-    chare_data data;
-
-    if (value == Py_None) {
-        status = chare_future_set(pe->runtime, &self->name, NULL);
-    } else {
-        if (core_data_value(pe, self->name.pe == pe->rank, value, &data) < 0) {
-            return -1;
-        }
-        status = chare_future_set(pe->runtime, &self->name, &data);
-        if (status != CHARE_OK) {
-            core_data_drop(&data);
-        }
-    }
-    if (status != CHARE_OK) {
-        core_raise(pe->state, status, "cannot send to a future");
-        return -1;
-    }
-    return 0;
-}
-
-/* ---- the type */
-
-static PyObject *
-future_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
-{
-    static const char *const names[] = {"num_vals", NULL};
-    struct core_pe *pe = core_pe_get(core_state_of(type));
-    long long value_count = 1;
-
-    if (pe == NULL || !PyArg_ParseTupleAndKeywords(args, keywords, "|L:Future",
-                                                   (char **)(uintptr_t)names,
-                                                   &value_count)) {
-        return NULL;
-    }
-    if (value_count < 1) {
-        PyErr_SetString(PyExc_ValueError,
-                        "a future is for at least one value");
-        return NULL;
-    }
-    return (PyObject *)core_future_new(pe, value_count);
-}
-
-static PyObject *
-future_get(PyObject *op, PyTypeObject *defining_class, PyObject *const *args,
-           Py_ssize_t arg_count, PyObject *kwnames)
-{
-    struct core_state *state = core_state_of(defining_class);
-    struct core_future *self = (struct core_future *)op;
-
-    (void)args;
-    if (arg_count != 0 || kwnames != NULL) {
-        PyErr_SetString(PyExc_TypeError, "get() takes no arguments");
-        return NULL;
-    }
-    if (core_pe_get(state) == NULL || !future_is_here(state, self)) {
-        return NULL;
-    }
-    return core_future_await(
-        state->current, (struct core_future *)Py_NewRef(op), "Future.get()");
-}
-
-static PyObject *
-future_send_to(struct core_state *state, PyObject *op, PyObject *value)
-{
-    struct core_pe *pe = core_pe_get(state);
-
-    if (pe == NULL ||
-        future_send_value(pe, (struct core_future *)op, value) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-future_send(PyObject *op, PyTypeObject *defining_class, PyObject *const *args,
-            Py_ssize_t arg_count, PyObject *kwnames)
-{
-    if (arg_count > 1 || kwnames != NULL) {
-        PyErr_SetString(PyExc_TypeError, "send() takes at most one value");
-        return NULL;
-    }
-    return future_send_to(core_state_of(defining_class), op,
-                          arg_count == 1 ? args[0] : Py_None);
-}
-
-static PyObject *
-future_call(PyObject *op, PyObject *args, PyObject *keywords)
-{
-    PyObject *value = Py_None;
-
-    if (keywords != NULL && PyDict_GET_SIZE(keywords) > 0) {
-        PyErr_SetString(PyExc_TypeError, "a future takes no keywords");
-        return NULL;
-    }
-    if (!PyArg_ParseTuple(args, "|O", &value)) {
-        return NULL;
-    }
-    return future_send_to(core_state_of(Py_TYPE(op)), op, value);
-}
-
-static PyObject *
-future_ready(PyObject *op, PyTypeObject *defining_class, PyObject *const *args,
-             Py_ssize_t arg_count, PyObject *kwnames)
-{
-    struct core_state *state = core_state_of(defining_class);
-    struct core_future *self = (struct core_future *)op;
-
-    (void)args;
-    (void)arg_count;
-    (void)kwnames;
-    if (core_pe_get(state) == NULL || !future_is_here(state, self)) {
-        return NULL;
-    }
-    return PyBool_FromLong(core_future_is_complete(self));
-}
-
-/* Complete a future of this PE; false: it was complete. */
-static PyObject *
-future_complete(PyObject *op, PyTypeObject *defining_class,
-                PyObject *const *args, Py_ssize_t arg_count, PyObject *kwnames)
-{
-    struct core_state *state = core_state_of(defining_class);
-    struct core_future *self = (struct core_future *)op;
-
-    if (arg_count != 1 || kwnames != NULL) {
-        PyErr_SetString(PyExc_TypeError, "_complete() takes a value");
-        return NULL;
-    }
-    if (core_pe_get(state) == NULL || !future_is_here(state, self)) {
-        return NULL;
-    }
-    return PyBool_FromLong(core_future_complete(self, Py_NewRef(args[0])));
-}
-
-/* The value of a complete future, or its exception as an object. */
-static PyObject *
-future_get_outcome(PyObject *op, PyTypeObject *defining_class,
-                   PyObject *const *args, Py_ssize_t arg_count,
-                   PyObject *kwnames)
-{
-    (void)defining_class;
-    (void)args;
-    (void)arg_count;
-    (void)kwnames;
-    return Py_NewRef(future_outcome((struct core_future *)op));
-}
-
-/* Call a function when complete, soon if it is, or complete a future. */
-static PyObject *
-future_on_ready(PyObject *op, PyTypeObject *defining_class,
-                PyObject *const *args, Py_ssize_t arg_count, PyObject *kwnames)
-{
-    struct core_state *state = core_state_of(defining_class);
-    struct core_future *self = (struct core_future *)op;
-
-    if (arg_count != 1 || kwnames != NULL) {
-        PyErr_SetString(PyExc_TypeError, "_on_ready() takes a function");
-        return NULL;
-    }
-    if (core_pe_get(state) == NULL || !future_is_here(state, self)) {
-        return NULL;
-    }
-    if (core_future_is_complete(self)) {
-        waiter_wake(self, args[0]);
-    } else if (core_future_add_waiter(self, args[0]) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-future_reduce(PyObject *op, PyTypeObject *defining_class,
-              PyObject *const *args, Py_ssize_t arg_count, PyObject *kwnames)
-{
-    struct core_state *state = core_state_of(defining_class);
-    struct core_pe *pe = core_pe_get(state);
-    chare_future name;
-    PyObject *load;
-
-    (void)args;
-    (void)arg_count;
-    (void)kwnames;
-    if (pe == NULL ||
-        core_future_name(pe, (struct core_future *)op, &name) < 0) {
-        return NULL;
-    }
-    load = PyObject_GetAttrString(PyType_GetModule(defining_class),
-                                  "_future_load");
-    if (load == NULL) {
-        return NULL;
-    }
-    return Py_BuildValue("N(KI)", load, (unsigned long long)name.id,
-                         (unsigned)name.pe);
-}
-
-static Py_hash_t
-future_hash(PyObject *op)
-{
-    const struct core_future *self = (struct core_future *)op;
-    const chare_future *name = &self->name;
-    Py_hash_t hash;
-
-    if (self->local) { /* its name may come later */
-        hash = (Py_hash_t)((uintptr_t)op >> 4);
-        return hash;
-    }
-    hash = (Py_hash_t)(name->id * 0x9e3779b97f4a7c15u + name->pe);
-    return hash == -1 ? -2 : hash;
-}
-
-static PyObject *
-future_richcompare(PyObject *op, PyObject *other, int operation)
-{
-    const struct core_future *a = (struct core_future *)op;
-    const struct core_future *b = (struct core_future *)other;
-    bool equal;
-
-    if ((operation != Py_EQ && operation != Py_NE) ||
-        !Py_IS_TYPE(other, Py_TYPE(op))) {
-        Py_RETURN_NOTIMPLEMENTED;
-    }
-    equal =
-        op == other || (!a->local && !b->local && a->name.id == b->name.id &&
-                        a->name.pe == b->name.pe);
-    return PyBool_FromLong(equal == (operation == Py_EQ));
-}
-
-static PyObject *
-future_repr(PyObject *op)
-{
-    struct core_future *self = (struct core_future *)op;
-    char number[CORE_ID_TEXT_BYTES];
-
-    core_id_text(self->name.id, number);
-    return PyUnicode_FromFormat(
-        "<Future %s of PE %u%s>", number, (unsigned)self->name.pe,
-        self->pe == NULL
-            ? ""
-            : (core_future_is_complete(self) ? ", complete" : ", incomplete"));
-}
-
-static int
-future_traverse(PyObject *op, visitproc visit, void *arg)
-{
-    struct core_future *self = (struct core_future *)op;
-
-    Py_VISIT(Py_TYPE(op));
-    Py_VISIT(self->value);
-    Py_VISIT(self->error);
-    Py_VISIT(self->waiter);
-    return 0;
-}
-
-static int
-future_clear(PyObject *op)
-{
-    struct core_future *self = (struct core_future *)op;
-
-    Py_CLEAR(self->value);
-    Py_CLEAR(self->error);
-    Py_CLEAR(self->waiter);
-    return 0;
-}
-
-static void
-future_dealloc(PyObject *op)
-{
-    struct core_future *self = (struct core_future *)op;
-    PyTypeObject *type = Py_TYPE(op);
-
-    PyObject_GC_UnTrack(op);
-    if (self->weakrefs != NULL) {
-        PyObject_ClearWeakRefs(op);
-    }
-    if (self->pe != NULL) {
-        future_forget(self);
-    }
-    (void)future_clear(op);
-    type->tp_free(op);
-    Py_DECREF(type);
-}
-
-PyDoc_STRVAR(future_doc, "Future(num_vals=1)\n--\n\n\
-A place for a value that comes later, or for several.\n\
-\n\
-It can be sent to any chare, given to reductions, quiescence detection and\n\
-timers, and get() waits for it in a coroutine.\n\
-\n\
-Example: f = Future(); worker.work(f); print(f.get())");
-
-PyDoc_STRVAR(get_doc, "get($self)\n--\n\n\
-Wait for the value, in a coroutine of the PE that created the future.\n\
-\n\
-Returns the value; with num_vals > 1 a list, in the order of arrival. May be\n\
-called again. Raises the first exception that came instead of a value, with\n\
-its remote_traceback; NotThreadedError outside of a coroutine when the value\n\
-is not there.");
-
-PyDoc_STRVAR(send_doc, "send($self, value=None)\n--\n\n\
-Send a value from any PE; an exception makes get() raise it.\n\
-\n\
-One value too many ends the job with an error.");
-
-PyDoc_STRVAR(ready_doc, "ready($self)\n--\n\n\
-Whether all values have arrived.");
-
-static PyMethodDef future_methods[] = {
-    {"get", (PyCFunction)(void (*)(void))future_get,
-     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, get_doc},
-    {"send", (PyCFunction)(void (*)(void))future_send,
-     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, send_doc},
-    {"ready", (PyCFunction)(void (*)(void))future_ready,
-     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, ready_doc},
-    {"_complete", (PyCFunction)(void (*)(void))future_complete,
-     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
-    {"_outcome", (PyCFunction)(void (*)(void))future_get_outcome,
-     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
-    {"_on_ready", (PyCFunction)(void (*)(void))future_on_ready,
-     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
-    {"__reduce__", (PyCFunction)(void (*)(void))future_reduce,
-     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyMemberDef future_members[] = {
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(struct core_future, weakrefs),
-     READONLY, NULL},
-    {NULL, 0, 0, 0, NULL},
-};
-
-static PyType_Slot future_slots[] = {
-    {Py_tp_doc, (void *)future_doc},   {Py_tp_new, future_new},
-    {Py_tp_call, future_call},         {Py_tp_dealloc, future_dealloc},
-    {Py_tp_traverse, future_traverse}, {Py_tp_clear, future_clear},
-    {Py_tp_hash, future_hash},         {Py_tp_richcompare, future_richcompare},
-    {Py_tp_repr, future_repr},         {Py_tp_methods, future_methods},
-    {Py_tp_members, future_members},   {0, NULL},
-};
-
-PyType_Spec core_future_spec = {
-    .name = "chare.Future",
-    .basicsize = sizeof(struct core_future),
-    .flags =
-        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
-    .slots = future_slots,
-};

@@ -80,7 +80,13 @@ core_finish(struct core_pe *pe, const struct core_entry *entry,
         }
         return;
     }
-    if (call->wants_reply && result != Py_None) {
+    if (PyCoro_CheckExact(result)) { /* of an 'async def' */
+        if (call->wants_reply) {
+            chare_call_take_reply(call, &reply);
+        }
+        core_task_start(pe, entry, result, call->self,
+                        call->wants_reply ? &reply : NULL);
+    } else if (call->wants_reply && result != Py_None) {
         chare_call_take_reply(call, &reply);
         core_reply(pe, entry, &reply, result);
     }

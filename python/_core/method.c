@@ -94,6 +94,7 @@ send_awaited(struct core_pe *pe, const struct core_entry *entry,
         return NULL;
     }
     future->discard = !ret;
+    future->called = entry;
     reply = chare_callback_future(future->name);
     options->reply = &reply;
     options->gather = ret && !core_proxy_is_element(proxy);
@@ -271,6 +272,13 @@ core_method_call(struct core_state *state, struct core_entry *entry,
     if (pe == NULL ||
         (kwnames != NULL && options_parse(state, entry, args + arg_count,
                                           kwnames, &options) < 0)) {
+        return NULL;
+    }
+    if ((entry->flags & CORE_ENTRY_GENERATOR) != 0) {
+        PyErr_Format(PyExc_TypeError,
+                     "%U() is a generator: called through a proxy it would "
+                     "never run; return a list, or send items to a Channel",
+                     entry->fullname);
         return NULL;
     }
     if ((kwnames == NULL || options.count == PyTuple_GET_SIZE(kwnames)) &&

@@ -49,6 +49,8 @@ static PyMethodDef core_functions[] = {
                "bind_to).")},
     {"timer_start", core_timer_start, METH_VARARGS,
      PyDoc_STR("Call later: (callable, seconds, args, as coroutine).")},
+    {"spawn", core_spawn, METH_VARARGS,
+     PyDoc_STR("Run as a coroutine: (function or coroutine, args).")},
     {"sleep", core_sleep, METH_O,
      PyDoc_STR("Suspend the coroutine for some seconds.")},
     {"quiescence", core_quiescence, METH_O,

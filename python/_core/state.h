@@ -319,6 +319,7 @@ enum {
     CORE_ENTRY_COROUTINE = 1,     /* runs in a greenlet */
     CORE_ENTRY_NO_SELF = 2,       /* a static method */
     CORE_ENTRY_KEYWORDS = 4,      /* the last argument is a dict, or None */
+    CORE_ENTRY_GENERATOR = 8,     /* calls are refused: it would never run */
     CORE_ENTRY_HAS_PRIORITY = 32, /* a parameter of its own: priority */
     CORE_ENTRY_HAS_WHEN = 64,     /* a parameter of its own: when */
 };
@@ -583,7 +584,7 @@ PyObject *core_proxy_local_branch(PyObject *self, PyTypeObject *defining_class,
 chare_status core_place(void *object, const chare_index *index, void *context,
                         uint32_t *pe_out);
 
-/* ---- future.c */
+/* ---- future.c and futuretype.c */
 
 struct core_future {
     PyObject_HEAD
@@ -599,10 +600,18 @@ struct core_future {
     struct core_future *next; /* in pe->pending while incomplete */
     struct core_future *prev;
     PyObject *weakrefs;
-    bool discard; /* the value does not matter: None */
-    bool gathers; /* the value is a list, from all chares of a broadcast */
-    bool known;   /* it is in pe->known */
-    bool local;   /* it was made without a name */
+    PyObject *runs;                  /* what runs to complete it, or NULL */
+    struct core_future *source;      /* of a view */
+    struct core_timer *timer;        /* of a view */
+    const struct core_entry *called; /* the call whose reply it is, or NULL */
+    PyObject *made_in;               /* the code that made it, or NULL */
+    int made_line;
+    bool gathers;   /* the value is a list, from all chares of a broadcast */
+    bool discard;   /* the value does not matter: None */
+    bool known;     /* it is in pe->known */
+    bool local;     /* it was made without a name */
+    bool retrieved; /* somebody has seen the value, or the exception */
+    bool forgotten; /* a blocking function's, and not yet awaited */
 };
 
 extern PyType_Spec core_future_spec;
@@ -620,6 +629,33 @@ int core_future_name(struct core_pe *pe, struct core_future *future,
 
 /* Wake something when it is complete, which it is not. */
 int core_future_add_waiter(struct core_future *future, PyObject *waiter);
+void core_future_remove_waiter(struct core_future *future, PyObject *waiter);
+
+/* It is complete: wake one. */
+void core_future_wake(struct core_future *future, PyObject *waiter);
+
+/* A local future that completes as this one does, or by a TimeoutError. */
+struct core_future *core_future_view(struct core_future *future,
+                                     double timeout_s);
+
+/* What a complete future has to say, its value or its exception; borrowed. */
+PyObject *core_future_outcome(struct core_future *future);
+
+/* The value of a complete future; NULL: its exception is set. */
+PyObject *core_future_result(struct core_future *future);
+
+/* Whether this PE may look at the value; false with an exception. */
+bool core_future_is_here(struct core_state *state, struct core_future *future);
+
+/* Cancel it: who waits gets a CancelledError, values that come are dropped,
+ * what runs for it is interrupted. False: it is complete. */
+bool core_future_abandon(struct core_future *future);
+
+/* What it is, for reports: "the result of Worker.work()". */
+PyObject *core_future_describe(const struct core_future *future);
+
+/* It goes: nobody may find it by its name. */
+void core_future_forget_name(struct core_future *future);
 
 /* Its call was never made. */
 void core_future_cancel(struct core_future *future);
@@ -642,14 +678,22 @@ void core_futures_close(struct core_pe *pe);
 
 extern PyType_Spec core_task_spec;
 
-/* Run a coroutine object until it suspends or ends; by the scheduler only.
- * With 'reply' its result is sent there. */
+/* Run a coroutine object until it suspends or ends, from the scheduler at
+ * once. With 'reply' its result is sent there. */
 void core_task_start(struct core_pe *pe, const struct core_entry *entry,
                      PyObject *coroutine, const chare_element *element,
                      const chare_reply *reply);
 
+/* The same later, for a future of the result; -1 with an exception. */
+int core_task_spawn(struct core_pe *pe, PyObject *coroutine,
+                    struct core_future *result);
+PyObject *core_spawn(PyObject *module, PyObject *args);
+
 /* Continue one; by the scheduler only. */
 void core_task_step(struct core_pe *pe, PyObject *task);
+
+/* Its coroutine object, borrowed; NULL when it has ended. */
+PyObject *core_task_coroutine(PyObject *task);
 
 /* ---- coroutine.c: the only file that knows greenlets */
 
@@ -670,6 +714,16 @@ void core_coroutine_start(struct core_pe *pe, const struct core_entry *entry,
                           Py_ssize_t arg_count, PyObject *self,
                           const chare_element *element,
                           const chare_reply *reply);
+
+/* Run a function in one soon, for a future of the result; -1 with an
+ * exception. */
+int core_coroutine_spawn(struct core_pe *pe, PyObject *function,
+                         PyObject *args, struct core_future *result);
+
+/* The greenlet that is suspended, and the function that runs; borrowed, or
+ * NULL. */
+PyObject *core_coroutine_greenlet(PyObject *coroutine);
+PyObject *core_coroutine_function(PyObject *coroutine);
 
 /* Suspend the running coroutine until 'awaited', a future, is complete, or
  * something wakes it. Returns 0 when resumed, or -1 with an exception. */

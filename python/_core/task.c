@@ -68,6 +68,21 @@ task_raised(struct core_pe *pe, struct core_task *self)
     }
 }
 
+/* throw() tells a return by StopIteration. */
+static bool
+task_returned_by_throw(PyObject **value_out)
+{
+    PyObject *stop;
+
+    if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        return false;
+    }
+    stop = core_exception_take();
+    *value_out = PyObject_GetAttrString(stop, "value");
+    Py_DECREF(stop);
+    return *value_out != NULL;
+}
+
 /* Raise the exception that interrupts it in the coroutine. */
 static PySendResult
 task_throw(struct core_task *self, PyObject **out)
@@ -80,10 +95,7 @@ task_throw(struct core_task *self, PyObject **out)
     if (*out != NULL) {
         return PYGEN_NEXT;
     }
-    if (_PyGen_FetchStopIterationValue(out) == 0) {
-        return PYGEN_RETURN;
-    }
-    return PYGEN_ERROR;
+    return task_returned_by_throw(out) ? PYGEN_RETURN : PYGEN_ERROR;
 }
 
 /* The coroutine awaits what is not ours: tell it. */
@@ -113,7 +125,8 @@ task_wait(struct core_pe *pe, struct core_task *self, PyObject *awaited)
         task_refuse(pe, self, awaited);
         return false;
     }
-    if (core_future_is_complete((struct core_future *)awaited)) {
+    if (self->base.interrupted != NULL ||
+        core_future_is_complete((struct core_future *)awaited)) {
         return false;
     }
     if (core_future_add_waiter((struct core_future *)awaited,
@@ -162,6 +175,17 @@ core_task_step(struct core_pe *pe, PyObject *task)
     Py_CLEAR(self->coroutine);
 }
 
+/* Make its first step, now or when the scheduler has control. */
+static void
+task_begin(struct core_pe *pe, struct core_task *self)
+{
+    if (pe->coroutine == NULL && pe->task == NULL && pe->running == NULL) {
+        core_task_step(pe, (PyObject *)self);
+    } else {
+        core_resume(pe, (PyObject *)self);
+    }
+}
+
 void
 core_task_start(struct core_pe *pe, const struct core_entry *entry,
                 PyObject *coroutine, const chare_element *element,
@@ -182,8 +206,58 @@ core_task_start(struct core_pe *pe, const struct core_entry *entry,
         self->reply = *reply;
         self->replies = true;
     }
-    core_task_step(pe, (PyObject *)self);
+    task_begin(pe, self);
     Py_DECREF(self);
+}
+
+int
+core_task_spawn(struct core_pe *pe, PyObject *coroutine,
+                struct core_future *result)
+{
+    struct core_task *self = task_new(pe, coroutine);
+
+    if (self == NULL) {
+        return -1;
+    }
+    self->result = (struct core_future *)Py_NewRef((PyObject *)result);
+    Py_XSETREF(result->runs, (PyObject *)self);
+    core_resume(pe, (PyObject *)self);
+    return 0;
+}
+
+/* spawn(function or coroutine, args): a future of the result. */
+PyObject *
+core_spawn(PyObject *module, PyObject *args)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    struct core_future *result;
+    PyObject *function;
+    PyObject *function_args;
+    int status;
+
+    if (pe == NULL || !PyArg_ParseTuple(args, "OO!", &function, &PyTuple_Type,
+                                        &function_args)) {
+        return NULL;
+    }
+    result = core_future_new_local(pe, NULL);
+    if (result == NULL) {
+        return NULL;
+    }
+    if (PyCoro_CheckExact(function)) {
+        status = core_task_spawn(pe, function, result);
+    } else {
+        status = core_coroutine_spawn(pe, function, function_args, result);
+    }
+    if (status < 0) {
+        Py_CLEAR(result);
+    }
+    return (PyObject *)result;
+}
+
+PyObject *
+core_task_coroutine(PyObject *task)
+{
+    return ((struct core_task *)task)->coroutine;
 }
 
 /* ---- the type */

@@ -52,7 +52,10 @@ timer_complete(struct core_timer *timer)
     PyObject *value = Py_NewRef(Py_None);
 
     if (timer->kind == TIMER_EXPIRES) {
-        Py_SETREF(value, PyObject_CallNoArgs(PyExc_TimeoutError));
+        ((struct core_future *)timer->target)->timer = NULL; /* it is fired */
+        Py_SETREF(value, PyObject_CallFunction(
+                             PyExc_TimeoutError, "s",
+                             "no value has come within the timeout"));
         if (value == NULL) {
             value = core_exception_take();
         }

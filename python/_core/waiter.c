@@ -112,6 +112,22 @@ core_ready_run(struct core_pe *pe)
 /* ---- who is suspended */
 
 void
+core_waiter_interrupt(struct core_waiter *self, PyObject *error)
+{
+    if (self->pe == NULL) {
+        return;
+    }
+    Py_XSETREF(self->interrupted, Py_NewRef(error));
+    if (self->suspended && self->awaited != NULL) {
+        core_future_remove_waiter((struct core_future *)self->awaited,
+                                  (PyObject *)self);
+    }
+    if (self->suspended) {
+        core_resume(self->pe, (PyObject *)self);
+    }
+}
+
+void
 core_waiter_init(struct core_waiter *self, struct core_pe *pe)
 {
     memset((char *)self + sizeof(PyObject), 0,

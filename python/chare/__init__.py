@@ -25,7 +25,9 @@ import os as _os
 import sys as _sys
 
 try:
-    from chare._core import Chare, Error, Future, NotThreadedError
+    from chare._core import (
+        CancelledError, Chare, Error, Future, NotThreadedError,
+    )
 except ImportError as _error:
     raise ImportError(
         f"chare cannot be used by {_sys.executable} (Python "
@@ -45,6 +47,7 @@ from chare._support import RemoteError, RemoteTraceback
 __all__ = [
     "Array",
     "ArrayMap",
+    "CancelledError",
     "Chare",
     "EXPEDITED",
     "Error",

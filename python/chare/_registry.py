@@ -28,12 +28,14 @@ HIDDEN_IN_C = ("_chare_when",)
 ENTRY_COROUTINE = 1
 ENTRY_NO_SELF = 2
 ENTRY_KEYWORDS = 4
+ENTRY_GENERATOR = 8
 ENTRY_HAS_PRIORITY = 32
 ENTRY_HAS_WHEN = 64
 
 CO_VARARGS = 0x04
 CO_VARKEYWORDS = 0x08
-CO_COROUTINE = 0x80 | 0x100 | 0x200  # also iterable and async generators
+CO_COROUTINE = 0x80
+CO_GENERATOR = 0x20 | 0x200  # also asynchronous ones
 
 
 class _Signature:
@@ -90,7 +92,15 @@ def _describe(name, function, flags, signature, condition=None):
     """An entry as _core.register_class() wants it."""
     if signature.keywords or signature.any_keyword:
         flags |= ENTRY_KEYWORDS
-    if getattr(function, "__chare_coro__", False):
+    code = getattr(function, "__code__", None)
+    kind = code.co_flags if isinstance(code, types.CodeType) else 0
+    least = signature.minimum
+    if kind & CO_GENERATOR:  # as a helper of the class it is welcome
+        flags |= ENTRY_GENERATOR
+        least = sys.maxsize  # so that calls take the slow path
+    elif getattr(function, "__chare_coro__", False) and not (
+        kind & CO_COROUTINE
+    ):
         flags |= ENTRY_COROUTINE
     if signature.has("priority"):
         flags |= ENTRY_HAS_PRIORITY
@@ -98,7 +108,7 @@ def _describe(name, function, flags, signature, condition=None):
         flags |= ENTRY_HAS_WHEN
     return (
         name, function, flags, signature.params, signature.defaults,
-        signature.minimum, signature.maximum, signature.keywords,
+        least, signature.maximum, signature.keywords,
         signature.any_keyword, signature.required, signature.positional_only,
         getattr(function, "__chare_priority__", 0), condition,
     )
@@ -115,12 +125,6 @@ def _check(cls, name, function, signature):
                 f"{cls.__qualname__}.{name}(): the parameter name "
                 f"'{special}' is reserved for calls through proxies"
             )
-    code = getattr(function, "__code__", None)
-    if code is not None and code.co_flags & CO_COROUTINE:
-        raise _core.Error(
-            f"{cls.__qualname__}.{name}: 'async def' entry methods are not "
-            "supported; use a plain method with @coro"
-        )
 
 
 def _condition(cls, name, function, bound):

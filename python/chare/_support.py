@@ -8,6 +8,7 @@ import pickle
 import sys
 import time
 import traceback
+import warnings
 
 from chare import _core
 
@@ -219,7 +220,13 @@ def _suggest(error):
 def _format(error):
     _suggest(error)
     tb = _without_our_frames(error.__traceback__)
-    return "".join(traceback.format_exception(type(error), error, tb))
+    text = "".join(traceback.format_exception(type(error), error, tb))
+    if isinstance(error, RuntimeError) and "running event loop" in str(error):
+        text += (
+            "(chare drives 'async def' methods itself, without a loop; what "
+            "needs asyncio runs by 'await charm.asyncio(...)')\n"
+        )
+    return text
 
 
 def report(error, pe, what, index):
@@ -388,3 +395,40 @@ def rebuild(kind, message, details, error):
     if error.__cause__ is None and details:
         error.__cause__ = RemoteTraceback(details)
     return error
+
+
+# ---- waiting
+
+
+def foreign_await(coroutine, awaited):
+    """The error for an 'await' of what the runtime cannot wait for."""
+    inner = coroutine
+    while getattr(inner, "cr_await", None) is not None:
+        inner = inner.cr_await
+    name = getattr(inner, "__qualname__", None) or type(inner).__name__
+    frame = getattr(inner, "cr_frame", None) or getattr(
+        inner, "gi_frame", None
+    )
+    if frame is not None:
+        name = f"{frame.f_globals.get('__name__', '?')}.{name}"
+    return _core.Error(
+        f"'await' of {awaited!r} (by {name}) is nothing that chare can wait "
+        "for: 'async def' entry methods await futures, and what charm's "
+        "functions return; for asyncio use 'await charm.asyncio(...)'"
+    )
+
+
+def forgotten(error, what, maker):
+    """A future went away unseen: with an exception, or not awaited."""
+    if error is None:
+        warnings.warn(
+            f"{what} was never awaited", RuntimeWarning, stacklevel=2
+        )
+        return
+    if sys.stderr is None:
+        return
+    print(
+        f"PE {_core.my_pe()}: an exception was never seen: no get() and no "
+        f"'await' for {maker}\n{_format(error).rstrip()}",
+        file=sys.stderr, flush=True,
+    )

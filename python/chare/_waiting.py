@@ -10,27 +10,51 @@ future, arranges for its _complete(), and returns _core.await_(future, name).
 import collections
 import functools
 import time
+import types
 
 from chare import _core
+
+CO_COROUTINE = 0x80  # of an 'async def'
 
 
 def ready_future(obj):
     """A future that is complete when an object is ready to be waited for.
 
-    Futures are so themselves; others, channels for one, have a method
-    _ready_future() that returns one, whose value does not matter.
+    Futures are so themselves, and coroutine objects are started. Others,
+    channels for one, have a method _ready_future() that returns one, whose
+    value does not matter.
     """
     if isinstance(obj, _core.Future):
         return obj
+    if isinstance(obj, types.CoroutineType):
+        return _core.spawn(obj, ())
     method = getattr(obj, "_ready_future", None)
     if method is None:
-        raise TypeError(f"{obj!r} is nothing to wait for: no future")
+        raise TypeError(
+            f"{obj!r} is nothing to wait for: futures, channels and "
+            "coroutines are"
+        )
     return method()
 
 
-def gather(futures):
-    """A future of the list of results of futures, or of the first error."""
-    futures = list(futures)
+def future_of(obj):
+    """A future of the result of something that can be awaited."""
+    if isinstance(obj, (_core.Future, types.CoroutineType)):
+        return ready_future(obj)
+    if hasattr(type(obj), "__await__"):
+        return _core.spawn(_awaited(obj), ())
+    raise TypeError(f"{obj!r} cannot be awaited")
+
+
+async def _awaited(obj):
+    return await obj
+
+
+def combine(futures, return_exceptions=False, discard=False):
+    """A future of the list of results of futures, or of the first error.
+
+    With discard it is a future of None.
+    """
     result = _core.local_future()
     missing = len(futures)
     error = None
@@ -42,13 +66,17 @@ def gather(futures):
         if error is None and isinstance(outcome, BaseException):
             error = outcome
         if missing == 0:
-            values = [future._outcome() for future in futures]
-            result._complete(values if error is None else error)
+            values = None
+            if not discard:
+                values = [future._outcome() for future in futures]
+            if error is not None and not return_exceptions:
+                values = error
+            result._complete(values)
 
     for future in futures:
         future._on_ready(functools.partial(notice, future))
     if not futures:
-        result._complete([])
+        result._complete(None if discard else [])
     return result
 
 
@@ -114,25 +142,78 @@ class Waiting:
 
         Example: ``charm.awaitCreation(workers, grid)``
         """
-        created = gather(
-            [proxy._chare_ready(awaitable=True) for proxy in proxies]
+        created = combine(
+            [proxy._chare_ready(awaitable=True) for proxy in proxies],
+            discard=True,
         )
         return _core.await_(created, "charm.awaitCreation()")
 
-    def iwait(self, futures):
-        """Iterate over futures in the order in which they become ready.
+    def spawn(self, function, *args):
+        """Run something beside the caller, on this PE: a Future of its result.
+
+        ``function`` is an ``async def`` function or what one returned, or any
+        other function, which runs as a @coro method would. It starts when the
+        caller has returned or suspended. cancel() of the future interrupts it.
+
+        Raises TypeError when it can neither be called nor awaited. Anywhere
+        on the PE's own thread.
+
+        Example::
+
+            async def double(worker):
+                return 2 * await worker.value(ret=True)
+
+            future = charm.spawn(double, worker)
+        """
+        if isinstance(function, types.CoroutineType):
+            if args:
+                raise TypeError("a coroutine has its arguments already")
+            return _core.spawn(function, ())
+        if not callable(function):
+            raise TypeError(f"{function!r} can neither be called nor awaited")
+        code = getattr(function, "__code__", None)
+        if code is not None and code.co_flags & CO_COROUTINE:
+            return _core.spawn(function(*args), ())
+        return _core.spawn(function, args)
+
+    def gather(self, *awaitables, return_exceptions=False):
+        """Combine: a Future of the list of all results, in the order given.
+
+        Takes futures, coroutines (which are started) and whatever else can be
+        awaited. It is complete when all are; if any failed, it raises the
+        error that came first. With ``return_exceptions`` errors are items of
+        the list. Does not wait itself.
+
+        Raises TypeError for what cannot be awaited. Anywhere.
+
+        Example: ``a, b = await charm.gather(p.left(ret=True), reading())``;
+        in a @coro method ``charm.gather(...).get()``
+        """
+        return combine(
+            [future_of(obj) for obj in awaitables], return_exceptions
+        )
+
+    def iwait(self, objects):
+        """Iterate over futures and channels in the order they become ready.
 
         In a coroutine, which may suspend in the loop's body too; in an
-        ``async def`` method by ``async for``.
+        ``async def`` method by ``async for``. A future is ready when it is
+        complete, a channel when something can be received. Yields the objects
+        themselves.
 
         Example: ``for future in charm.iwait(futures): print(future.get())``
         """
-        return Completion(futures)
+        return Completion(objects)
 
-    def wait(self, futures):
-        """Wait, in a coroutine, until all futures are ready.
+    as_completed = iwait
 
-        To be awaited in an ``async def`` method.
+    def wait(self, objects):
+        """Wait, in a coroutine, until all futures and channels are ready.
+
+        To be awaited in an ``async def`` method. Returns None; errors are
+        raised by get() of the futures, not here.
+
+        Example: ``charm.wait([a, b]); print(a.get(), b.get())``
         """
         missing = 0
         all_ready = _core.local_future()
@@ -143,7 +224,7 @@ class Waiting:
             if missing == 0:
                 all_ready._complete(None)
 
-        waited = [ready_future(obj) for obj in futures]
+        waited = [ready_future(obj) for obj in objects]
         missing = len(waited) + 1
         for future in waited:
             if future.ready():

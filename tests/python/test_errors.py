@@ -372,12 +372,6 @@ class Bad(Chare):
         pass
 charm.start(lambda args: 0)
 """, name, "reserved")
-        self.refuse("""
-class Bad(Chare):
-    async def method(self):
-        pass
-charm.start(lambda args: 0)
-""", "async", "coro")
 
     def test_collections_are_no_bases(self):
         for base in ("Group", "Array"):

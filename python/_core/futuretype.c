@@ -154,6 +154,27 @@ future_await(PyObject *op)
                         "for one within charm.asyncio()");
         return NULL;
     }
+    self->awaited = true;
+    return Py_NewRef(op);
+}
+
+/*
+ * The 'yield from future.__await__()' of Python code wants to iterate over
+ * what it got. A Future that nobody awaits cannot be iterated over: such
+ * mistakes would pass in silence.
+ */
+static PyObject *
+future_iter(PyObject *op)
+{
+    struct core_future *self = (struct core_future *)op;
+
+    if (!self->awaited) {
+        PyErr_SetString(PyExc_TypeError,
+                        "a Future cannot be iterated over: get() or 'await' "
+                        "gives its value");
+        return NULL;
+    }
+    self->awaited = false;
     return Py_NewRef(op);
 }
 
@@ -163,6 +184,7 @@ future_iterate(PyObject *op, PyObject *value, PyObject **result_out)
     struct core_future *self = (struct core_future *)op;
 
     (void)value;
+    self->awaited = false;
     if (!core_future_is_complete(self)) {
         *result_out = Py_NewRef(op);
         return PYGEN_NEXT;
@@ -553,14 +575,23 @@ static PyMemberDef future_members[] = {
 };
 
 static PyType_Slot future_slots[] = {
-    {Py_tp_doc, (void *)future_doc},   {Py_tp_new, future_new},
-    {Py_tp_call, future_call},         {Py_tp_dealloc, future_dealloc},
-    {Py_tp_traverse, future_traverse}, {Py_tp_clear, future_clear},
-    {Py_tp_hash, future_hash},         {Py_tp_richcompare, future_richcompare},
-    {Py_tp_repr, future_repr},         {Py_tp_methods, future_methods},
-    {Py_tp_members, future_members},   {Py_am_await, future_await},
-    {Py_tp_finalize, future_finalize}, {Py_am_send, future_iterate},
-    {Py_tp_iternext, future_next},     {0, NULL},
+    {Py_tp_doc, (void *)future_doc},
+    {Py_tp_new, future_new},
+    {Py_tp_call, future_call},
+    {Py_tp_dealloc, future_dealloc},
+    {Py_tp_traverse, future_traverse},
+    {Py_tp_clear, future_clear},
+    {Py_tp_hash, future_hash},
+    {Py_tp_richcompare, future_richcompare},
+    {Py_tp_repr, future_repr},
+    {Py_tp_methods, future_methods},
+    {Py_tp_members, future_members},
+    {Py_am_await, future_await},
+    {Py_tp_finalize, future_finalize},
+    {Py_tp_iter, future_iter},
+    {Py_am_send, future_iterate},
+    {Py_tp_iternext, future_next},
+    {0, NULL},
 };
 
 PyType_Spec core_future_spec = {

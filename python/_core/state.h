@@ -611,6 +611,7 @@ struct core_future {
     bool known;     /* it is in pe->known */
     bool local;     /* it was made without a name */
     bool retrieved; /* somebody has seen the value, or the exception */
+    bool awaited;   /* an 'await' has begun */
     bool forgotten; /* a blocking function's, and not yet awaited */
 };
 

@@ -353,6 +353,13 @@ class Worker(Chare):
 
 async def main(args):
     worker = Chare(Worker)
+    for wrong in (list, iter, tuple):
+        try:
+            wrong(Future())
+        except TypeError as error:
+            assert "await" in str(error)
+        else:
+            assert False
     assert "async def" in await worker.drive(ret=True)
     text = await worker.block(ret=True)
     assert "Worker.block" in text and "@coro" in text and "async" in text

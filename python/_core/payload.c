@@ -7,7 +7,44 @@
  * else is encoded, so that sender and receiver never share. Payloads come
  * from free lists, one for each number of arguments.
  */
+#include <string.h>
+
 #include "state.h"
+
+/*
+ * Whether an array is read-only, and nobody can write what it views: it owns
+ * its elements, or bytes or a message do. Its sender may not make it writable again.
+ */
+static bool
+is_fixed_array(struct core_state *state, PyObject *object)
+{
+    PyObject *base;
+    Py_buffer view;
+    bool fixed;
+
+    if (core_numpy_kind(state, object) != 'a') {
+        return false;
+    }
+    if (PyObject_GetBuffer(object, &view, PyBUF_FULL_RO) < 0) {
+        PyErr_Clear();
+        return false;
+    }
+    fixed = view.readonly && view.format != NULL &&
+            strchr(view.format, 'O') == NULL;
+    PyBuffer_Release(&view);
+    if (!fixed) {
+        return false;
+    }
+    base = PyObject_GetAttrString(object, "base");
+    fixed = base == Py_None ||
+            (base != NULL && (PyBytes_CheckExact(base) ||
+                              Py_IS_TYPE(base, state->MemoryType)));
+    if (base == NULL) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(base);
+    return fixed;
+}
 
 bool
 core_is_plain(struct core_state *state, PyObject *object, int depth)
@@ -32,7 +69,7 @@ core_is_plain(struct core_state *state, PyObject *object, int depth)
         return true;
     }
     return core_is_proxy(state, object) || type == state->FutureType ||
-           type == state->CallbackType;
+           type == state->CallbackType || is_fixed_array(state, object);
 }
 
 static struct core_payload *

@@ -2,6 +2,9 @@
 """_support.py - the slow paths of the extension, which calls them by name."""
 
 import builtins
+import collections
+import copyreg
+import io
 import numbers
 import os
 import pickle
@@ -70,9 +73,47 @@ def dumps(value):
     callback = keep_out if "numpy" in sys.modules else None
     try:
         return pickle.dumps(value, 5, buffer_callback=callback), buffers
+    except (pickle.PicklingError, TypeError, AttributeError):
+        buffers.clear()
+    try:
+        return _dumps_views(value, callback), buffers
+    except ViewError:
+        raise
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         buffers.clear()
         return _cloudpickle(value, error, callback), buffers
+
+
+class ViewError(TypeError):
+    """A memoryview that cannot be made again elsewhere."""
+
+
+def _dumps_views(value, buffer_callback):
+    """As pickle does, with memoryviews too."""
+    file = io.BytesIO()
+    pickler = pickle.Pickler(file, 5, buffer_callback=buffer_callback)
+    pickler.dispatch_table = collections.ChainMap(
+        {memoryview: _reduce_view}, copyreg.dispatch_table
+    )
+    pickler.dump(value)
+    return file.getvalue()
+
+
+def _reduce_view(view):
+    if len(view.format.lstrip("@")) != 1:
+        raise ViewError(
+            f"a memoryview of format {view.format!r} cannot be sent; "
+            "send what it views, or numpy.asarray(view)"
+        )
+    data = view.tobytes() if view.readonly else bytearray(view.tobytes())
+    return _make_view, (data, view.format, view.shape)
+
+
+def _make_view(data, format, shape):
+    view = memoryview(data)
+    if not data or (format, len(shape)) == ("B", 1):
+        return view
+    return view.cast(format, shape)
 
 
 def loads(view):

@@ -90,6 +90,7 @@ class Charm(_waiting.Waiting):
 
     def __init__(self):
         self._started = False
+        self._must_start = False  # else only what defines chares must
         self._late_keys = _remote.keys()
         self.options = _options.defaults()
         self.thisProxy = None
@@ -195,10 +196,10 @@ class Charm(_waiting.Waiting):
 
     def _notice_unstarted(self):
         """At exit: say why a program that defines chares did nothing."""
-        if not self._started and any(
+        if not self._started and (self._must_start or any(
             not cls.__module__.startswith("chare.")
             for cls in _core.Chare.__subclasses__()
-        ):
+        )):
             print(
                 "chare: the program ends without charm.start(): it was not "
                 "called, or an error came before",

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""_semantics.py - all that behaves otherwise under the compatibility import.
+
+1. Results of a broadcast contain exceptions, instead of raising one.
+2. Exceptions that travelled have ``remote_stacktrace``: (PE, text).
+3. The parent class's constructor runs first by itself, without arguments,
+   if it can be called so and the chare's own one does not call it.
+4. Options of Charm++ are taken from the command line at charm.start().
+5. charm has some more names, which Charm4py's programs use.
+6. A program that ends without charm.start() says so, whatever it defined.
+"""
+
+import functools
+import inspect
+import re
+import sys
+import types
+
+import chare
+from chare import _charm, _core, _registry, _support
+from chare.compat import _arguments, _modules
+
+
+def apply():
+    """Make this process behave so."""
+    _core.error_items(True)
+    _support.rebuild = _with_stacktrace(_support.rebuild)
+    _registry.constructor = _with_parent(_registry.constructor)
+    charm = _charm.charm
+    charm._arguments = _program_arguments
+    charm._must_start = True
+    charm.Charm4PyError = _core.Error
+    charm.createFuture = _modules.create_future
+    charm.Future = _modules.create_future
+    charm.reducers = chare.Reducer
+    charm.allReduce = _modules.all_reduce
+    charm.barrier = _modules.barrier
+    charm.register = _register
+    charm.addReducer = chare.Reducer.addReducer
+    charm.LBTurnInstrumentOn = charm.LBTurnInstrumentOff = lambda: None
+    charm.dynamic_register = {}
+
+
+def _register(cls, collections=None):
+    """charm.register(): any class can be of any collection here."""
+    return chare.register(cls)
+
+
+# ---- exceptions
+
+
+def _with_stacktrace(rebuild):
+    def rebuild_with(kind, message, details, error):
+        made = rebuild(kind, message, details, error)
+        found = re.search(r"on PE (\d+)", details or "")
+        try:
+            made.remote_stacktrace = (
+                int(found.group(1)) if found else -1, details,
+            )
+        except AttributeError:  # an exception with slots
+            pass
+        return made
+
+    return rebuild_with
+
+
+# ---- constructors
+
+
+def _calls_parent(function):
+    """Whether a constructor calls super().__init__() or X.__init__()."""
+    code = getattr(function, "__code__", None)
+    return code is not None and "__init__" in code.co_names
+
+
+def _parent_constructor(cls):
+    """What Charm4py calls first: the parent's constructor, or None."""
+    if "__init__" not in vars(cls) or _calls_parent(cls.__init__):
+        return None
+    parent = super(cls, cls).__init__
+    if not isinstance(parent, types.FunctionType):
+        return None
+    try:
+        inspect.signature(parent).bind(None)
+    except TypeError:  # it wants arguments
+        return None
+    return parent
+
+
+def _with_parent(constructor):
+    def constructor_with(cls):
+        described = constructor(cls)
+        parent = _parent_constructor(cls)
+        if parent is None:
+            return described
+        own = described[1]
+
+        @functools.wraps(own)
+        def construct(self, *args, **keywords):
+            parent(self)
+            return own(self, *args, **keywords)
+
+        return described[:1] + (construct,) + described[2:]
+
+    return constructor_with
+
+
+# ---- the command line
+
+
+def _program_arguments():
+    """sys.argv without Charm++'s options, which are heeded here."""
+    kept, options = _arguments.split(sys.argv)
+    if "++quiet" in options:
+        _charm.charm.options.quiet = True
+    _arguments.say_no_balancing(options)
+    return kept
+
+

@@ -74,6 +74,31 @@ console_interrupt(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* waiters(chare): how many of its methods are suspended. */
+static PyObject *
+console_waiters(PyObject *module, PyObject *object)
+{
+    struct core_state *state = core_state_get(module);
+    struct core_pe *pe = core_pe_get(state);
+    const struct core_chare *chare = (struct core_chare *)object;
+    long count = 0;
+
+    if (pe == NULL) {
+        return NULL;
+    }
+    if (!PyObject_TypeCheck(object, state->ChareType)) {
+        PyErr_Format(PyExc_TypeError, "%R is no chare", object);
+        return NULL;
+    }
+    for (const struct core_waiter *waiter = pe->waiting; waiter != NULL;
+         waiter = waiter->next) {
+        count +=
+            waiter->has_element && memcmp(&waiter->element, &chare->element,
+                                          sizeof(waiter->element)) == 0;
+    }
+    return PyLong_FromLong(count);
+}
+
 /* forgive(truth): errors that nobody asked for do not end the job. */
 static PyObject *
 console_forgive(PyObject *module, PyObject *object)
@@ -95,6 +120,8 @@ PyMethodDef core_console_functions[] = {
      PyDoc_STR("(future, what made it) that a coroutine waits for, or None.")},
     {"interrupt", console_interrupt, METH_VARARGS,
      PyDoc_STR("Raise an exception where a coroutine is suspended.")},
+    {"waiters", console_waiters, METH_O,
+     PyDoc_STR("How many methods of a chare are suspended.")},
     {"forgive", console_forgive, METH_O,
      PyDoc_STR("Whether uncaught exceptions leave the job alone.")},
     {NULL, NULL, 0, NULL},

@@ -5,6 +5,7 @@ Numbers and arrays are combined in C. The functions here are for everything
 else that knows + and *, <, or a truth value.
 """
 
+import copyreg
 import functools
 import operator
 import sys
@@ -224,3 +225,15 @@ class Reducers:
 
 
 Reducer = Reducers()
+
+
+def _reducer_of(name):
+    return getattr(Reducer, name)
+
+
+def _reducer_reduce(reducer):
+    """Reducers travel by name: every PE has the same."""
+    return _reducer_of, (reducer.name,)
+
+
+copyreg.pickle(_core.ReducerType, _reducer_reduce)

@@ -21,13 +21,10 @@ def main():
         return run_module(arguments[1:])
     sys.argv = arguments
     sys.path[0] = os.path.dirname(os.path.abspath(arguments[0]))
-    try:
-        runpy.run_path(arguments[0], run_name="__main__")
-    except FileNotFoundError as error:
-        if error.filename != arguments[0]:
-            raise
-        print(f"chare.compat: {error}", file=sys.stderr)
+    if not os.path.exists(arguments[0]):
+        print(f"chare.compat: there is no {arguments[0]}", file=sys.stderr)
         return 2
+    runpy.run_path(arguments[0], run_name="__main__")
     return 0
 
 

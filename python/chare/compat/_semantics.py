@@ -7,7 +7,10 @@
    if it can be called so and the chare's own one does not call it.
 4. Options of Charm++ are taken from the command line at charm.start().
 5. charm has some more names, which Charm4py's programs use.
-6. A program that ends without charm.start() says so, whatever it defined.
+6. Chares have AtSync(), setMigratable() and migrate(), of which nothing moves
+   yet: AtSync() goes on at once, with resumeFromSync() if there is one, and
+   migrate() is an error. ``_numthreads`` counts suspended methods.
+7. A program that ends without charm.start() says so, whatever it defined.
 """
 
 import functools
@@ -26,6 +29,7 @@ def apply():
     _core.error_items(True)
     _support.rebuild = _with_stacktrace(_support.rebuild)
     _registry.constructor = _with_parent(_registry.constructor)
+    _core.register_class = _with_migration(_core.register_class)
     charm = _charm.charm
     charm._arguments = _program_arguments
     charm._must_start = True
@@ -103,6 +107,56 @@ def _with_parent(constructor):
         return described[:1] + (construct,) + described[2:]
 
     return constructor_with
+
+
+# ---- what chares can do when they can migrate
+
+
+class _Given:
+    """An attribute of chares that is no entry method."""
+
+    def __init__(self, function, called=True):
+        self._function = function
+        self._called = called
+
+    def __get__(self, chare_, cls=None):
+        if chare_ is None:
+            return self
+        if not self._called:
+            return self._function(chare_)
+        return functools.partial(self._function, chare_)
+
+
+def _at_sync(member):
+    if hasattr(member, "resumeFromSync"):
+        member.thisProxy[member.thisIndex].resumeFromSync()
+
+
+def _migrate(*_):
+    raise _core.Error(
+        "migrate(): chares cannot migrate yet; they stay where they are"
+    )
+
+
+GIVEN = {
+    "AtSync": _Given(_at_sync),
+    "migrate": _Given(_migrate),
+    "setMigratable": _Given(lambda member, migratable: None),
+    "_numthreads": _Given(_core.waiters, called=False),
+}
+
+
+def _with_migration(register_class):
+    def register_with(cls, *description):
+        registered = register_class(cls, *description)
+        for name, given in GIVEN.items():
+            if not hasattr(cls, name):
+                setattr(cls, name, given)
+        if not hasattr(registered.proxy_type, "migrate"):
+            registered.proxy_type.migrate = _migrate
+        return registered
+
+    return register_with
 
 
 # ---- the command line

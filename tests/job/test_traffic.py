@@ -8,6 +8,7 @@ provider.
 Method: the program traffic.c, which checks order, lengths and contents.
 """
 
+import re
 import subprocess
 import unittest
 

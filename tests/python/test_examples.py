@@ -75,10 +75,40 @@ class ExampleCase(unittest.TestCase):
 
     def test_help(self):
         for name in ("stencil3d.py", "wave2d.py", "particles.py", "paths.py",
-                     "md.py"):
+                     "md.py", "nqueens.py", "parallel_map.py",
+                     "parameter_server.py", "samplesort.py"):
             with self.subTest(name=name):
                 self.assertIn("--verify", self.good(1, name, "--help"))
                 self.refused(name, "--nonsense", words=["--nonsense"])
+
+
+class PoolTest(ExampleCase):
+    def test_nqueens(self):
+        self.verified("nqueens.py", "--queens", 7)
+        self.verified("nqueens.py", "--queens", 2, "--rows", 5, pes=(2,))
+        out = self.good(1, "nqueens.py", "--queens", 6, "--progress")
+        self.assertIn("4 ways to put 6 queens", out)
+        self.refused("nqueens.py", "--queens", 0, words=["above 0"])
+
+    def test_parallel_map(self):
+        self.verified("parallel_map.py", "--tasks", 50)
+        out = self.verified("parallel_map.py", "--jobs", 9, "--workers", 3,
+                            "--tasks", 10)
+        self.assertEqual(len(re.findall(r"job \d is done", out)), 9)
+        self.verified("parallel_map.py", "--jobs", 2, "--tasks", 1, pes=(4,))
+
+    def test_parameter_server(self):
+        self.verified("parameter_server.py")
+        self.verified("parameter_server.py", "--sync", "--steps", 20)
+        self.verified("parameter_server.py", "--workers", 1, pes=(1,))
+
+    def test_samplesort(self):
+        self.verified("samplesort.py", "--keys", 20000)
+        self.verified("samplesort.py", "--keys", 3001, "--skewed",
+                      "--chares", 7)
+        self.verified("samplesort.py", "--keys", 3, "--chares", 3, pes=(2,))
+        self.refused("samplesort.py", "--keys", 3, "--chares", 4,
+                     words=["fewer keys"])
 
 
 class GridTest(ExampleCase):

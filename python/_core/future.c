@@ -2,10 +2,11 @@
 /*
  * future.c - futures: their life, names, values and who waits for them.
  *
- * Until it is complete a future of this PE is owned by the list of the PE
- * too, for the runtime holds its address. Sent elsewhere, its name arrives
- * there as a Future with no 'pe', good for send() only; back here it is found
- * again in pe->known as long as it lives.
+ * An incomplete future of this PE is in the list of the PE, which owns it as
+ * soon as somebody may send to it or waits for it, for the runtime holds its
+ * address; one that nobody else knows goes when its user drops it. Sent
+ * elsewhere, its name arrives there as a Future with no 'pe', good for send()
+ * only; back here it is found again in pe->known as long as it lives.
  *
  * A local future has no name until it is sent; then it gets one and is like
  * any other. A *view* is a local future that completes as its source does, or
@@ -28,12 +29,25 @@ pending_add(struct core_future *self)
         pe->pending->prev = self;
     }
     pe->pending = self;
-    Py_INCREF(self);
+    self->listed = true;
+}
+
+void
+core_future_own(struct core_future *self)
+{
+    if (self->listed && !self->owned) {
+        self->owned = true;
+        Py_INCREF(self);
+    }
 }
 
 static void
 pending_remove(struct core_future *self)
 {
+    const bool owned = self->owned;
+
+    self->owned = false;
+    self->listed = false;
     if (self->prev != NULL) {
         self->prev->next = self->next;
     } else {
@@ -44,7 +58,18 @@ pending_remove(struct core_future *self)
     }
     self->next = NULL;
     self->prev = NULL;
-    Py_DECREF(self);
+    if (owned) {
+        Py_DECREF(self);
+    }
+}
+
+void
+core_future_drop(struct core_future *self)
+{
+    if (self->listed) {
+        chare_future_release(self->pe->runtime, &self->name, false);
+        pending_remove(self);
+    }
 }
 
 static struct core_future *
@@ -79,7 +104,7 @@ future_arrived(const chare_call *call, void *context)
 }
 
 struct core_future *
-core_future_new(struct core_pe *pe, int64_t value_count)
+core_future_new_unknown(struct core_pe *pe, int64_t value_count)
 {
     struct core_future *self = future_alloc(pe->state);
     chare_status status;
@@ -97,6 +122,17 @@ core_future_new(struct core_pe *pe, int64_t value_count)
     self->pe = pe;
     self->value_count = value_count;
     pending_add(self);
+    return self;
+}
+
+struct core_future *
+core_future_new(struct core_pe *pe, int64_t value_count)
+{
+    struct core_future *self = core_future_new_unknown(pe, value_count);
+
+    if (self != NULL) {
+        core_future_own(self);
+    }
     return self;
 }
 
@@ -152,6 +188,7 @@ future_make_name(struct core_future *self)
         chare_future_release(pe->runtime, &self->name, false);
     } else {
         pending_add(self);
+        core_future_own(self);
     }
     return 0;
 }
@@ -168,6 +205,7 @@ core_future_name(struct core_pe *pe, struct core_future *self,
         return -1;
     }
     *name_out = self->name;
+    core_future_own(self);
     if (self->pe != pe || self->known) {
         return 0;
     }
@@ -398,6 +436,7 @@ core_future_add_waiter(struct core_future *self, PyObject *waiter)
 {
     PyObject *list;
 
+    core_future_own(self);
     if (self->waiter == NULL) {
         self->waiter = Py_NewRef(waiter);
         return 0;

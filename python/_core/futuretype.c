@@ -18,6 +18,7 @@ future_send_value(struct core_pe *pe, struct core_future *self,
     chare_status status;
     chare_data data;
 
+    core_future_own(self);
     if (value == Py_None) {
         status = chare_future_set(pe->runtime, &self->name, NULL);
     } else {
@@ -68,7 +69,7 @@ future_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
                         "a future is for at least one value");
         return NULL;
     }
-    self = core_future_new(pe, value_count);
+    self = core_future_new_unknown(pe, value_count);
     if (self != NULL) {
         future_note_maker(self);
     }
@@ -490,6 +491,7 @@ future_dealloc(PyObject *op)
     PyTypeObject *type = Py_TYPE(op);
 
     PyObject_GC_UnTrack(op);
+    core_future_drop(self);
     future_finalize(op);
     if (self->weakrefs != NULL) {
         PyObject_ClearWeakRefs(op);
@@ -507,11 +509,11 @@ A place for a value that comes later, or for several.\n\
 \n\
 It can be sent to any chare, given to reductions, quiescence detection and\n\
 timers. get() waits for it in a @coro method, 'await' in an 'async def' one,\n\
-on the PE that created it; it can be created anywhere. Raises ValueError when\n\
-num_vals is not positive.\n\
+on the PE that created it; it can be created anywhere. Raises ValueError\n\
+when num_vals is not positive.\n\
 \n\
-When a future goes away with an exception that nobody has seen, a report says\n\
-so on stderr.\n\
+When a future goes away with an exception that nobody has seen, a report\n\
+says so on stderr.\n\
 \n\
 Example: f = Future(); worker.work(f); print(f.get())");
 
@@ -522,8 +524,8 @@ Returns the value; with num_vals > 1 a list, in the order of arrival. May be\n\
 called again, and by any number of coroutines. In an 'async def' method it\n\
 returns what is to be awaited; there 'await future' does the same.\n\
 \n\
-timeout is in seconds. When it has passed TimeoutError is raised, and that is\n\
-all: the future goes on, a later get() finds what came in the meantime, and\n\
+timeout is in seconds. When it has passed TimeoutError is raised, and that\n\
+is all: the future goes on, a later get() finds what came meanwhile, and\n\
 cancel() gives it up.\n\
 \n\
 Raises the first exception that came instead of a value, with its\n\
@@ -536,8 +538,8 @@ Example: value = future.get(timeout=2.5)");
 PyDoc_STRVAR(cancel_doc, "cancel($self)\n--\n\n\
 Give up waiting: get() raises CancelledError, for those who wait too.\n\
 \n\
-Values that are still to come are dropped in silence. What charm.spawn() runs\n\
-for it gets the CancelledError where it waits; calls that were made go on.\n\
+Values that are still to come are dropped in silence. What charm.spawn()\n\
+runs for it gets the CancelledError where it waits; calls made go on.\n\
 Returns False when the future was complete, and then does nothing.");
 
 PyDoc_STRVAR(send_doc, "send($self, value=None)\n--\n\n\

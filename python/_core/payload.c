@@ -13,7 +13,8 @@
 
 /*
  * Whether an array is read-only, and nobody can write what it views: it owns
- * its elements, or bytes or a message do. Its sender may not make it writable again.
+ * its elements, or bytes or a message do. Its sender may not make it writable
+ * again.
  */
 static bool
 is_fixed_array(struct core_state *state, PyObject *object)

@@ -5,6 +5,7 @@
  *
  * The GIL is given up only while the runtime blocks.
  */
+#include "reducer.h"
 #include "state.h"
 
 enum {

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "reducer.h"
 #include "state.h"
 
 #include <structmember.h>

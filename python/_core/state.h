@@ -29,7 +29,6 @@ enum {
     CORE_PLAIN_DEPTH_MAX = 4,     /* nested tuples that are passed as such */
     CORE_COROUTINES_KEPT_MAX = 256,
     CORE_DTYPE_COUNT = CHARE_DTYPE_C128 + 1,
-    CORE_REDUCE_ITEMS = 3,           /* of what a 'post' gets: see reducer.c */
     CORE_ARGS_INLINE = 8,            /* arguments kept without an allocation */
     CORE_KEEP_BYTES_MIN = 64 * 1024, /* larger arrays keep their message */
 };
@@ -609,6 +608,8 @@ struct core_future {
     bool gathers;   /* the value is a list, from all chares of a broadcast */
     bool discard;   /* the value does not matter: None */
     bool known;     /* it is in pe->known */
+    bool listed;    /* it is in pe->pending */
+    bool owned;     /* by that list, too */
     bool local;     /* it was made without a name */
     bool retrieved; /* somebody has seen the value, or the exception */
     bool awaited;   /* an 'await' has begun */
@@ -619,6 +620,16 @@ extern PyType_Spec core_future_spec;
 
 /* A future of this PE. */
 struct core_future *core_future_new(struct core_pe *pe, int64_t value_count);
+
+/* The same while nobody knows it but its user, who may drop it. */
+struct core_future *core_future_new_unknown(struct core_pe *pe,
+                                            int64_t value_count);
+
+/* Somebody may send to it, or waits for it: it stays until it is complete. */
+void core_future_own(struct core_future *future);
+
+/* Its user has dropped it: no value can come. */
+void core_future_drop(struct core_future *future);
 
 /* The future of a name that arrived; new reference. */
 PyObject *core_future_of(struct core_pe *pe, const chare_future *name);
@@ -733,37 +744,6 @@ int core_coroutine_suspend(struct core_pe *pe, PyObject *awaited);
 /* Continue one; by the scheduler only. */
 void core_coroutine_resume(struct core_pe *pe, PyObject *coroutine);
 void core_coroutines_close(struct core_pe *pe);
-
-/* ---- reducer.c and reduce.c */
-
-struct core_reducer {
-    PyObject_HEAD
-    PyObject *name;
-    PyObject *function; /* of a list of contributions; NULL: built in */
-    PyObject *pre;      /* or NULL */
-    PyObject *post;     /* or NULL */
-    PyObject *joining;  /* the reducer for texts and lists instead, or NULL */
-    struct core_state *state;
-    uint32_t builtin; /* CHARE_REDUCE_*, for numbers; or UINT32_MAX */
-    uint32_t id;      /* of the registered one; UINT32_MAX: not registered */
-    bool ordered;     /* it sees all contributions at once, by index */
-};
-
-extern PyType_Spec core_reducer_spec;
-PyObject *core_reducer_register(PyObject *module, PyObject *reducer);
-chare_status core_combine(void *context, const chare_part *parts,
-                          size_t part_count, chare_encoder *encoder);
-
-/* One contribution; None, or NULL with an exception. */
-PyObject *core_contribute(struct core_state *state, struct core_chare *chare,
-                          PyObject *data, PyObject *reducer,
-                          PyObject *callback);
-PyObject *core_contribute_to(struct core_state *state,
-                             struct core_chare *chare, PyObject *data,
-                             PyObject *reducer,
-                             const chare_callback *callback);
-/* Take the result of a reducer with a 'post' and pass it on. */
-int core_reduce_register(struct core_pe *pe);
 
 /* ---- timer.c */
 

@@ -176,6 +176,104 @@ def main(args):
 charm.start(main)
 """)
 
+    def test_a_million(self):
+        # What 1e6 leave behind is what 1e4 left, counted by the
+        # interpreter's blocks; pages by a tolerance, for free lists.
+        self.check("""
+class Worker(Chare):
+    def take(self, *args):
+        pass
+
+    def echo(self, value):
+        return value
+
+    @coro
+    def later(self, future):
+        return future.get()
+
+    def give(self, value, future):
+        self.reduce(future, value, Reducer.sum)
+
+def pages():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+def main(args):
+    here, group = Chare(Worker, onPE=0), Group(Worker)
+    charm.awaitCreation(here, group)
+    last = group[charm.numPes() - 1]
+
+    def proxies(n):
+        for i in range(n):
+            group[0].take
+
+    def calls(n, worker=here):
+        for i in range(n):
+            worker.take(i)
+            if i % 1000 == 999:
+                worker.echo(1, ret=True).get()
+
+    def remote(n):
+        calls(n, last)
+
+    def futures(n):
+        for i in range(n):
+            future = Future()
+            future.send(i)
+            future.get()
+
+    def dropped(n):
+        for i in range(n):
+            Future()
+
+    def sent_and_dropped(n):
+        for i in range(n):
+            future = Future()
+            last.take(future)
+            future.send(i)
+            if i % 1000 == 999:
+                last.echo(1, ret=True).get()
+
+    def reductions(n):
+        for i in range(n // 50):
+            many = [Future() for _ in range(50)]
+            for future in many:
+                group.give(1, future)
+            for future in many:
+                future.get()
+
+    def coroutines(n):
+        for i in range(n):
+            future = Future()
+            result = here.later(future, ret=True)
+            future.send(i)
+            result.get()
+
+    def broadcasts(n):
+        for i in range(n):
+            group.take(i)
+            if i % 100 == 99:
+                group.echo(i, ret=True).get()
+
+    share = 1 if charm.numPes() == 1 else 10
+    for repeat, n in ((proxies, 10**6), (calls, 10**6), (remote, 10**6),
+                      (futures, 10**6), (dropped, 10**6),
+                      (sent_and_dropped, 10**6), (reductions, 10**6),
+                      (coroutines, 10**6), (broadcasts, 10**6)):
+        repeat(10**4)
+        gc.collect()
+        blocks, size = sys.getallocatedblocks(), pages()
+        repeat(n // share)
+        gc.collect()
+        more = sys.getallocatedblocks() - blocks
+        assert more < 500, (repeat.__name__, more)
+        more = pages() - size
+        assert more < 16 * 2**20, (repeat.__name__, more)
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
     def test_chares_end_with_the_runtime(self):
         self.check("""
 import weakref

@@ -391,7 +391,7 @@ populate_dense(struct chi_obj *obj, struct chi_collection *collection,
             return false;
         }
     }
-    return true;
+    return !obj->pe->ended; /* by one of their constructors */
 }
 
 /* Whether this PE is the lowest of its node, and which node that is. */

@@ -422,6 +422,10 @@ def square(x):
 def main(args):
     n = charm.numPes()
     assert charm.pool.map(square, range(10)) == [i * i for i in range(10)]
+    assert charm.pool.map(pow, [(2, 3), (3, 2)]) == [8, 9]
+    futures = charm.pool.map_async(square, range(4), multi_future=True)
+    assert [future.get() for future in futures] == [0, 1, 4, 9]
+    assert charm.pool.submit([(square, 3), (abs, -3)]) == [9, 3]
     charm.thisProxy.updateGlobals({"x": 3}, "__main__", awaitable=True).get()
     assert charm.thisProxy.eval("x", ret=True).get() == [3] * n
     assert charm.numHosts() == 1 and charm.getPeHost(n - 1) == 0

@@ -198,6 +198,17 @@ def main(args):
 charm.start(main)
 """, "Broken.__init__", "OSError: no constructor")
 
+    def test_in_a_constructor_of_an_array(self):
+        self.check_report("""
+class Broken(Chare):
+    def __init__(self):
+        raise OSError("no constructor")
+
+def main(args):
+    charm.awaitCreation(Array(Broken, (4, 4), args=[]))
+charm.start(main)
+""", "Broken.__init__", "OSError: no constructor", pes=(1,))
+
     def test_in_a_main_chare(self):
         self.check_report("""
 class Main(Chare):

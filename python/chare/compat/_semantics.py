@@ -10,7 +10,9 @@
 6. Chares have AtSync(), setMigratable() and migrate(), of which nothing moves
    yet: AtSync() goes on at once, with resumeFromSync() if there is one, and
    migrate() is an error. ``_numthreads`` counts suspended methods.
-7. A program that ends without charm.start() says so, whatever it defined.
+7. charm.pool.map() with chunks of one item passes the items of tuples as
+   arguments, as Charm4py does; charm.pool.starmap() does so with any chunks.
+8. A program that ends without charm.start() says so, whatever it defined.
 """
 
 import functools
@@ -34,6 +36,7 @@ def apply():
     charm._arguments = _program_arguments
     charm._must_start = True
     charm.Charm4PyError = _core.Error
+    charm.pool.expand_tuples = True
     charm.createFuture = _modules.create_future
     charm.Future = _modules.create_future
     charm.reducers = chare.Reducer
@@ -142,6 +145,7 @@ GIVEN = {
     "AtSync": _Given(_at_sync),
     "migrate": _Given(_migrate),
     "setMigratable": _Given(lambda member, migratable: None),
+    "migratable": _Given(lambda member: False, called=False),
     "_numthreads": _Given(_core.waiters, called=False),
 }
 

@@ -87,9 +87,12 @@ chare_init(PyObject *op, PyObject *args, PyObject *keywords)
 static int
 chare_traverse(PyObject *op, visitproc visit, void *arg)
 {
+    struct core_chare *self = (struct core_chare *)op;
+    int result = core_when_visit(self, visit, arg);
+
     Py_VISIT(Py_TYPE(op));
-    Py_VISIT(((struct core_chare *)op)->results);
-    return core_when_visit((struct core_chare *)op, visit, arg);
+    Py_VISIT(self->results);
+    return result != 0 ? result : core_channels_visit(self, visit, arg);
 }
 
 static int
@@ -97,6 +100,7 @@ chare_clear(PyObject *op)
 {
     Py_CLEAR(((struct core_chare *)op)->results);
     core_when_clear((struct core_chare *)op);
+    core_channels_clear((struct core_chare *)op);
     return 0;
 }
 

@@ -249,6 +249,9 @@ class_entry_function(struct core_class *self, Py_ssize_t i)
     } else if (PyUnicode_CompareWithASCIIString(name, "_chare_when") == 0) {
         self->when_index = i;
         return core_when_invoke;
+    } else if (PyUnicode_CompareWithASCIIString(name, "_chare_channel") == 0) {
+        self->channel_index = i;
+        return core_channel_invoke;
     }
     return core_invoke;
 }
@@ -343,6 +346,7 @@ core_class_register(PyObject *module, PyObject *args)
     self->place_index = -1;
     self->is_map = PyObject_HasAttrString(cls, "__chare_map__");
     self->when_index = -1;
+    self->channel_index = -1;
     PyObject_GC_Track(self);
     if (core_entry_init(&self->init, self, init) < 0 ||
         class_register_type(self, pe) < 0 ||

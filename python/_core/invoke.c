@@ -146,6 +146,8 @@ core_execute(struct core_pe *pe, const struct core_entry *entry,
     pe->running = NULL;
     if (result == NULL) {
         core_failed(pe, entry, &chare->element, reply);
+    } else if (PyCoro_CheckExact(result)) { /* of an 'async def' */
+        core_task_start(pe, entry, result, &chare->element, reply);
     } else if (reply != NULL) {
         core_reply(pe, entry, reply, result);
     }

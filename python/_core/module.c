@@ -90,6 +90,7 @@ static int
 add_types(PyObject *module, struct core_state *state)
 {
     if (add_type(module, &core_callback_spec, &state->CallbackType) < 0 ||
+        add_type(module, &core_channel_spec, &state->ChannelType) < 0 ||
         add_type(module, &core_chare_spec, &state->ChareType) < 0 ||
         add_type(module, &core_class_spec, &state->ClassType) < 0 ||
         add_type(module, &core_condition_spec, &state->ConditionType) < 0 ||
@@ -147,6 +148,9 @@ core_exec(PyObject *module)
     if (add_exception(module, "Error",
                       "The runtime cannot do what was asked of it.",
                       PyExc_RuntimeError, &state->Error) < 0 ||
+        add_exception(module, "ChannelClosed",
+                      "The other end of a channel sends nothing any more.",
+                      state->Error, &state->ChannelClosed) < 0 ||
         add_exception(module, "NotThreadedError",
                       "Something would suspend what is not a coroutine.",
                       state->Error, &state->NotThreadedError) < 0 ||
@@ -171,6 +175,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     struct core_state *state = core_state_get(module);
 
     Py_VISIT(state->CallbackType);
+    Py_VISIT(state->ChannelType);
     Py_VISIT(state->ChareType);
     Py_VISIT(state->ClassType);
     Py_VISIT(state->ConditionType);
@@ -182,6 +187,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->ReducerType);
     Py_VISIT(state->TaskType);
     Py_VISIT(state->CancelledError);
+    Py_VISIT(state->ChannelClosed);
     Py_VISIT(state->Error);
     Py_VISIT(state->NotThreadedError);
     Py_VISIT(state->support);
@@ -201,6 +207,7 @@ core_clear(PyObject *module)
     Py_CLEAR(state->reducers);
     core_numpy_clear(&state->numpy);
     Py_CLEAR(state->CancelledError);
+    Py_CLEAR(state->ChannelClosed);
     Py_CLEAR(state->Error);
     Py_CLEAR(state->NotThreadedError);
     Py_CLEAR(state->name_ret);
@@ -210,6 +217,7 @@ core_clear(PyObject *module)
     Py_CLEAR(state->name_nobody);
     Py_CLEAR(state->no_args);
     Py_CLEAR(state->CallbackType);
+    Py_CLEAR(state->ChannelType);
     Py_CLEAR(state->ChareType);
     Py_CLEAR(state->ClassType);
     Py_CLEAR(state->ConditionType);

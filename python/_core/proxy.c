@@ -150,6 +150,15 @@ proxy_subscript(PyObject *op, PyObject *key)
     struct core_proxy *self = (struct core_proxy *)op;
     chare_element element;
 
+    if (self->flavour == CORE_FLAVOUR_SINGLE && !PySlice_Check(key)) {
+        /* A single chare is the only one: thisProxy[thisIndex] is itself. */
+        if (core_index_parse(key, &element.index) < 0) {
+            return NULL;
+        }
+        if (element.index.ndims == 1 && element.index.at[0] == 0) {
+            return Py_NewRef(op);
+        }
+    }
     if (core_proxy_is_element(self)) {
         PyErr_SetString(PyExc_TypeError,
                         "this proxy names one chare and has no elements");

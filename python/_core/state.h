@@ -65,9 +65,11 @@ struct core_future;
 struct core_waiter;
 struct core_chare;
 struct core_held;
+struct core_channels;
 
 struct core_state {
     PyTypeObject *CallbackType;
+    PyTypeObject *ChannelType;
     PyTypeObject *ChareType;
     PyTypeObject *ClassType;
     PyTypeObject *ConditionType;
@@ -79,6 +81,7 @@ struct core_state {
     PyTypeObject *ReducerType;
     PyTypeObject *TaskType;
     PyObject *CancelledError;
+    PyObject *ChannelClosed;
     PyObject *Error;
     PyObject *NotThreadedError;
     PyObject *name_ret;
@@ -420,15 +423,6 @@ core_invoke_function(const struct core_entry *entry, PyObject **slots,
 void core_finish(struct core_pe *pe, const struct core_entry *entry,
                  const chare_call *call, PyObject *result);
 
-/* Run a method whose message has waited; 'reply' may be NULL. */
-void core_execute(struct core_pe *pe, const struct core_entry *entry,
-                  struct core_chare *chare, PyObject **slots,
-                  Py_ssize_t arg_count, const chare_reply *reply);
-
-/* Answer a call; 'value' may be None. */
-void core_reply(struct core_pe *pe, const struct core_entry *entry,
-                const chare_reply *reply, PyObject *value);
-
 /* ---- class.c */
 
 struct core_class {
@@ -448,6 +442,7 @@ struct core_class {
     Py_ssize_t place_index; /* of procNum(), or -1 */
     bool is_map;            /* a subclass of ArrayMap */
     Py_ssize_t when_index;
+    Py_ssize_t channel_index;
 };
 
 extern PyType_Spec core_class_spec;
@@ -468,6 +463,7 @@ struct core_chare {
     struct core_class *owner; /* borrowed from the state; NULL: by hand */
     PyObject *results;        /* futures of allreduce() under way, or NULL */
     struct core_held *held;   /* what waits for conditions, or NULL */
+    struct core_channels *channels; /* their ends here, or NULL */
     PyObject *weakrefs;
 };
 
@@ -685,6 +681,10 @@ void core_futures_close(struct core_pe *pe);
 /* ---- when.c */
 
 #include "when.h"
+
+/* ---- channel.c */
+
+#include "channel.h"
 
 /* ---- task.c: native coroutines */
 

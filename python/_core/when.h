@@ -12,6 +12,15 @@ enum {
                                    of those made while the program runs */
 };
 
+/* Run a method whose message has waited; 'reply' may be NULL. */
+void core_execute(struct core_pe *pe, const struct core_entry *entry,
+                  struct core_chare *chare, PyObject **slots,
+                  Py_ssize_t arg_count, const chare_reply *reply);
+
+/* Answer a call; 'value' may be None. */
+void core_reply(struct core_pe *pe, const struct core_entry *entry,
+                const chare_reply *reply, PyObject *value);
+
 /* What a condition looks at. */
 enum core_condition_kind {
     CORE_CONDITION_CALL = 0,  /* nothing that we know: a callable */

@@ -26,7 +26,8 @@ import sys as _sys
 
 try:
     from chare._core import (
-        CancelledError, Chare, Error, Future, NotThreadedError,
+        CancelledError, Channel, ChannelClosed, Chare, Error, Future,
+        NotThreadedError,
     )
 except ImportError as _error:
     raise ImportError(
@@ -48,6 +49,8 @@ __all__ = [
     "Array",
     "ArrayMap",
     "CancelledError",
+    "Channel",
+    "ChannelClosed",
     "Chare",
     "EXPEDITED",
     "Error",

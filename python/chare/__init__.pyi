@@ -9,6 +9,8 @@ from typing import (
 
 from chare._core import Callback as Callback
 from chare._core import CancelledError as CancelledError
+from chare._core import Channel as Channel
+from chare._core import ChannelClosed as ChannelClosed
 from chare._core import Chare as Chare
 from chare._core import Error as Error
 from chare._core import Future as Future

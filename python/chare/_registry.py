@@ -23,7 +23,7 @@ HOOKS = frozenset({"migrated"})
 HIDDEN = ("_chare_ready", "_chare_result")
 
 # The same, but what runs them is in the extension.
-HIDDEN_IN_C = ("_chare_when",)
+HIDDEN_IN_C = ("_chare_channel", "_chare_when")
 
 ENTRY_COROUTINE = 1
 ENTRY_NO_SELF = 2

@@ -63,8 +63,9 @@ def main(args):
     assert one.start(ret=True).get() == ((0,), one)
     any_pe = Chare(Worker)
     assert 0 <= any_pe.pe(ret=True).get() <= last
+    assert one[0] is one and one[(0,)] is one
     try:
-        one[0]
+        one[1]
     except TypeError:
         pass
     else:

@@ -577,6 +577,58 @@ charm.start(main)
 
 
 class WaitTest(ProgramCase):
+    def test_native(self):
+        """@when and wait() of 'async def' methods."""
+        self.check("""
+class Native(Chare):
+    def __init__(self):
+        self.n = 0
+        self.log = []
+
+    @when("self.n >= n")
+    async def held(self, n):
+        await charm.sleep(0)
+        self.log.append(n)
+        return n
+
+    async def waits(self, n):
+        await self.wait("self.n >= 0")
+        await self.wait(f"self.n >= {n}")
+        assert self.n >= n
+        self.n -= 1
+        await self.wait(lambda: self.n > n)
+        return self.n
+
+    async def bad(self):
+        try:
+            await self.wait("self.missing")
+        except Error as error:
+            return str(error)
+
+    async def steps(self):
+        for _ in range(5):
+            await charm.sleep(0)
+            self.n += 1
+
+    def get(self):
+        return self.log
+
+def main(args):
+    one = Chare(Native, onPE=charm.numPes() - 1)
+    results = [one.held(n, ret=True) for n in (2, 1)]
+    waiting = one.waits(3, ret=True)
+    ended = one.held(1, when="self.n == 2", awaitable=True)
+    one.steps()
+    assert [f.get() for f in results] == [2, 1]
+    assert waiting.get() == 4
+    ended.get()
+    assert sorted(one.get(ret=True).get()) == [1, 1, 2]
+    assert "missing" in one.bad(ret=True).get()
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
     def test_wait(self):
         self.check(LIMIT_HELP + """
 class Waiter(Chare):

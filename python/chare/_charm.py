@@ -7,7 +7,7 @@ import sys
 import types
 
 from chare import (
-    _core, _options, _pool, _readonlies, _registry, _remote, _stats,
+    _core, _options, _pool, _program, _readonlies, _registry, _remote, _stats,
     _topology, _waiting,
 )
 from chare._reducers import Reducer
@@ -117,21 +117,45 @@ class Charm(_waiting.Waiting):
 
         Example: ``charm.start(main, modules=["solver"])``
         """
-        if self._started:
-            raise _core.Error("charm.start() was called before")
-        _options.check_old_names()
+        self._check_first()
         if interactive:
             from chare import interactive as shell
 
             entry = shell.prepare()
         if entry is not None:
             _check_entry(entry)
+        sys.exit(self._run(entry, self._prepare(entry, classes, modules)))
+
+    def run(self, function, *args, classes=(), modules=()):
+        """Run function(*args) as the main function; its value.
+
+        Every PE calls it. On PE 0 the function runs as a coroutine; when it
+        returns the job ends, and the program goes on there alone, with the
+        value. What the function raises is raised here. The other PEs serve
+        the job, and their processes end in here, with exit code 0; so they do
+        on PE 0 when the function calls charm.exit(). ``classes`` and
+        ``modules`` are as those of start().
+
+        Raises Error when the runtime was started before.
+
+        Example: ``total = charm.run(lambda: sum(charm.pool.map(f, data)))``
+        """
+        self._check_first()
+        return _program.run(self, function, args, classes, modules)
+
+    def _check_first(self):
+        if self._started:
+            raise _core.Error("charm.start() was called before")
+        _options.check_old_names()
+
+    def _prepare(self, entry, classes, modules):
+        """All classes to be registered; there is no way back."""
         found = list(classes) + _registered
         if isinstance(entry, type):
             found.append(entry)
         found = _registry.collect(found, modules)
         self._started = True
-        sys.exit(self._run(entry, found))
+        return found
 
     def _run(self, entry, classes):
         try:

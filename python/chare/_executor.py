@@ -10,7 +10,8 @@ to each future.
 import concurrent.futures
 import time
 
-from chare import _core, _pool
+from chare import _core, _pool, _program
+from chare._charm import charm
 from chare._jobs import Singles
 
 _WHAT = "waiting for a future of an Executor"
@@ -136,11 +137,16 @@ class Executor(concurrent.futures.Executor):
     at most ``max_workers`` PEs at a time, each on its own, and one that is
     decorated with @coro, or is an ``async def``, may suspend.
 
-    Raises ValueError when max_workers is below 1, and Error before
-    charm.start().
+    In a program without charm.start() the first Executor starts the runtime.
+    Every PE runs the program up to there, and functions for tasks are to be
+    defined before; then PE 0 goes on alone, as a coroutine, and the other
+    PEs serve it until it ends.
+
+    Raises ValueError when max_workers is below 1.
 
     Example::
 
+        # srun --mpi=pmix -n 64 python3 program.py
         with Executor() as executor:
             print(list(executor.map(pow, range(10), range(10))))
     """
@@ -148,6 +154,7 @@ class Executor(concurrent.futures.Executor):
     def __init__(self, max_workers=None):
         if max_workers is not None and max_workers < 1:
             raise ValueError(f"max_workers is {max_workers}; it is at least 1")
+        _program.begin(charm)
         self._pool = _pool.pool
         self._job = Singles(self._pool._here(), max_workers or -1)
         self._pending = 0

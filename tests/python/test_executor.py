@@ -194,5 +194,77 @@ assert charm.pool.map(use_async, [1, 2]) == [3, 4]
 """)
 
 
+class ProgramTest(ProgramCase):
+    """Programs that go on after the job, or around it."""
+
+    def check_program(self, source, code=0, prelude=FUNCTIONS):
+        for count in PES:
+            with self.subTest(pes=count):
+                result = self.run_program(source, count, prelude=prelude)
+                said = f"\n{result.stdout}\n{result.stderr}"
+                self.assertEqual(result.returncode, code, said)
+                self.assertEqual(result.stdout.split(), ["done"], said)
+
+    def test_an_executor_starts_the_runtime(self):
+        self.check_program("""
+with Executor() as executor:
+    assert charm.myPe() == 0
+    assert list(executor.map(add, range(50))) == list(range(50))
+    futures = [executor.submit(sleepy, 0.001) for _ in range(5)]
+    assert len(list(cf.as_completed(futures))) == 5
+    def nested():
+        return executor.submit(add, 3).result()
+    assert nested() == 3
+with Executor(max_workers=1) as executor:
+    assert executor.submit(add, 1, 2).result() == 3
+    assert charm.pool.map(abs, [-1]) == [1]
+try:
+    charm.start(None)
+except Error:
+    print("done")
+""")
+
+    def test_an_error_of_such_a_program(self):
+        for count in PES:
+            with self.subTest(pes=count):
+                result = self.run_program("""
+executor = Executor()
+executor.submit(broken, 5).result()
+""", count, prelude=FUNCTIONS)
+                self.assertEqual(result.returncode, 1, result.stderr)
+                self.assertIn("KeyError: 5", result.stderr)
+                self.assertIn("in broken", result.stderr)
+
+    def test_run_returns_a_value(self):
+        self.check_program("""
+def work(n, m):
+    return sum(charm.pool.map(add, range(n))), m
+
+assert charm.run(work, 10, "m") == (45, "m")
+try:
+    charm.run(work, 1, 2)
+except Error:
+    print("done")
+""")
+
+    def test_run_raises_what_the_function_raises(self):
+        self.check_program("""
+try:
+    charm.run(broken, 5)
+except KeyError as error:
+    assert error.args == (5,)
+    print("done")
+""")
+
+    def test_exit_in_the_function(self):
+        self.check_program("""
+def work():
+    print("done")
+    charm.exit(7)
+charm.run(work)
+print("not to be seen")
+""", code=7)
+
+
 if __name__ == "__main__":
     tapunit.main()

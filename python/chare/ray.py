@@ -44,7 +44,7 @@ from chare._collections import Group
 LARGE_BYTES = 65536  # larger results stay where they were made
 
 _store = None  # the Store of this PE, once there is one
-_found: Any = None  # list: references seen while arguments are encoded or decoded
+_found: Any = None  # list: references seen in arguments under way
 
 
 class GetTimeoutError(_core.Error, TimeoutError):

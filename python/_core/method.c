@@ -107,6 +107,7 @@ send_awaited(struct core_pe *pe, const struct core_entry *entry,
     return (PyObject *)future;
 }
 
+/* The first of all priorities is the runtime's own; see chare_hold(). */
 static int
 priority_parse(PyObject *value, int16_t *priority_out)
 {
@@ -122,10 +123,10 @@ priority_parse(PyObject *value, int16_t *priority_out)
     }
     priority = PyLong_AsLongAndOverflow(number, &overflow);
     Py_DECREF(number);
-    if (overflow != 0 || priority < CHARE_PRIORITY_MIN ||
+    if (overflow != 0 || priority <= CHARE_PRIORITY_MIN ||
         priority > CHARE_PRIORITY_MAX) {
         PyErr_Format(PyExc_ValueError, "priority=%R: priorities are %d to %d",
-                     value, CHARE_PRIORITY_MIN, CHARE_PRIORITY_MAX);
+                     value, CHARE_PRIORITY_MIN + 1, CHARE_PRIORITY_MAX);
         return -1;
     }
     *priority_out = (int16_t)priority;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """_marks.py - decorators that say something about a method of a chare."""
 
-EXPEDITED = -32768  # the priority that runs before all others
+EXPEDITED = -32767  # runs before all others but the runtime's own
 PRIORITY_MAX = 32767
 
 
@@ -44,7 +44,7 @@ def when(condition):
 def priority(number):
     """Decorator: the priority of messages for the method.
 
-    A PE runs messages with a smaller number sooner; -32768 (``EXPEDITED``) to
+    A PE runs messages with a smaller number sooner; -32767 (``EXPEDITED``) to
     32767, others have 0. A call overrides it: ``proxy.method(x, priority=5)``.
 
     Raises TypeError when number is no integer, ValueError when out of range.

@@ -277,10 +277,11 @@ def main(args):
     one = Chare(Sorted)
     assert "integer" in refused(TypeError, one.plain, 1, priority="high")
     assert "32767" in refused(ValueError, one.plain, 1, priority=32768)
+    assert "-32767" in refused(ValueError, one.plain, 1, priority=-32768)
     assert "integer" in refused(TypeError, priority, "high")
     assert "integer" in refused(TypeError, priority, one.plain)
-    assert "-32768" in refused(ValueError, priority, -32769)
-    assert EXPEDITED == -32768
+    assert "-32767" in refused(ValueError, priority, -32768)
+    assert EXPEDITED == -32767
     print("done")
     charm.exit()
 charm.start(main)

@@ -298,7 +298,15 @@ class OneFuture(Job):
     def start(self):
         if self.shows_progress:
             self.progress = _progress.open(self.total)
+        self.future._on_ready(self.cancelled)
         super().start()
+
+    def cancelled(self):
+        """The future is complete; if not by this job, nobody wants it."""
+        if not self.ended:
+            self.end()
+            if self.progress is not None:
+                self.progress.close()
 
     def store(self, index, values):
         end = index + len(values)
@@ -350,9 +358,14 @@ class ManyFutures(Job):
 
     def fail(self, error, index=None):
         self.end()
+        others = False
         for receiver in self.receivers:
             if receiver is not None:
                 receiver(None, error)
+                if others and isinstance(receiver, ToFuture):
+                    # Once is enough to hear that nobody looked.
+                    receiver.future._outcome()
+                others = True
 
     def finish(self):
         self.end()
@@ -442,6 +455,9 @@ class ToFuture:
     def __init__(self, future, ret=True):
         self.future = future
         self.ret = ret
+
+    def starts(self):
+        return not self.future.ready()
 
     def __call__(self, value, error):
         if error is not None:

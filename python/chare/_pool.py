@@ -79,7 +79,8 @@ class Pool:
 
     An exception in a task makes the job fail: its future raises it, with
     ``task_index``, the index of the task, and ``remote_traceback``. Tasks
-    that have not begun are dropped.
+    that have not begun are dropped; so they are when the job's future is
+    cancelled.
 
     Example::
 

@@ -551,6 +551,41 @@ def main(args):
 charm.start(main)
 """)
 
+    def test_a_cancelled_job_begins_no_more_tasks(self):
+        self.check("""
+ran = 0
+
+def slow(x):
+    global ran
+    ran += 1
+    time.sleep(0.001)
+
+class Count(Chare):
+    def get(self):
+        return ran
+
+def main(args):
+    count = Group(Count)
+    future = charm.pool.map_async(slow, range(5000))
+    charm.sleep(0.005)
+    assert future.cancel()
+    charm.waitQD()
+    got = sum(count.get(ret=True).get())
+    assert got < 4000, got
+    assert not charm.pool._member.jobs
+    assert not any(charm.pool._member.load.values())
+    futures = [charm.pool.Task(slow, (i,), ret=True) for i in range(2000)]
+    for future in futures[1000:]:
+        future.cancel()
+    for future in futures[:1000]:
+        future.get()
+    charm.waitQD()
+    assert sum(count.get(ret=True).get()) < got + 1900
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
     def test_what_cannot_be_sent(self):
         self.check_pool("""
 import threading

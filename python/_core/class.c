@@ -148,8 +148,7 @@ class_destroy(void *object, void *context)
 {
     struct core_class *self = (struct core_class *)context;
 
-    (void)self;
-    Py_DECREF((PyObject *)object);
+    core_chare_destroyed(self->state->pe, (PyObject *)object);
 }
 
 /* ---- registration */

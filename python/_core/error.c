@@ -147,9 +147,8 @@ core_error_travels(void)
            !PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
 }
 
-/* Send an exception as the answer; false: it could not be sent. */
-static bool
-error_reply(struct core_pe *pe, PyObject *error, const chare_reply *reply)
+bool
+core_error_reply(struct core_pe *pe, PyObject *error, const chare_reply *reply)
 {
     chare_data data;
     chare_status status;
@@ -196,6 +195,10 @@ core_failed(struct core_pe *pe, const struct core_entry *entry,
     if (error == NULL) {
         return;
     }
+    if (core_failed_destroyed(pe, error, reply)) {
+        Py_DECREF(error);
+        return;
+    }
     index = self != NULL ? core_index_build(&self->index) : Py_NewRef(Py_None);
     if (index == NULL) {
         PyErr_Clear();
@@ -203,7 +206,7 @@ core_failed(struct core_pe *pe, const struct core_entry *entry,
     }
     if (reply != NULL && error_travels(error)) {
         error_locate(pe, error, entry, index);
-        if (error_reply(pe, error, reply)) {
+        if (core_error_reply(pe, error, reply)) {
             Py_DECREF(index);
             Py_DECREF(error);
             return;

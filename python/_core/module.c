@@ -156,7 +156,11 @@ core_exec(PyObject *module)
                       state->Error, &state->NotThreadedError) < 0 ||
         add_exception(module, "CancelledError",
                       "What a cancelled future raises.", state->Error,
-                      &state->CancelledError) < 0) {
+                      &state->CancelledError) < 0 ||
+        add_exception(module, "Destroyed",
+                      "Raised in the coroutines of a chare that is destroyed, "
+                      "so that they end.",
+                      PyExc_BaseException, &state->Destroyed) < 0) {
         return -1;
     }
     if (PyModule_AddFunctions(module, core_functions) < 0 ||
@@ -188,6 +192,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->TaskType);
     Py_VISIT(state->CancelledError);
     Py_VISIT(state->ChannelClosed);
+    Py_VISIT(state->Destroyed);
     Py_VISIT(state->Error);
     Py_VISIT(state->NotThreadedError);
     Py_VISIT(state->support);
@@ -208,6 +213,7 @@ core_clear(PyObject *module)
     core_numpy_clear(&state->numpy);
     Py_CLEAR(state->CancelledError);
     Py_CLEAR(state->ChannelClosed);
+    Py_CLEAR(state->Destroyed);
     Py_CLEAR(state->Error);
     Py_CLEAR(state->NotThreadedError);
     Py_CLEAR(state->name_ret);

@@ -138,6 +138,7 @@ pe_close(PyObject *module, PyObject *unused)
                         "a chare cannot close the runtime it runs in");
         return NULL;
     }
+    pe->exiting = true; /* no coroutine runs any more */
     core_coroutines_close(pe);
     chare_close(pe->runtime);
     core_timers_close(pe);

@@ -327,6 +327,22 @@ Add one chare to an array that was created without dimensions.\n\
 Any PE may do so until ckDoneInserting(). An index that is taken ends the\n\
 job with an error that names it.");
 
+PyDoc_STRVAR(destroy_doc, "ckDestroy($self, awaitable=False)\n--\n\n\
+Destroy this chare, or all chares of this collection, from anywhere.\n\
+\n\
+It goes the way of a call: calls made before by the same PE are executed\n\
+first. A chare may destroy itself; its running method goes on to its end. A\n\
+suspended coroutine of it ends by Destroyed, raised where it is suspended,\n\
+and who waits for its result gets an Error. Later calls come back as errors.\n\
+Reductions that the chare has contributed to include it, others do not wait\n\
+for it. In an array that is still open, its index can be inserted again once\n\
+it is gone.\n\
+\n\
+Returns None; with awaitable=True a Future that is ready when it is gone,\n\
+and raises LookupError when it was not there.\n\
+\n\
+Example: particles[3].ckDestroy(awaitable=True).get()");
+
 PyDoc_STRVAR(local_doc, "ckLocal($self, /)\n--\n\n\
 The object of this element, or None if it is not on this PE.\n\
 \n\
@@ -353,6 +369,8 @@ static PyMethodDef proxy_methods[] = {
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, insert_doc},
     {"ckDoneInserting", (PyCFunction)(void (*)(void))core_proxy_insert_done,
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, insert_done_doc},
+    {"ckDestroy", (PyCFunction)(void (*)(void))core_proxy_destroy,
+     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, destroy_doc},
     {"ckLocal", (PyCFunction)(void (*)(void))core_proxy_local,
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, local_doc},
     {"ckLocalBranch", (PyCFunction)(void (*)(void))core_proxy_local_branch,

@@ -82,6 +82,7 @@ struct core_state {
     PyTypeObject *TaskType;
     PyObject *CancelledError;
     PyObject *ChannelClosed;
+    PyObject *Destroyed;
     PyObject *Error;
     PyObject *NotThreadedError;
     PyObject *name_ret;
@@ -192,6 +193,10 @@ PyObject *core_raise(struct core_state *state, chare_status status,
  */
 void core_failed(struct core_pe *pe, const struct core_entry *entry,
                  const chare_element *self, const chare_reply *reply);
+
+/* Send an exception as the answer; false: it could not be sent. */
+bool core_error_reply(struct core_pe *pe, PyObject *error,
+                      const chare_reply *reply);
 
 /* The same for what is not an entry method; 'what' names it. */
 void core_failed_in(struct core_pe *pe, const char *what);
@@ -565,6 +570,20 @@ PyObject *core_proxy_insert(PyObject *self, PyTypeObject *defining_class,
 PyObject *core_proxy_insert_done(PyObject *self, PyTypeObject *defining_class,
                                  PyObject *const *args, Py_ssize_t arg_count,
                                  PyObject *kwnames);
+
+/* ---- destroy.c */
+
+PyObject *core_proxy_destroy(PyObject *self, PyTypeObject *defining_class,
+                             PyObject *const *args, Py_ssize_t arg_count,
+                             PyObject *kwnames);
+
+/* The runtime is done with a chare: end its coroutines, let it go. */
+void core_chare_destroyed(struct core_pe *pe, PyObject *object);
+
+/* Whether an exception only says that its chare was destroyed; then who waits
+ * for the reply was told. */
+bool core_failed_destroyed(struct core_pe *pe, PyObject *error,
+                           const chare_reply *reply);
 
 /* ---- local.c */
 

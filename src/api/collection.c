@@ -117,3 +117,23 @@ chare_array_is_dense(const chare_runtime *runtime, chare_collection collection)
 {
     return chi_obj_is_dense(runtime->obj, collection);
 }
+
+chare_status
+chare_destroy(chare_runtime *runtime, const chare_element *element,
+              const chare_callback *done)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_destroy_element(runtime->obj, element, done);
+}
+
+chare_status
+chare_collection_destroy(chare_runtime *runtime, chare_collection collection,
+                         const chare_callback *done)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_destroy_collection(runtime->obj, collection, done);
+}

@@ -24,6 +24,7 @@ chi_coll_create(struct chi_pe *pe, struct chi_cb *cb, struct chi_coll **out)
     chi_map_init(&coll->edges);
     chi_pe_set_handler(pe, CHI_HANDLER_REDUCE, chi_coll_reduce_execute, coll);
     chi_pe_set_handler(pe, CHI_HANDLER_CENSUS, chi_coll_census_execute, coll);
+    chi_pe_set_handler(pe, CHI_HANDLER_LEAVE, chi_coll_leave_execute, coll);
     chi_pe_set_handler(pe, CHI_HANDLER_SURVEY, chi_coll_survey_execute, coll);
     chi_pe_set_handler(pe, CHI_HANDLER_SURVEY_SUM, chi_coll_survey_sum_execute,
                        coll);

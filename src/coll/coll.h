@@ -46,6 +46,9 @@ struct chi_coll_set {
     uint32_t census_missing;   /* children that have not told */
     uint64_t local_count;      /* elements here */
     uint64_t subtree_count;    /* elements in this PE's subtree */
+    uint64_t stream_next;      /* own reductions below are passed on */
+    uint64_t left_count;       /* left with tags up to stream_next */
+    struct chi_map leaving;    /* later tag -> how many leave there */
     struct chi_map reductions; /* tag -> struct chi_reduction */
     struct chi_reduction *recent;
 };
@@ -152,6 +155,22 @@ void chi_coll_contribute(struct chi_coll *coll, struct chi_coll_set *set,
                          uint64_t tag, uint32_t reducer, struct chi_msg *value,
                          const chare_element *element,
                          const chare_callback *callback);
+
+/*
+ * Elements of this PE that were destroyed: their part in the completion of a
+ * broadcast that came after, which is nothing.
+ */
+void chi_coll_absent(struct chi_coll *coll, struct chi_coll_set *set,
+                     uint64_t tag, uint32_t reducer, uint64_t count,
+                     const chare_callback *callback);
+
+/*
+ * So many elements of this PE are no more: they have contributed to all own
+ * reductions below 'tag', and will to none from there on. The census goes on
+ * counting them.
+ */
+void chi_coll_leave(struct chi_coll *coll, struct chi_coll_set *set,
+                    uint64_t tag, uint32_t count);
 
 /*
  * At the root: reduction 'tag' will come; it is delivered at once if the

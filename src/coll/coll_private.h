@@ -46,6 +46,7 @@ struct chi_coll {
 /* reduction.c */
 void chi_coll_reduce_execute(void *context, struct chi_msg *msg);
 void chi_coll_census_execute(void *context, struct chi_msg *msg);
+void chi_coll_leave_execute(void *context, struct chi_msg *msg);
 
 /* survey.c */
 void chi_coll_survey_execute(void *context, struct chi_msg *msg);

@@ -8,7 +8,11 @@
  *  R2  a PE passes a partial result on exactly once for each reduction in
  *      which its subtree has elements: when its own elements have contributed
  *      and all children whose subtree has elements have passed theirs on;
- *  R3  nothing is passed on before the census of the subtree is known.
+ *  R3  nothing is passed on before the census of the subtree is known;
+ *  R5  own reductions are passed on in their order, and an element that is
+ *      destroyed before its contribution t is expected in all below t and in
+ *      none from t on: since it is missing at t, no PE above has passed t on
+ *      when it hears of it.
  */
 #include "config.h"
 
@@ -38,6 +42,7 @@ chi_coll_set_init(struct chi_coll *coll, struct chi_coll_set *set,
     set->edges = chi_coll_edges(coll, root);
     set->is_root = root == coll->pe->rank;
     set->census_missing = set->edges->child_count;
+    chi_map_init(&set->leaving);
     chi_map_init(&set->reductions);
 }
 
@@ -51,6 +56,7 @@ chi_coll_set_init_alone(struct chi_coll_set *set, uint64_t collection)
         .edges = &no_edges,
         .is_root = true,
     };
+    chi_map_init(&set->leaving);
     chi_map_init(&set->reductions);
 }
 
@@ -69,6 +75,7 @@ chi_coll_set_init_known(struct chi_coll_set *set, uint64_t collection,
         .subtree_count = subtree_count,
     };
     chi_assert(local_count <= subtree_count);
+    chi_map_init(&set->leaving);
     chi_map_init(&set->reductions);
 }
 
@@ -86,6 +93,7 @@ chi_coll_set_fini(struct chi_coll_set *set)
         free(reduction);
     }
     chi_map_fini(&set->reductions);
+    chi_map_fini(&set->leaving);
     set->recent = NULL;
 }
 
@@ -226,18 +234,14 @@ reduction_combine(struct chi_coll *coll, struct chi_reduction *reduction)
     return chi_coll_combine(coll, reduction->reducer, &reduction->parts);
 }
 
-/* R2, R3: pass on or deliver, when all of this subtree is in. */
+/* Pass on or deliver; all of this subtree is in. */
 static void
-reduction_check(struct chi_coll *coll, struct chi_coll_set *set,
-                struct chi_reduction *reduction)
+reduction_finish(struct chi_coll *coll, struct chi_coll_set *set,
+                 struct chi_reduction *reduction)
 {
     struct chi_msg *part;
 
-    if (!set->census_known || reduction->count < set->subtree_count) {
-        return;
-    }
-    chi_assert(reduction->count == set->subtree_count); /* R1 */
-    chi_assert(reduction->local_count == set->local_count);
+    chi_assert(reduction->local_count <= set->local_count);
     chi_map_remove(&set->reductions, reduction->tag);
     set->recent = NULL;
     part = reduction_combine(coll, reduction);
@@ -247,6 +251,53 @@ reduction_check(struct chi_coll *coll, struct chi_coll_set *set,
         reduction_pass_up(coll, set, reduction, part);
     }
     free(reduction);
+}
+
+static inline bool
+is_own_stream(uint64_t tag)
+{
+    return tag < CHI_COLL_TAG_CALL;
+}
+
+/*
+ * R2, R3, R5: own reductions in their order, each when all have contributed
+ * that have not left before.
+ */
+static void
+stream_check(struct chi_coll *coll, struct chi_coll_set *set)
+{
+    for (;;) {
+        const uint64_t tag = set->stream_next;
+        struct chi_reduction *reduction = chi_map_get(&set->reductions, tag);
+
+        chi_assert(set->left_count <= set->subtree_count);
+        if (reduction == NULL ||
+            reduction->count < set->subtree_count - set->left_count) {
+            return;
+        }
+        chi_assert(reduction->count ==
+                   set->subtree_count - set->left_count); /* R1 */
+        set->stream_next++;
+        set->left_count +=
+            (uintptr_t)chi_map_remove(&set->leaving, set->stream_next);
+        reduction_finish(coll, set, reduction);
+    }
+}
+
+/* R2, R3: pass on or deliver, when all of this subtree is in. */
+static void
+reduction_check(struct chi_coll *coll, struct chi_coll_set *set,
+                struct chi_reduction *reduction)
+{
+    if (!set->census_known) {
+        return;
+    }
+    if (is_own_stream(reduction->tag)) {
+        stream_check(coll, set);
+    } else if (reduction->count >= set->subtree_count) {
+        chi_assert(reduction->count == set->subtree_count); /* R1 */
+        reduction_finish(coll, set, reduction);
+    }
 }
 
 void
@@ -264,6 +315,24 @@ chi_coll_contribute(struct chi_coll *coll, struct chi_coll_set *set,
     reduction_add(coll, reduction, value);
     reduction->count++;
     reduction->local_count++;
+    reduction_check(coll, set, reduction);
+}
+
+void
+chi_coll_absent(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag,
+                uint32_t reducer, uint64_t count,
+                const chare_callback *callback)
+{
+    struct chi_reduction *reduction;
+
+    chi_assert(!is_own_stream(tag));
+    if (count == 0) {
+        return;
+    }
+    reduction = reduction_get(coll, set, tag);
+    reduction_describe(coll, reduction, reducer, callback);
+    reduction->count += count;
+    reduction->local_count += count;
     reduction_check(coll, set, reduction);
 }
 
@@ -318,6 +387,63 @@ chi_coll_reduce_execute(void *context, struct chi_msg *msg)
         reduction_add(coll, reduction, msg);
     }
     reduction_check(coll, set, reduction);
+}
+
+/* ---- elements that are no more */
+
+/* Note that some leave, and tell the parent. */
+static void
+leave(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag,
+      uint32_t count)
+{
+    struct chi_msg *msg;
+    uint64_t before;
+
+    chi_assert(tag >= set->stream_next); /* R5 */
+    if (tag == set->stream_next) {
+        set->left_count += count;
+    } else {
+        before = (uintptr_t)chi_map_get(&set->leaving, tag);
+        if (chi_map_put(&set->leaving, tag,
+                        (void *)(uintptr_t)(before + count)) != CHARE_OK) {
+            chi_pe_die(coll->pe, "out of memory for a reduction");
+        }
+    }
+    if (set->census_known) {
+        stream_check(coll, set);
+    }
+    if (!set->is_root) {
+        msg = chi_pe_msg(coll->pe, CHI_HANDLER_LEAVE, 0);
+        msg->env.collection = set->collection;
+        msg->env.key = tag;
+        msg->env.entry = count;
+        chi_pe_send(coll->pe, set->edges->parent, msg);
+    }
+}
+
+void
+chi_coll_leave(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag,
+               uint32_t count)
+{
+    chi_assert(is_own_stream(tag) && count > 0);
+    leave(coll, set, tag, count);
+}
+
+void
+chi_coll_leave_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_coll *coll = context;
+    struct chi_coll_set *set;
+
+    set = coll->ops->find(coll->ops_context, msg->env.collection, msg);
+    if (set == NULL) {
+        return; /* kept until the collection is known here */
+    }
+    if (is_own_stream(msg->env.key) && msg->env.entry > 0 &&
+        child_index(set->edges, msg->env.source_pe) != CHI_TREE_CHILDREN_MAX) {
+        leave(coll, set, msg->env.key, msg->env.entry);
+    }
+    chi_msg_release(msg);
 }
 
 /* ---- census */

@@ -996,6 +996,45 @@ CHARE_MUST_CHECK chare_status
 chare_element_check(chare_runtime *runtime, const chare_element *element);
 
 /**
+ * chare_destroy() - the end of one chare, asked for on any PE.
+ *
+ * It goes the way of a call: what the same PE has called on the chare before
+ * is executed first. Then its destroy hook runs, and what comes for it later
+ * comes back as an error. It has taken part in all reductions that it has
+ * contributed to, and is expected in no other. In a sparse array that is still
+ * open its index may be inserted again once @done was told; what comes for it
+ * waits until then, or until the array is complete.
+ *
+ * @runtime: a started runtime.
+ * @element: its name.
+ * @done:    told when it is gone, or an error when it never was or has been
+ *           destroyed before; NULL: nobody, and then that ends the job.
+ *
+ * Returns:   as chare_send().
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_destroy(chare_runtime *runtime,
+                                            const chare_element *element,
+                                            const chare_callback *done);
+
+/**
+ * chare_collection_destroy() - the end of all chares of a collection.
+ *
+ * A broadcast: those made before by the same PE are executed first. Broadcasts
+ * that come later reach nobody. A sparse array takes no insertions any more.
+ *
+ * @runtime:    a started runtime.
+ * @collection: a group or an array.
+ * @done:       told when all are gone; NULL: nobody.
+ *
+ * Returns:   as chare_broadcast().
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status
+chare_collection_destroy(chare_runtime *runtime, chare_collection collection,
+                         const chare_callback *done);
+
+/**
  * chare_local() - the object of a chare that is on this PE.
  *
  * @runtime: a started runtime.

@@ -29,7 +29,15 @@ struct loc_entry {
     chare_element element;
     enum loc_state state;
     uint32_t pe;
+    bool again; /* when drained, drain once more, through the home */
     struct chi_msg_queue waiting;
+};
+
+enum {
+    /* env.spare of a fence of the PE where the element was inserted: it waits
+     * at the home for the element. One of a sender does not, for the home has
+     * known the element: if it is unknown now, it is gone. */
+    FENCE_OF_INSERTION = 1,
 };
 
 struct chi_loc {
@@ -124,12 +132,14 @@ loc_msg(struct chi_loc *loc, enum chi_handler handler,
 
 /* Send a fence by the old way, through the home. */
 static void
-fence_send(struct chi_loc *loc, const chare_element *element, uint32_t home)
+fence_send(struct chi_loc *loc, const chare_element *element, uint32_t to,
+           uint16_t spare)
 {
     struct chi_msg *fence = loc_msg(loc, CHI_HANDLER_LOC_FENCE, element);
 
     fence->env.flags |= CHI_ENV_ROUTED;
-    chi_pe_send(loc->pe, home, fence);
+    fence->env.spare = spare;
+    chi_pe_send(loc->pe, to, fence);
 }
 
 /* The element that a message of this room is about; false: malformed. */
@@ -148,13 +158,47 @@ chi_loc_tell_home(struct chi_loc *loc, const chare_element *element,
                   uint32_t home)
 {
     struct chi_msg *msg = loc_msg(loc, CHI_HANDLER_LOC_UPDATE, element);
+    struct loc_entry *entry = entry_find(loc, element);
+    uint32_t old_way = home;
 
     chi_assert(home != loc->pe->rank);
     msg->env.entry = home;
     chi_pe_send(loc->pe, home, msg);
-    chi_assert(entry_find(loc, element) == NULL);
-    entry_add(loc, element, LOC_DRAINING, loc->pe->rank);
-    fence_send(loc, element, home); /* L1 */
+    if (entry == NULL) {
+        entry_add(loc, element, LOC_DRAINING, loc->pe->rank);
+    } else if (entry->state == LOC_KNOWN) {
+        /* One of this name was elsewhere: what was sent there comes back. */
+        old_way = entry->pe;
+        entry->state = LOC_DRAINING;
+        entry->pe = loc->pe->rank;
+    } else {
+        entry->pe = loc->pe->rank;
+        entry->again = true;
+        return; /* a fence for the old element is under way */
+    }
+    fence_send(loc, element, old_way, FENCE_OF_INSERTION); /* L1 */
+}
+
+void
+chi_loc_gone(struct chi_loc *loc, const chare_element *element, uint32_t home,
+             const chare_callback *done)
+{
+    unsigned char bytes[CHI_CALLBACK_WIRE_BYTES_MAX];
+    struct chi_writer writer = chi_writer_of(bytes, sizeof(bytes));
+    struct chi_msg *msg;
+
+    chi_assert(home != loc->pe->rank);
+    chi_callback_write(&writer, done);
+    chi_assert(!writer.bad);
+    msg = loc_msg(loc, CHI_HANDLER_LOC_GONE, element);
+    /* Looked at when it arrives, so that no message which this PE sends back
+     * to the home overtakes it. It counts, for it brings an answer. */
+    msg->env.flags = CHI_ENV_ROUTED;
+    if (chi_msg_add_trailer(&msg, bytes, (uint16_t)(writer.at - bytes)) !=
+        CHARE_OK) {
+        chi_pe_die(loc->pe, "out of memory for the location of an element");
+    }
+    chi_pe_send(loc->pe, home, msg);
 }
 
 bool
@@ -183,12 +227,72 @@ tell_sender(struct chi_loc *loc, const chare_element *element,
     }
 }
 
+static void entry_remove(struct chi_loc *loc, struct loc_entry *entry);
+
+/* At the home: an element is no more. */
+static void
+gone_arrived(struct chi_loc *loc, struct chi_msg *msg)
+{
+    struct chi_reader reader =
+        chi_reader_of(chi_msg_trailer(msg), msg->env.trailer_len);
+    struct loc_entry *entry = NULL;
+    chare_callback done;
+    chare_element element;
+
+    msg->env.len -= msg->env.trailer_len;
+    if (loc_msg_element(msg, &element) && chi_callback_read(&reader, &done)) {
+        entry = entry_find(loc, &element);
+    }
+    if (entry == NULL || entry->pe != msg->env.source_pe) {
+        chi_log_warn(loc->pe->options.log, "dropped a malformed location");
+    } else {
+        entry_remove(loc, entry);
+        loc->ops->gone(loc->context, &done);
+    }
+    loc->pe->counted_done++;
+    msg->env.trailer_len = 0;
+    chi_msg_release(msg);
+}
+
+/*
+ * For an element that is not here: the home forwards it or keeps it, all
+ * others, where it may have been, send it to the home. False: execute it.
+ */
+static bool
+arrived_elsewhere(struct chi_loc *loc, const chare_element *element,
+                  struct chi_msg *msg)
+{
+    const uint32_t home = loc->ops->home(loc->context, element);
+    const struct loc_entry *entry = entry_find(loc, element);
+    uint32_t to = home;
+
+    if (home == loc->pe->rank) {
+        if (entry == NULL && msg->env.handler == CHI_HANDLER_LOC_FENCE &&
+            msg->env.spare != FENCE_OF_INSERTION) {
+            return false;
+        }
+        if (entry == NULL) {
+            loc->ops->keep(loc->context, element, msg); /* L3 */
+            return true;
+        }
+        chi_assert(entry->state == LOC_KNOWN);
+        to = entry->pe;
+    }
+    chi_assert(msg->env.hops < CHI_LOC_HOPS_MAX); /* L2 */
+    msg->env.hops++;
+    chi_pe_forward(loc->pe, to, msg);
+    return true;
+}
+
 bool
 chi_loc_arrived(struct chi_loc *loc, struct chi_msg *msg)
 {
-    struct loc_entry *entry;
     chare_element element;
 
+    if (msg->env.handler == CHI_HANDLER_LOC_GONE) {
+        gone_arrived(loc, msg);
+        return true;
+    }
     if (msg->env.handler == CHI_HANDLER_LOC_FENCE) {
         if (!loc_msg_element(msg, &element)) {
             chi_msg_release(msg);
@@ -204,16 +308,7 @@ chi_loc_arrived(struct chi_loc *loc, struct chi_msg *msg)
         tell_sender(loc, &element, msg);
         return false;
     }
-    entry = entry_find(loc, &element);
-    if (entry == NULL) {
-        loc->ops->keep(loc->context, &element, msg); /* L3 */
-        return true;
-    }
-    chi_assert(entry->state == LOC_KNOWN);
-    chi_assert(msg->env.hops < CHI_LOC_HOPS_MAX); /* L2 */
-    msg->env.hops++;
-    chi_pe_forward(loc->pe, entry->pe, msg);
-    return true;
+    return arrived_elsewhere(loc, &element, msg);
 }
 
 static bool
@@ -250,6 +345,13 @@ entry_flush(struct chi_loc *loc, struct loc_entry *entry)
 {
     struct chi_msg *msg;
 
+    if (entry->again) {
+        entry->again = false;
+        fence_send(loc, &entry->element,
+                   loc->ops->home(loc->context, &entry->element),
+                   FENCE_OF_INSERTION);
+        return;
+    }
     entry->state = LOC_KNOWN;
     while ((msg = chi_msg_queue_pop(&entry->waiting)) != NULL) {
         chi_pe_forward(loc->pe, entry->pe, msg);
@@ -288,7 +390,7 @@ update_execute(void *context, struct chi_msg *msg)
         update_at_home(loc, &element, pe);
     } else if (entry_find(loc, &element) == NULL) {
         entry_add(loc, &element, LOC_DRAINING, pe);
-        fence_send(loc, &element, home); /* L1 */
+        fence_send(loc, &element, home, 0); /* L1 */
     }
     chi_msg_release(msg);
 }

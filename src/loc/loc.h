@@ -35,6 +35,9 @@ struct chi_loc_ops {
     void (*keep)(void *context, const chare_element *element,
                  struct chi_msg *msg);
 
+    /* At the home: an element that was elsewhere is no more. */
+    void (*gone)(void *context, const chare_callback *done);
+
     /* At the home: the element was placed elsewhere. */
     void (*placed)(void *context, const chare_element *element, uint32_t pe);
 
@@ -75,6 +78,13 @@ void chi_loc_send(struct chi_loc *loc, const chare_element *element,
  */
 void chi_loc_tell_home(struct chi_loc *loc, const chare_element *element,
                        uint32_t home);
+
+/*
+ * The element, which was here and has drained, is no more: tell its home,
+ * which then tells 'done'.
+ */
+void chi_loc_gone(struct chi_loc *loc, const chare_element *element,
+                  uint32_t home, const chare_callback *done);
 
 /* At the home: the element was placed elsewhere. */
 bool chi_loc_knows(const struct chi_loc *loc, const chare_element *element);

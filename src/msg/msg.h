@@ -45,16 +45,19 @@ enum chi_handler {
     CHI_HANDLER_CREATE,      /* obj: a collection */
     CHI_HANDLER_INSERT,      /* obj: one chare of a sparse array */
     CHI_HANDLER_INSERT_DONE, /* obj: a sparse array is complete */
+    CHI_HANDLER_DESTROY,     /* obj: the end of one chare */
     CHI_HANDLER_BROADCAST,   /* obj: an entry method of all of a collection */
     CHI_HANDLER_ENLIST,      /* obj: one chare joins a section */
     CHI_HANDLER_ROLL,        /* obj: all of a collection join, or report */
     CHI_HANDLER_SECTION,     /* obj: between a section's root and others */
     CHI_HANDLER_CENSUS,      /* coll: elements in a subtree, up the tree */
     CHI_HANDLER_REDUCE,      /* coll: a partial result, up the tree */
+    CHI_HANDLER_LEAVE,       /* coll: elements are no more, up the tree */
     CHI_HANDLER_SURVEY,      /* coll: a question to all PEs, down the tree */
     CHI_HANDLER_SURVEY_SUM,  /* coll: its answers, up the tree */
     CHI_HANDLER_LOC_UPDATE,  /* loc: where an element is */
     CHI_HANDLER_LOC_FENCE,   /* loc: the old way is empty behind this */
+    CHI_HANDLER_LOC_GONE,    /* loc: an element is no more */
     CHI_HANDLER_LOC_ACK,     /* loc: the fence came through */
     CHI_HANDLER_FUTURE,      /* future: a value */
     CHI_HANDLER_FUNCTION,    /* cb: a registered function */

@@ -475,7 +475,8 @@ chi_create_execute(void *context, struct chi_msg *msg)
     chi_msg_release(msg);
     collection->populated = true;
     if (collection->complete) {
-        chi_coll_census(obj->coll, &collection->set, collection->count);
+        chi_coll_census(obj->coll, &collection->set,
+                        collection->count + collection->gone);
     }
     chi_kept_for_population(obj, collection, &kept);
     chi_dispatch_kept(obj, &kept);

@@ -224,8 +224,7 @@ enlist_target(struct chi_obj *obj, struct chi_msg *msg)
     }
     element = chi_element_find(collection, msg->env.key, wide);
     if (element == NULL) {
-        chi_pe_hold(obj->pe, msg);
-        chi_keep_for_element(obj, collection, &target, msg);
+        chi_missing(obj, collection, &target, msg);
     }
     return element;
 }
@@ -447,6 +446,7 @@ chi_roll_execute(void *context, struct chi_msg *msg)
         return;
     }
     chi_broadcast_expect(obj, collection, msg);
+    chi_broadcast_absent(obj, collection, msg);
     roll_run(obj, collection, &roll, &reply);
     if (collection->complete) {
         chi_msg_release(msg);

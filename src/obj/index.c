@@ -81,6 +81,32 @@ chi_index_at_position(const struct chi_collection_spec *spec,
     }
 }
 
+bool
+chi_target_ok(const struct chi_obj *obj,
+              const struct chi_collection *collection,
+              const chare_element *target)
+{
+    const uint32_t ndims = target->index.ndims;
+
+    if (ndims < 1 || ndims > CHARE_DIMS_MAX) {
+        return false;
+    }
+    switch (chi_collection_kind(target->collection)) {
+    case CHI_KIND_SINGLE:
+    case CHI_KIND_GROUP:
+        return ndims == 1 && target->index.at[0] >= 0 &&
+               target->index.at[0] < obj->pe->size;
+    case CHI_KIND_NODE_GROUP:
+        return ndims == 1 && target->index.at[0] >= 0 &&
+               target->index.at[0] < chi_coll_node_count(obj->coll);
+    case CHI_KIND_ARRAY:
+        return collection == NULL || ndims == collection->spec.ndims;
+    case CHI_KIND_SECTION:
+        break;
+    }
+    return false;
+}
+
 void
 chi_element_text(const struct chi_obj *obj, const chare_element *element,
                  char *out, size_t room)

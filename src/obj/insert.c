@@ -170,7 +170,7 @@ chi_insert_placed(struct chi_obj *obj, const chare_element *element,
     struct chi_msg *msg;
 
     chi_assert(collection != NULL);
-    if (collection->complete) {
+    if (collection->complete && !collection->destroyed) {
         chi_insert_fatal(obj, element,
                          "was inserted after chare_insert_done()");
         return;
@@ -182,7 +182,7 @@ chi_insert_placed(struct chi_obj *obj, const chare_element *element,
         return;
     }
     while ((msg = chi_msg_queue_pop(&kept)) != NULL) {
-        msg->env.hops++;
+        msg->env.hops = 1; /* it has waited: the count starts anew */
         chi_pe_forward(obj->pe, pe, msg);
     }
 }
@@ -218,9 +218,13 @@ chi_insert_execute(void *context, struct chi_msg *msg)
         chi_log_warn(obj->pe->options.log, "dropped a malformed insertion");
     } else if (collection->complete) {
         chi_insert_fatal(obj, &target,
-                         "was inserted after chare_insert_done()");
+                         collection->destroyed
+                             ? "was inserted after its array was destroyed"
+                             : "was inserted after chare_insert_done()");
     } else if (chi_element_find_index(collection, &target.index) != NULL ||
-               chi_loc_knows(obj->loc, &target)) {
+               (chi_collection_home(obj, collection, &target.index) ==
+                    obj->pe->rank &&
+                chi_loc_knows(obj->loc, &target))) {
         chi_insert_fatal(obj, &target, "was inserted twice");
     } else {
         insert(obj, collection, &target, msg);
@@ -332,11 +336,28 @@ start_survey(struct chi_obj *obj, struct chi_collection *collection,
     }
     collection->surveying = true;
     collection->has_created = chi_callback_read(&reader, &collection->created);
+    if (collection->set.census_known) { /* it was destroyed meanwhile */
+        chi_cb_call_or_die(obj->cb, &collection->created, NULL);
+        return;
+    }
     obj->pe->counted_made++; /* the survey itself does not count */
     survey_enqueue(obj, collection);
     if (obj->survey_head == collection) {
         survey_next(obj);
     }
+}
+
+void
+chi_collection_complete(struct chi_obj *obj, struct chi_collection *collection)
+{
+    if (collection->complete) {
+        return; /* it was destroyed meanwhile */
+    }
+    collection->complete = true;
+    chi_kept_is_lost(obj, collection);
+    chi_kept_late_drop(obj, collection);
+    chi_coll_census(obj->coll, &collection->set,
+                    collection->count + collection->gone);
 }
 
 void
@@ -352,10 +373,7 @@ chi_insert_done_execute(void *context, struct chi_msg *msg)
         start_survey(obj, collection, msg);
     } else {
         chi_coll_send_down(obj->coll, msg->env.source_pe, msg);
-        collection->complete = true; /* I3 */
-        chi_kept_is_lost(obj, collection);
-        chi_kept_late_drop(obj, collection);
-        chi_coll_census(obj->coll, &collection->set, collection->count);
+        chi_collection_complete(obj, collection); /* I3 */
     }
     chi_msg_release(msg);
 }

@@ -63,8 +63,8 @@ send_away(struct chi_obj *obj, struct chi_collection *collection,
     }
 }
 
-static void
-encode_or_die(struct chi_obj *obj, struct chi_msg **msg_inout)
+void
+chi_encode_or_die(struct chi_obj *obj, struct chi_msg **msg_inout)
 {
     if ((*msg_inout)->payload_ops != NULL &&
         chi_pe_encode(obj->pe, msg_inout) != CHARE_OK) {
@@ -104,7 +104,7 @@ dispatch_call(struct chi_obj *obj, struct chi_collection *collection,
         return true; /* the handler sees what is the matter */
     }
     if (here == NULL) {
-        encode_or_die(obj, &msg);
+        chi_encode_or_die(obj, &msg);
     }
     send_away(obj, collection, &element, home, msg);
     return false;
@@ -127,7 +127,8 @@ chi_dispatch(struct chi_obj *obj, struct chi_msg *msg,
         return;
     }
     if (msg->env.handler == CHI_HANDLER_INVOKE ||
-        msg->env.handler == CHI_HANDLER_ENLIST) {
+        msg->env.handler == CHI_HANDLER_ENLIST ||
+        msg->env.handler == CHI_HANDLER_DESTROY) {
         is_here = dispatch_call(obj, collection, msg);
     } else if (msg->env.handler == CHI_HANDLER_INSERT) {
         is_here = chi_insert_dispatch(obj, collection, msg);
@@ -194,36 +195,10 @@ give_data_back(struct chi_msg *msg, const chare_data *data)
     chi_msg_release(msg);
 }
 
-bool
-chi_target_ok(const struct chi_obj *obj,
-              const struct chi_collection *collection,
-              const chare_element *target)
-{
-    const uint32_t ndims = target->index.ndims;
-
-    if (ndims < 1 || ndims > CHARE_DIMS_MAX) {
-        return false;
-    }
-    switch (chi_collection_kind(target->collection)) {
-    case CHI_KIND_SINGLE:
-    case CHI_KIND_GROUP:
-        return ndims == 1 && target->index.at[0] >= 0 &&
-               target->index.at[0] < obj->pe->size;
-    case CHI_KIND_NODE_GROUP:
-        return ndims == 1 && target->index.at[0] >= 0 &&
-               target->index.at[0] < chi_coll_node_count(obj->coll);
-    case CHI_KIND_ARRAY:
-        return collection == NULL || ndims == collection->spec.ndims;
-    case CHI_KIND_SECTION:
-        break;
-    }
-    return false;
-}
-
-static chare_status
-message_for(struct chi_obj *obj, const chare_element *target, uint32_t entry,
-            const chare_data *data, const chare_send_options *options,
-            struct chi_msg **msg_out)
+chare_status
+chi_message_for(struct chi_obj *obj, const chare_element *target,
+                uint32_t entry, const chare_data *data,
+                const chare_send_options *options, struct chi_msg **msg_out)
 {
     const chare_callback *reply = options == NULL ? NULL : options->reply;
     struct chi_msg *msg;
@@ -266,7 +241,7 @@ chi_obj_send(struct chi_obj *obj, const chare_element *target, uint32_t entry,
         !chi_target_ok(obj, collection, target)) {
         return CHARE_ERR_INVALID;
     }
-    status = message_for(obj, target, entry, data, options, &msg);
+    status = chi_message_for(obj, target, entry, data, options, &msg);
     if (status != CHARE_OK) {
         return status;
     }
@@ -390,9 +365,11 @@ chi_invoke_execute(void *context, struct chi_msg *msg)
     element = chi_element_find(collection, msg->env.key, wide);
     if (chi_unlikely(element == NULL)) {
         (void)chi_msg_target(collection, msg, &target, &wide);
-        chi_pe_hold(obj->pe, msg);
-        chi_keep_for_element(obj, collection, &target, msg);
+        chi_missing(obj, collection, &target, msg);
         return;
+    }
+    if (chi_unlikely(element->dying) && chi_destroy_holds(obj, element, msg)) {
+        return; /* kept behind the destruction */
     }
     if (chi_unlikely(!entry_fits(obj, collection, msg->env.entry))) {
         chi_refuse_entry(obj, &element->self, msg);
@@ -472,16 +449,15 @@ chi_broadcast_ok(const struct chi_obj *obj, chare_collection id)
             chi_collection_creator(id) < obj->pe->size);
 }
 
-chare_status
-chi_obj_broadcast(struct chi_obj *obj, chare_collection collection,
-                  uint32_t entry, const chare_data *data,
-                  const chare_send_options *options)
+/* Entry 0 destroys. */
+static chare_status
+broadcast(struct chi_obj *obj, chare_collection collection, uint32_t entry,
+          const chare_data *data, const chare_send_options *options)
 {
     struct chi_msg *msg;
     chare_status status;
 
-    if (entry == 0 || entry >= obj->registry->entry_count ||
-        !chi_broadcast_ok(obj, collection)) {
+    if (!chi_broadcast_ok(obj, collection)) {
         return CHARE_ERR_INVALID;
     }
     status = chi_cb_data_msg(obj->pe, CHI_HANDLER_BROADCAST, data, &msg);
@@ -509,6 +485,30 @@ chi_obj_broadcast(struct chi_obj *obj, chare_collection collection,
     return CHARE_OK;
 }
 
+chare_status
+chi_obj_broadcast(struct chi_obj *obj, chare_collection collection,
+                  uint32_t entry, const chare_data *data,
+                  const chare_send_options *options)
+{
+    if (entry == 0 || entry >= obj->registry->entry_count) {
+        return CHARE_ERR_INVALID;
+    }
+    return broadcast(obj, collection, entry, data, options);
+}
+
+chare_status
+chi_obj_destroy_collection(struct chi_obj *obj, chare_collection collection,
+                           const chare_callback *done)
+{
+    const chare_send_options options = {.size = sizeof(options),
+                                        .reply = done};
+
+    if (chi_collection_kind(collection) == CHI_KIND_SECTION) {
+        return CHARE_ERR_INVALID;
+    }
+    return broadcast(obj, collection, 0, NULL, &options);
+}
+
 void
 chi_broadcast_expect(struct chi_obj *obj, struct chi_collection *collection,
                      const struct chi_msg *msg)
@@ -521,6 +521,20 @@ chi_broadcast_expect(struct chi_obj *obj, struct chi_collection *collection,
         chi_broadcast_read_trailer(msg, &reply)) {
         chi_coll_expect(obj->coll, &collection->set, reply.tag,
                         reply_reducer(&reply), &reply.callback);
+    }
+}
+
+void
+chi_broadcast_absent(struct chi_obj *obj, struct chi_collection *collection,
+                     const struct chi_msg *msg)
+{
+    chare_reply reply;
+
+    if (collection->gone > 0 && (msg->env.flags & CHI_ENV_REPLY) &&
+        chi_broadcast_read_trailer(msg, &reply)) {
+        chi_coll_absent(obj->coll, &collection->set, reply.tag,
+                        reply_reducer(&reply), collection->gone,
+                        &reply.callback);
     }
 }
 
@@ -574,16 +588,24 @@ chi_broadcast_execute(void *context, struct chi_msg *msg)
     }
     if (collection->kind == CHI_KIND_SECTION) {
         chi_broadcast_expect(obj, collection, msg);
+        chi_broadcast_absent(obj, collection, msg);
         chi_section_run(obj, collection, msg);
         return;
     }
-    if (!entry_fits(obj, collection, msg->env.entry)) {
+    if (msg->env.entry == 0 && chi_destroy_waits(obj, collection, msg)) {
+        return;
+    }
+    if (msg->env.entry != 0 && !entry_fits(obj, collection, msg->env.entry)) {
         const chare_element all = {.collection = collection->spec.id};
 
         chi_refuse_entry(obj, &all, msg);
         return;
     }
     chi_broadcast_expect(obj, collection, msg);
+    if (msg->env.entry == 0) {
+        chi_destroy_all(obj, collection);
+    }
+    chi_broadcast_absent(obj, collection, msg);
     for (size_t i = 0; i < collection->count && !obj->pe->ended; i++) {
         chi_broadcast_run(obj, collection->elements[i], msg);
     }

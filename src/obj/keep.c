@@ -119,7 +119,13 @@ chi_keep_until_ready(struct chi_obj *obj, struct chi_collection *collection,
                      struct chi_msg *msg)
 {
     chi_pe_hold(obj->pe, msg);
-    if (collection == NULL) {
+    if (collection == NULL &&
+        chi_map_get(&obj->destroyed, msg->env.collection) != NULL) {
+        const chare_element target =
+            chare_element_1d(msg->env.collection, (int64_t)msg->env.key);
+
+        chi_undeliverable(obj, &target, msg);
+    } else if (collection == NULL) {
         chi_keep_for_collection(obj, msg);
     } else {
         chi_keep_for_population(obj, collection, msg);
@@ -253,9 +259,8 @@ chi_keep_clear(struct chi_obj *obj)
 
 /* ---- never */
 
-/* Where the result of a call was to go; false: nobody asked. */
-static bool
-reply_of(const struct chi_msg *msg, chare_callback *out)
+bool
+chi_msg_reply(const struct chi_msg *msg, chare_callback *out)
 {
     struct chi_reader reader =
         chi_reader_of(chi_msg_trailer(msg), msg->env.trailer_len);
@@ -269,34 +274,94 @@ reply_of(const struct chi_msg *msg, chare_callback *out)
     return chi_callback_read(&reader, out);
 }
 
+/* That there is no such chare, and why, if that is known. */
+static void
+missing_text(const struct chi_obj *obj, const chare_element *target, char *out,
+             size_t room)
+{
+    const struct chi_collection *collection =
+        chi_map_get(&obj->collections, target->collection);
+    const uintptr_t type =
+        (uintptr_t)chi_map_get(&obj->destroyed, target->collection);
+    const char *why = "";
+    char name[256];
+    uint64_t position;
+
+    if (type != 0) {
+        snprintf(out, room, "chare %s was destroyed",
+                 chi_registry_type_name(obj->registry, (uint32_t)type - 1));
+        return;
+    }
+    chi_element_text(obj, target, name, sizeof(name));
+    if (collection != NULL &&
+        (collection->gone > 0 || collection->destroyed)) {
+        if (collection->kind != CHI_KIND_ARRAY ||
+            (collection->spec.dense &&
+             chi_index_position(&collection->spec, &target->index,
+                                &position))) {
+            snprintf(out, room, "chare %s was destroyed", name);
+            return;
+        }
+        why = collection->spec.dense
+                  ? ""
+                  : " (it was destroyed, or never inserted)";
+    }
+    snprintf(out, room, "there is no chare %s%s", name, why);
+}
+
+void
+chi_missing(struct chi_obj *obj, struct chi_collection *collection,
+            const chare_element *target, struct chi_msg *msg)
+{
+    uint32_t home = obj->pe->rank;
+
+    chi_pe_hold(obj->pe, msg);
+    if (collection->kind == CHI_KIND_ARRAY && !collection->spec.dense) {
+        home = chi_collection_home(obj, collection, &target->index);
+    }
+    if (home == obj->pe->rank) {
+        chi_keep_for_element(obj, collection, target, msg);
+        return;
+    }
+    chi_encode_or_die(obj, &msg);
+    msg->env.flags |= CHI_ENV_ROUTED;
+    chi_pe_forward(obj->pe, home, msg);
+}
+
 void
 chi_undeliverable(struct chi_obj *obj, const chare_element *target,
                   struct chi_msg *msg)
 {
-    char name[256];
+    char name[320];
     char what[256] = "it was named as a member of a section";
     char text[1024];
     chare_callback reply;
 
+    if (msg->env.handler == CHI_HANDLER_LOC_FENCE) {
+        /* Its array was destroyed; the way behind it is empty. */
+        chi_pe_forward(obj->pe, msg->env.source_pe, msg);
+        return;
+    }
     if (msg->env.handler != CHI_HANDLER_ENLIST) {
         snprintf(what, sizeof(what), "%s was called on it",
-                 chi_registry_entry_name(obj->registry, msg->env.entry));
+                 msg->env.handler == CHI_HANDLER_DESTROY
+                     ? "its destruction"
+                     : chi_registry_entry_name(obj->registry, msg->env.entry));
     }
-    chi_element_text(obj, target, name, sizeof(name));
+    missing_text(obj, target, name, sizeof(name));
     if (msg->env.handler == CHI_HANDLER_INSERT) {
         snprintf(text, sizeof(text),
-                 "there is no chare %s; PE %u inserted the same index into an "
-                 "array that is bound to its array",
+                 "%s; PE %u inserted the same index into an array that is "
+                 "bound to its array",
                  name, msg->env.source_pe);
     } else {
-        snprintf(
-            text, sizeof(text), "there is no chare %s; %s from PE %u (in %s)",
-            name, what, msg->env.source_pe,
-            msg->env.caller == 0
-                ? "no entry method"
-                : chi_registry_entry_name(obj->registry, msg->env.caller));
+        snprintf(text, sizeof(text), "%s; %s from PE %u (in %s)", name, what,
+                 msg->env.source_pe,
+                 msg->env.caller == 0 ? "no entry method"
+                                      : chi_registry_entry_name(
+                                            obj->registry, msg->env.caller));
     }
-    if (reply_of(msg, &reply)) {
+    if (chi_msg_reply(msg, &reply)) {
         chi_cb_call_error(obj->cb, &reply, "LookupError", text);
     } else if (!obj->pe->ended) {
         obj->fatal(obj->fatal_context, text);

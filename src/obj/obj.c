@@ -80,6 +80,14 @@ loc_placed(void *context, const chare_element *element, uint32_t pe)
 }
 
 static void
+loc_gone(void *context, const chare_callback *done)
+{
+    struct chi_obj *obj = context;
+
+    chi_cb_call_or_die(obj->cb, done, NULL);
+}
+
+static void
 loc_placed_twice(void *context, const chare_element *element)
 {
     chi_insert_fatal(context, element, "was inserted twice");
@@ -109,6 +117,7 @@ loc_drained(void *context, const chare_element *element)
     chi_assert(here->draining && obj->draining > 0);
     here->draining = false;
     obj->draining--;
+    chi_destroy_retry(obj);
 }
 
 static bool
@@ -136,6 +145,7 @@ static const struct chi_loc_ops loc_ops = {
     .is_here = loc_is_here,
     .home = loc_home,
     .keep = loc_keep,
+    .gone = loc_gone,
     .placed = loc_placed,
     .placed_twice = loc_placed_twice,
     .known = loc_known,
@@ -190,6 +200,7 @@ chi_obj_create(struct chi_pe *pe, struct chi_registry *registry,
         free(obj);
         return status;
     }
+    chi_map_init(&obj->destroyed);
     status = chi_loc_create(pe, &loc_ops, obj, &obj->loc);
     if (status != CHARE_OK) {
         free(obj);
@@ -200,6 +211,7 @@ chi_obj_create(struct chi_pe *pe, struct chi_registry *registry,
     chi_cb_set_target(cb, CHARE_CALLBACK_ELEMENT, element_target, obj);
     chi_cb_set_target(cb, CHARE_CALLBACK_BROADCAST, broadcast_target, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_INVOKE, chi_invoke_execute, obj);
+    chi_pe_set_handler(pe, CHI_HANDLER_DESTROY, chi_destroy_execute, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_BROADCAST, chi_broadcast_execute, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_ENLIST, chi_enlist_execute, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_ROLL, chi_roll_execute, obj);
@@ -227,6 +239,8 @@ chi_obj_destroy(struct chi_obj *obj)
     }
     chi_map_fini(&obj->collections);
     chi_map_fini(&obj->alikes);
+    chi_map_fini(&obj->destroyed);
+    chi_msg_queue_clear(&obj->destructions);
     chi_keep_clear(obj);
     chi_loc_destroy(obj->loc);
     free(obj);

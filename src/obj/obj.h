@@ -51,6 +51,12 @@ CHARE_MUST_CHECK chare_status chi_obj_insert(struct chi_obj *obj,
 CHARE_MUST_CHECK chare_status chi_obj_insert_done(struct chi_obj *obj,
                                                   chare_collection collection,
                                                   const chare_callback *done);
+CHARE_MUST_CHECK chare_status
+chi_obj_destroy_element(struct chi_obj *obj, const chare_element *target,
+                        const chare_callback *done);
+CHARE_MUST_CHECK chare_status
+chi_obj_destroy_collection(struct chi_obj *obj, chare_collection collection,
+                           const chare_callback *done);
 CHARE_MUST_CHECK chare_status chi_obj_send(struct chi_obj *obj,
                                            const chare_element *target,
                                            uint32_t entry,

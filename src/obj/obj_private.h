@@ -60,8 +60,10 @@ struct chi_element {
     struct chi_member *members;    /* its parts in sections */
     uint64_t reduction_next;       /* the number of its next contribution */
     uint64_t key;
+    uint32_t at; /* in collection->elements */
     bool wide;
     bool draining; /* see chi_loc_tell_home() */
+    bool dying;    /* to be destroyed when it has drained */
     chare_element self;
 };
 
@@ -98,6 +100,7 @@ struct chi_collection {
     struct chi_section *section; /* what only sections have, or NULL */
     bool populated; /* this PE's chares were created; a section is formed */
     bool complete;  /* no chare will be inserted any more */
+    bool destroyed; /* as a whole */
     bool has_created;
     uint64_t dense_count;
     struct chi_map packed;
@@ -105,13 +108,14 @@ struct chi_collection {
     struct chi_element **elements;
     size_t count;
     size_t room;
-    struct chi_map missing;       /* key -> chain of struct chi_missing */
-    struct chi_msg_queue waiting; /* for population */
-    struct chi_msg_queue late;    /* broadcasts, until complete */
-    chare_callback created;       /* at the root */
-    uint64_t insertions_started;  /* by this PE */
-    uint64_t insertions_done;     /* known to this PE as their home */
-    bool surveying;               /* at the root */
+    uint64_t gone;          /* chares that were here and were destroyed */
+    struct chi_map missing; /* key -> chain of struct chi_missing */
+    struct chi_msg_queue waiting;       /* for population */
+    struct chi_msg_queue late;          /* broadcasts, until complete */
+    chare_callback created;             /* at the root */
+    uint64_t insertions_started;        /* by this PE */
+    uint64_t insertions_done;           /* known to this PE as their home */
+    bool surveying;                     /* at the root */
     struct chi_collection *survey_next; /* of those that wait for their turn */
 };
 
@@ -133,6 +137,8 @@ struct chi_obj {
     uint64_t calls;         /* broadcasts that want a reply, made here */
     uint64_t kept_bytes;    /* in all queues for missing things */
     uint64_t draining;      /* chares here that drain */
+    struct chi_msg_queue destructions;  /* and calls behind them, see D4 */
+    struct chi_map destroyed;           /* single chare -> its type + 1 */
     struct chi_collection *survey_head; /* the array that is surveyed */
     struct chi_collection *survey_tail;
     uint32_t roll_function; /* id: the result of a roll call */
@@ -224,6 +230,10 @@ chi_element_find(const struct chi_collection *collection, uint64_t key,
     return chi_element_find_slow(collection, key, wide_index);
 }
 
+/* Take it out of its collection's tables; it is the caller's. */
+void chi_element_unlink(struct chi_collection *collection,
+                        struct chi_element *element);
+
 struct chi_element *
 chi_element_find_index(const struct chi_collection *collection,
                        const chare_index *index);
@@ -275,6 +285,11 @@ void chi_keep_for_element(struct chi_obj *obj,
                           struct chi_collection *collection,
                           const chare_element *element, struct chi_msg *msg);
 
+/* The target of a message that is executing is not here: keep it, answer that
+ * it never will be, or send it to the target's home. */
+void chi_missing(struct chi_obj *obj, struct chi_collection *collection,
+                 const chare_element *target, struct chi_msg *msg);
+
 /* Keep a broadcast that has run, for chares that are yet to be inserted. */
 void chi_keep_for_late(struct chi_obj *obj, struct chi_collection *collection,
                        struct chi_msg *msg);
@@ -298,6 +313,9 @@ void chi_kept_is_lost(struct chi_obj *obj, struct chi_collection *collection);
 /* Free all, at the end. */
 void chi_keep_clear(struct chi_obj *obj);
 void chi_keep_clear_collection(struct chi_collection *collection);
+
+/* Where the result of a call was to go; false: nobody asked. */
+bool chi_msg_reply(const struct chi_msg *msg, chare_callback *out);
 
 /* Answer a message whose target cannot be. Takes the message. */
 void chi_undeliverable(struct chi_obj *obj, const chare_element *target,
@@ -325,6 +343,15 @@ bool chi_target_ok(const struct chi_obj *obj,
                    const struct chi_collection *collection,
                    const chare_element *target);
 
+/* A message that calls an entry of 'target'; chare_send() has the errors. */
+CHARE_MUST_CHECK chare_status
+chi_message_for(struct chi_obj *obj, const chare_element *target,
+                uint32_t entry, const chare_data *data,
+                const chare_send_options *options, struct chi_msg **msg_out);
+
+/* Encode the local payload of a message that goes to another PE. */
+void chi_encode_or_die(struct chi_obj *obj, struct chi_msg **msg_inout);
+
 void chi_invoke_execute(void *context, struct chi_msg *msg);
 void chi_broadcast_execute(void *context, struct chi_msg *msg);
 
@@ -335,6 +362,11 @@ void chi_broadcast_late(struct chi_obj *obj, struct chi_collection *collection,
 /* Pass a broadcast on, once, and find its collection; NULL: it was kept. */
 struct chi_collection *chi_broadcast_ready(struct chi_obj *obj,
                                            struct chi_msg *msg);
+
+/* Chares, or members, that were here before have no part in a broadcast. */
+void chi_broadcast_absent(struct chi_obj *obj,
+                          struct chi_collection *collection,
+                          const struct chi_msg *msg);
 
 /* Execute a broadcast on one chare; the message stays. */
 void chi_broadcast_run(struct chi_obj *obj, struct chi_element *element,
@@ -398,7 +430,28 @@ void chi_insert_fatal(struct chi_obj *obj, const chare_element *element,
                       const char *what);
 void chi_insert_placed(struct chi_obj *obj, const chare_element *element,
                        uint32_t pe);
+/* No more chares come: answer what waits, count, unless that has been done. */
+void chi_collection_complete(struct chi_obj *obj,
+                             struct chi_collection *collection);
 bool chi_insert_survey(void *context, uint64_t argument,
                        uint64_t words_out[CHI_SURVEY_WORDS]);
+
+/* ---- destroy.c */
+
+void chi_destroy_execute(void *context, struct chi_msg *msg);
+
+/* A broadcast that destroys all has to wait for some chare here; it was
+ * kept. */
+bool chi_destroy_waits(struct chi_obj *obj, struct chi_collection *collection,
+                       struct chi_msg *msg);
+void chi_destroy_all(struct chi_obj *obj, struct chi_collection *collection);
+
+/* Some chare has drained, or a section is formed: what waits for that may go
+ * on. */
+void chi_destroy_retry(struct chi_obj *obj);
+
+/* A call that is executing has to wait for its target's end; it was kept. */
+bool chi_destroy_holds(struct chi_obj *obj, const struct chi_element *element,
+                       struct chi_msg *msg);
 
 #endif /* CHI_OBJ_PRIVATE_H */

@@ -136,8 +136,20 @@ chi_section_join(struct chi_obj *obj, struct chi_collection *collection,
     return true;
 }
 
+bool
+chi_members_stay(const struct chi_element *element)
+{
+    for (const struct chi_member *member = element->members; member != NULL;
+         member = member->next) {
+        if (!member->section->populated) {
+            return true; /* S3 */
+        }
+    }
+    return false;
+}
+
 void
-chi_members_leave(struct chi_element *element)
+chi_members_leave(struct chi_obj *obj, struct chi_element *element)
 {
     while (element->members != NULL) {
         struct chi_member *member = element->members;
@@ -151,6 +163,9 @@ chi_members_leave(struct chi_element *element)
         memmove(&section->members[i], &section->members[i + 1],
                 (section->count - i - 1) * sizeof(struct chi_member *));
         section->count--;
+        member->section->gone++;
+        chi_coll_leave(obj->coll, &member->section->set,
+                       member->reduction_next, 1);
         element->members = member->next;
         free(member);
     }
@@ -383,6 +398,7 @@ chi_section_form(struct chi_obj *obj, struct chi_collection *collection,
     early_run(obj, collection);
     chi_kept_for_population(obj, collection, &kept);
     chi_dispatch_kept(obj, &kept);
+    chi_destroy_retry(obj);
 }
 
 void

@@ -77,8 +77,11 @@ void chi_section_free(struct chi_section *section);
 bool chi_section_join(struct chi_obj *obj, struct chi_collection *collection,
                       struct chi_element *element);
 
+/* A chare is in a section that is not formed here yet, and must stay. */
+bool chi_members_stay(const struct chi_element *element);
+
 /* A chare ceases to exist here: it is in no section any more. */
-void chi_members_leave(struct chi_element *element);
+void chi_members_leave(struct chi_obj *obj, struct chi_element *element);
 
 /* The tree is known: this PE's part of it in preorder, itself first. */
 void chi_section_form(struct chi_obj *obj, struct chi_collection *collection,

@@ -56,22 +56,32 @@ element_link(struct chi_collection *collection, struct chi_element *element)
     if (chi_map_put(map, element->key, element) != CHARE_OK) {
         return CHARE_ERR_NO_MEMORY;
     }
+    chi_assert(collection->count < UINT32_MAX);
+    element->at = (uint32_t)collection->count;
     collection->elements[collection->count++] = element;
     return CHARE_OK;
 }
 
-static void
-element_unlink_last(struct chi_collection *collection)
+void
+chi_element_unlink(struct chi_collection *collection,
+                   struct chi_element *element)
 {
-    struct chi_element *element = collection->elements[--collection->count];
     struct chi_map *map =
         element->wide ? &collection->wide : &collection->packed;
+    struct chi_element *last = collection->elements[--collection->count];
+    struct chi_element *chain = chi_map_remove(map, element->key);
+    struct chi_element **link = &chain;
 
-    (void)chi_map_remove(map, element->key);
-    if (element->next_wide != NULL) {
+    chi_assert(collection->elements[element->at] == element);
+    collection->elements[element->at] = last;
+    last->at = element->at;
+    while (*link != element) {
+        link = &(*link)->next_wide;
+    }
+    *link = element->next_wide;
+    if (chain != NULL) {
         /* Cannot fail: the slot of the key has just become free. */
-        chare_status status =
-            chi_map_put(map, element->key, element->next_wide);
+        chare_status status = chi_map_put(map, element->key, chain);
 
         chi_assert(status == CHARE_OK);
     }
@@ -119,7 +129,7 @@ chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
                                     : chare_status_text(status));
         obj->fatal(obj->fatal_context, text);
     }
-    element_unlink_last(collection);
+    chi_element_unlink(collection, element);
     free(element);
     return NULL;
 }
@@ -203,7 +213,7 @@ chi_collection_free(struct chi_obj *obj, struct chi_collection *collection)
         struct chi_element *element =
             collection->elements[collection->count - 1];
 
-        element_unlink_last(collection);
+        chi_element_unlink(collection, element);
         if (type->ops.destroy != NULL) {
             type->ops.destroy(element->object, type->context);
         }

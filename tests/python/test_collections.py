@@ -386,6 +386,219 @@ charm.start(main)
                 self.assertIn(words, result.stderr)
 
 
+class DeletionTest(ProgramCase):
+    def test_elements(self):
+        self.check(WORKER + """
+def main(args):
+    n = charm.numPes()
+    array = Array(Worker, 4 * n)
+    done = [Future() for _ in range(3)]
+    array.sum_to(done[0])
+    assert done[0].get() == 4 * n
+    array[1].ckDestroy(awaitable=True).get()
+    array.sum_to(done[1])
+    assert done[1].get() == 4 * n - 1
+    array[2].ckDestroy()
+    array[3 * n].ckDestroy(awaitable=True).get()
+    assert array[1].ckLocal() is None
+    array.sum_to(done[2])
+    charm.waitQD()
+    left = [i for i in range(4 * n) if i not in (1, 2, 3 * n)]
+    assert array.index(ret=True).get() == [(i,) for i in left]
+    assert array.add(1, awaitable=True).get() is None
+    assert done[2].get() in (len(left), len(left) + 1)
+    assert array.total(ret=True).get() == [len(left)] * len(left)
+    for call in (lambda: array[1].index(ret=True),
+                 lambda: array[1].ckDestroy(awaitable=True)):
+        text = refused((LookupError, Error), call)
+        assert "Worker[1]" in text and "was destroyed" in text, text
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
+    def test_groups_and_single_chares(self):
+        self.check(WORKER + """
+def main(args):
+    n = charm.numPes()
+    group = Group(Worker)
+    one = Chare(Worker, onPE=n - 1)
+    assert one.index(ret=True).get() == (0,)
+    one.ckDestroy(awaitable=True).get()
+    text = refused((LookupError, Error), one.index, ret=True)
+    assert "Worker was destroyed" in text, text
+    group[n - 1].ckDestroy(awaitable=True).get()
+    assert group.index(ret=True).get() == list(range(n - 1))
+    for _ in range(200):
+        Chare(Worker).ckDestroy()
+    charm.waitQD()
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
+    def test_oneself_and_finalizers(self):
+        self.check("""
+class Mortal(Chare):
+    def __init__(self, keeper):
+        self.keeper = keeper
+
+    def leave(self):
+        self.thisProxy[self.thisIndex].ckDestroy()
+        return "still here"
+
+    def __del__(self):
+        if charm.numPes() == 0:  # never; charm must still work here
+            raise AssertionError
+        self.keeper.note(self.thisIndex[0])
+
+class Keeper(Chare):
+    def __init__(self):
+        self.seen = []
+
+    def note(self, index):
+        self.seen.append(index)
+
+    def get(self):
+        return self.seen
+
+def main(args):
+    keeper = Chare(Keeper)
+    array = Array(Mortal, 6, args=[keeper])
+    assert array.leave(ret=True).get() == ["still here"] * 6
+    charm.waitQD()
+    assert sorted(keeper.get(ret=True).get()) == list(range(6))
+    assert array.leave(ret=True).get() == []
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
+    def test_coroutines_end(self):
+        self.check("""
+class Sleeper(Chare):
+    def __init__(self, keeper):
+        self.keeper = keeper
+
+    @coro
+    def wait_long(self):
+        try:
+            Future().get()
+        except Exception:
+            assert False, "Destroyed is no Exception"
+        finally:
+            self.keeper.note(1)
+
+class Keeper(Chare):
+    def __init__(self):
+        self.seen = []
+
+    def note(self, value):
+        self.seen.append(value)
+
+    def get(self):
+        return self.seen
+
+def main(args):
+    keeper = Chare(Keeper)
+    array = Array(Sleeper, 2 * charm.numPes(), args=[keeper])
+    last = array[2 * charm.numPes() - 1]
+    futures = [last.wait_long(ret=True), last.wait_long(awaitable=True)]
+    last.wait_long()
+    last.ckDestroy(awaitable=True).get()
+    for future in futures:
+        try:
+            future.get()
+        except Error as error:
+            assert "destroyed" in str(error), error
+        else:
+            assert False
+    charm.waitQD()
+    assert sorted(keeper.get(ret=True).get()) == [1, 1, 1]
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
+    def test_collections(self):
+        self.check(WORKER + """
+def main(args):
+    n = charm.numPes()
+    for make in (lambda: Array(Worker, (n, 3)), lambda: Group(Worker)):
+        whole = make()
+        done = Future()
+        whole.sum_to(done)
+        whole.ckDestroy(awaitable=True).get()
+        assert done.get() in (n, 3 * n)
+        assert whole.index(ret=True).get() == []
+        whole.add(1, awaitable=True).get()
+        at = (0, 0) if whole.ndims == 2 else 0
+        text = refused((LookupError, Error), whole[at].index, ret=True)
+        assert "was destroyed" in text, text
+        whole.ckDestroy(awaitable=True).get()
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
+    def test_sparse_arrays(self):
+        self.check(WORKER + """
+def main(args):
+    n = charm.numPes()
+    array = Array(Worker, ndims=1)
+    for round in range(5):
+        for i in range(2 * n):
+            array.ckInsert(i, [round], onPE=(i + round) % n)
+        assert array[3 % n].get_base(ret=True).get() == round
+        futures = [array[i].ckDestroy(awaitable=True) for i in range(2 * n)]
+        for future in futures:
+            future.get()
+    for i in range(0, 2 * n, 2):
+        array.ckInsert(i, [99])
+    waits = array[1].index(ret=True)  # until the array is complete
+    array.ckDoneInserting()
+    text = refused((LookupError, Error), waits.get)
+    assert "destroyed, or never inserted" in text, text
+    assert array.get_base(ret=True).get() == [99] * n
+    assert array.total(ret=True).get() == [n] * n
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
+    def test_sections(self):
+        self.check(WORKER + """
+def main(args):
+    n = charm.numPes()
+    array = Array(Worker, 4 * n)
+    if not hasattr(charm, "split"):
+        print("done")
+        charm.exit()
+    evens, odds = charm.split(array, 2, elems=[
+        [(i,) for i in range(0, 4 * n, 2)], [(i,) for i in range(1, 4 * n, 2)]
+    ])
+    array[0].ckDestroy(awaitable=True).get()
+    array[1].ckDestroy(awaitable=True).get()
+    assert evens.index(ret=True).get() == [(i,) for i in range(2, 4 * n, 2)]
+    assert odds.index(ret=True).get() == [(i,) for i in range(3, 4 * n, 2)]
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
+    def test_a_call_that_nobody_awaits(self):
+        result = self.run_program(WORKER + """
+def main(args):
+    array = Array(Worker, 4)
+    array[3].ckDestroy(awaitable=True).get()
+    array[3].add(1)
+charm.start(main)
+""", 2)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("Worker[3] was destroyed", result.stderr)
+        self.assertIn("Worker.add", result.stderr)
+
+
 class LimitTest(ProgramCase):
     def test_dimensions(self):
         self.check(WORKER + """

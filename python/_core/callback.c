@@ -97,7 +97,10 @@ core_callback_of(struct core_pe *pe, const chare_callback *callback)
     if (callback->kind == CHARE_CALLBACK_BROADCAST) {
         memset(&element.index, 0, sizeof(element.index));
     }
-    proxy = core_proxy_new(state, entry->owner, &element, CORE_FLAVOUR_ARRAY,
+    proxy = core_proxy_new(state, entry->owner, &element,
+                           chare_is_section(element.collection)
+                               ? CORE_FLAVOUR_SECTION
+                               : CORE_FLAVOUR_ARRAY,
                            element.index.ndims);
     if (proxy == NULL) {
         return NULL;

@@ -92,6 +92,7 @@ chare_traverse(PyObject *op, visitproc visit, void *arg)
 
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(self->results);
+    Py_VISIT(self->section_results);
     return result != 0 ? result : core_channels_visit(self, visit, arg);
 }
 
@@ -99,6 +100,7 @@ static int
 chare_clear(PyObject *op)
 {
     Py_CLEAR(((struct core_chare *)op)->results);
+    Py_CLEAR(((struct core_chare *)op)->section_results);
     core_when_clear((struct core_chare *)op);
     core_channels_clear((struct core_chare *)op);
     return 0;
@@ -166,9 +168,10 @@ static PyObject *
 chare_reduce(PyObject *op, PyObject *const *args, Py_ssize_t arg_count,
              PyObject *kwnames)
 {
-    static const char *const names[] = {"callback", "data", "reducer", NULL};
+    static const char *const names[] = {"callback", "data", "reducer",
+                                        "section", NULL};
     struct core_state *state = chare_state((struct core_chare *)op);
-    PyObject *values[] = {NULL, Py_None, Py_None};
+    PyObject *values[] = {NULL, Py_None, Py_None, Py_None};
 
     if (state == NULL ||
         core_arguments_parse("reduce", names, 1, args, arg_count, kwnames,
@@ -176,7 +179,7 @@ chare_reduce(PyObject *op, PyObject *const *args, Py_ssize_t arg_count,
         return NULL;
     }
     return core_contribute(state, (struct core_chare *)op, values[1],
-                           values[2], values[0]);
+                           values[2], values[0], values[3]);
 }
 
 /* contribute(data, reducer, callback) */
@@ -184,9 +187,10 @@ static PyObject *
 chare_contribute_method(PyObject *op, PyObject *const *args,
                         Py_ssize_t arg_count, PyObject *kwnames)
 {
-    static const char *const names[] = {"data", "reducer", "callback", NULL};
+    static const char *const names[] = {"data", "reducer", "callback",
+                                        "section", NULL};
     struct core_state *state = chare_state((struct core_chare *)op);
-    PyObject *values[] = {NULL, NULL, NULL};
+    PyObject *values[] = {NULL, NULL, NULL, Py_None};
 
     if (state == NULL ||
         core_arguments_parse("contribute", names, 3, args, arg_count, kwnames,
@@ -194,15 +198,18 @@ chare_contribute_method(PyObject *op, PyObject *const *args,
         return NULL;
     }
     return core_contribute(state, (struct core_chare *)op, values[0],
-                           values[1], values[2]);
+                           values[1], values[2], values[3]);
 }
 
 /* Where the result of an allreduce() goes: to all, or to the only one. */
 static chare_callback
-result_callback(const struct core_chare *self)
+result_callback(const struct core_chare *self, chare_collection section)
 {
     uint32_t entry = self->owner->entries[self->owner->result_index].id;
 
+    if (section != 0) {
+        return chare_callback_broadcast(section, entry);
+    }
     if (self->flavour == CORE_FLAVOUR_GROUP ||
         self->flavour == CORE_FLAVOUR_ARRAY) {
         return chare_callback_broadcast(self->element.collection, entry);
@@ -210,39 +217,77 @@ result_callback(const struct core_chare *self)
     return chare_callback_element(self->element, entry);
 }
 
+/* The futures of allreduce() under way, made if there are none; borrowed. */
+static PyObject *
+results_get(struct core_chare *self, chare_collection section)
+{
+    PyObject *list;
+    PyObject *key;
+
+    if (section == 0) {
+        if (self->results == NULL) {
+            self->results = PyList_New(0);
+        }
+        return self->results;
+    }
+    if (self->section_results == NULL &&
+        (self->section_results = PyDict_New()) == NULL) {
+        return NULL;
+    }
+    key = PyLong_FromUnsignedLongLong(section);
+    if (key == NULL) {
+        return NULL;
+    }
+    list = PyDict_GetItemWithError(self->section_results, key);
+    if (list == NULL && !PyErr_Occurred() && (list = PyList_New(0)) != NULL) {
+        int failed = PyDict_SetItem(self->section_results, key, list);
+
+        Py_DECREF(list); /* the dict keeps it */
+        list = failed ? NULL : list;
+    }
+    Py_DECREF(key);
+    return list;
+}
+
 /*
- * allreduce(data=None, reducer=None): the result is broadcast to the hidden
- * method _chare_result(), which completes the oldest future. Reductions of a
- * collection complete in the order in which its chares contribute.
+ * allreduce(data=None, reducer=None, section=None): the result is broadcast to
+ * the hidden method _chare_result(), which completes the oldest future of this
+ * collection or section. The reductions of each complete in the order in which
+ * its chares contribute.
  */
 static PyObject *
 chare_allreduce(PyObject *op, PyObject *const *args, Py_ssize_t arg_count,
                 PyObject *kwnames)
 {
-    static const char *const names[] = {"data", "reducer", NULL};
+    static const char *const names[] = {"data", "reducer", "section", NULL};
     struct core_chare *self = (struct core_chare *)op;
     struct core_state *state = chare_state(self);
-    PyObject *values[] = {Py_None, Py_None};
+    PyObject *values[] = {Py_None, Py_None, Py_None};
     struct core_future *future;
+    chare_collection section;
     chare_callback callback;
+    PyObject *results;
     PyObject *done;
 
     if (state == NULL ||
         core_arguments_parse("allreduce", names, 0, args, arg_count, kwnames,
                              values) < 0 ||
-        core_pe_get(state) == NULL) {
+        core_pe_get(state) == NULL ||
+        core_section_parse(state, self, values[2], &section) < 0) {
         return NULL;
     }
-    if (self->results == NULL && (self->results = PyList_New(0)) == NULL) {
+    results = results_get(self, section);
+    if (results == NULL) {
         return NULL;
     }
-    callback = result_callback(self);
+    callback = result_callback(self, section);
     future = core_future_new(state->current, 1);
     if (future == NULL) {
         return NULL;
     }
-    done = core_contribute_to(state, self, values[0], values[1], &callback);
-    if (done == NULL || PyList_Append(self->results, (PyObject *)future) < 0) {
+    done = core_contribute_to(state, self, values[0], values[1], &callback,
+                              section);
+    if (done == NULL || PyList_Append(results, (PyObject *)future) < 0) {
         Py_XDECREF(done);
         core_future_cancel(future);
         Py_DECREF(future);
@@ -257,25 +302,58 @@ static PyObject *
 chare_result(PyObject *op, PyObject *const *args, Py_ssize_t arg_count)
 {
     struct core_chare *self = (struct core_chare *)op;
+    struct core_state *state = chare_state(self);
     PyObject *value = arg_count > 0 ? args[0] : Py_None;
+    PyObject *results;
     PyObject *future;
 
-    if (chare_state(self) == NULL) {
+    if (state == NULL || core_pe_get(state) == NULL) {
         return NULL;
     }
-    if (self->results == NULL || PyList_GET_SIZE(self->results) == 0) {
-        PyErr_SetString(self->owner->state->Error,
+    results = results_get(self, chare_is_section(state->current->called)
+                                    ? state->current->called
+                                    : 0);
+    if (results == NULL) {
+        return NULL;
+    }
+    if (PyList_GET_SIZE(results) == 0) {
+        PyErr_SetString(state->Error,
                         "a result of allreduce() came that nobody waits for");
         return NULL;
     }
-    future = Py_NewRef(PyList_GET_ITEM(self->results, 0));
-    if (PyList_SetSlice(self->results, 0, 1, NULL) < 0) {
+    future = Py_NewRef(PyList_GET_ITEM(results, 0));
+    if (PyList_SetSlice(results, 0, 1, NULL) < 0) {
         Py_DECREF(future);
         return NULL;
     }
     core_future_deliver((struct core_future *)future, Py_NewRef(value));
     Py_DECREF(future);
     Py_RETURN_NONE;
+}
+
+/* Hidden entry: join the sections that a function says; see _sections.py. */
+static PyObject *
+chare_enlist(PyObject *op, PyObject *const *args, Py_ssize_t arg_count)
+{
+    struct core_state *state = chare_state((struct core_chare *)op);
+    PyObject *function;
+    PyObject *result;
+
+    if (state == NULL) {
+        return NULL;
+    }
+    if (arg_count != 3) {
+        PyErr_SetString(PyExc_TypeError, "_chare_enlist() has 3 arguments");
+        return NULL;
+    }
+    function = core_support(state, "enlist");
+    if (function == NULL) {
+        return NULL;
+    }
+    result = PyObject_CallFunctionObjArgs(function, op, args[0], args[1],
+                                          args[2], NULL);
+    Py_DECREF(function);
+    return result;
 }
 
 /* Hidden entry: does nothing, once the chare exists. */
@@ -345,9 +423,10 @@ which can be used at once.\n\
 \n\
 Raises TypeError when the arguments do not fit the constructor.");
 
-PyDoc_STRVAR(reduce_doc, "reduce($self, callback, data=None, reducer=None)\n\
---\n\n\
-Contribute to the next reduction of this chare's collection.\n\
+PyDoc_STRVAR(reduce_doc, "reduce($self, callback, data=None, reducer=None, \
+section=None)\n--\n\n\
+Contribute to the next reduction of this chare's collection, or of a section\n\
+that it is a member of.\n\
 \n\
 callback is told the result: a Future, or a method of a proxy. reducer is\n\
 an attribute of Reducer, or None: no data, only that all have contributed.\n\
@@ -356,11 +435,11 @@ All chares of the collection contribute to reductions in the same order.\n\
 Example: self.reduce(future, self.count, Reducer.sum)");
 
 PyDoc_STRVAR(contribute_doc,
-             "contribute($self, data, reducer, callback)\n--\n\n\
+             "contribute($self, data, reducer, callback, section=None)\n--\n\n\
 The same as reduce(), in an older spelling.");
 
-PyDoc_STRVAR(allreduce_doc, "allreduce($self, data=None, reducer=None)\n\
---\n\n\
+PyDoc_STRVAR(allreduce_doc, "allreduce($self, data=None, reducer=None, \
+section=None)\n--\n\n\
 reduce() to all: a Future of the result, for each chare.\n\
 \n\
 Example: total = self.allreduce(1, Reducer.sum).get()");
@@ -398,6 +477,8 @@ static PyMethodDef chare_methods[] = {
     {"_chare_result", (PyCFunction)(void (*)(void))chare_result, METH_FASTCALL,
      NULL},
     {"_chare_ready", chare_ready, METH_NOARGS, NULL},
+    {"_chare_enlist", (PyCFunction)(void (*)(void))chare_enlist, METH_FASTCALL,
+     NULL},
     {NULL, NULL, 0, NULL},
 };
 

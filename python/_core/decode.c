@@ -206,10 +206,10 @@ get_extern(struct core_reader *reader, const chare_value *value)
                                 (char *)(uintptr_t)value->as.bytes.at,
                                 (Py_ssize_t)value->as.bytes.len, PyBUF_READ));
     case CORE_EXTERN_PROXY:
-        if (value->as.bytes.len != sizeof(name)) {
+        if (!core_proxy_name_read(value->as.bytes.at, value->as.bytes.len,
+                                  &name)) {
             return bad_format(reader, "cannot decode a proxy");
         }
-        memcpy(&name, value->as.bytes.at, sizeof(name));
         return core_proxy_of_name(reader->pe->state, &name);
     default:
         return bad_format(reader, "cannot decode a foreign kind of value");

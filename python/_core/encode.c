@@ -223,7 +223,8 @@ put_proxy(struct writer *writer, PyObject *object)
     struct core_proxy_name name;
 
     core_proxy_name_get(object, &name);
-    chare_put_extern(writer->encoder, CORE_EXTERN_PROXY, &name, sizeof(name));
+    chare_put_extern(writer->encoder, CORE_EXTERN_PROXY, &name,
+                     core_proxy_name_len(&name));
     return 0;
 }
 

@@ -231,6 +231,7 @@ core_invoke(void *object, const chare_call *call, void *context)
     struct core_pe *pe = chare_user(call->runtime);
 
     core_enter(pe);
+    pe->called = call->collection;
     if (!pe->profiling) {
         invoke(pe, entry, (PyObject *)object, call);
     } else {

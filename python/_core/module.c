@@ -166,6 +166,7 @@ core_exec(PyObject *module)
     if (PyModule_AddFunctions(module, core_functions) < 0 ||
         PyModule_AddFunctions(module, core_pe_functions) < 0 ||
         PyModule_AddFunctions(module, core_query_functions) < 0 ||
+        PyModule_AddFunctions(module, core_section_functions) < 0 ||
         PyModule_AddFunctions(module, core_start_functions) < 0 ||
         PyModule_AddFunctions(module, core_console_functions) < 0) {
         return -1;
@@ -197,6 +198,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->NotThreadedError);
     Py_VISIT(state->support);
     Py_VISIT(state->classes);
+    Py_VISIT(state->shared);
     Py_VISIT(state->reducers);
     return core_numpy_visit(&state->numpy, visit, arg);
 }
@@ -209,6 +211,7 @@ core_clear(PyObject *module)
     /* Types go last: what is freed before looks at them. */
     Py_CLEAR(state->support);
     Py_CLEAR(state->classes);
+    Py_CLEAR(state->shared);
     Py_CLEAR(state->reducers);
     core_numpy_clear(&state->numpy);
     Py_CLEAR(state->CancelledError);

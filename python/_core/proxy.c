@@ -36,6 +36,11 @@ core_proxy_name_get(PyObject *proxy, struct core_proxy_name *name_out)
     name_out->type = self->owner != NULL ? self->owner->type : UINT32_MAX;
     name_out->flavour = self->flavour;
     name_out->ndims = self->ndims;
+    if (self->owner != NULL && self->owner->part_count > 0) {
+        name_out->part_count = (uint16_t)self->owner->part_count;
+        memcpy(name_out->parts, self->owner->parts,
+               self->owner->part_count * sizeof(name_out->parts[0]));
+    }
 }
 
 PyObject *
@@ -47,7 +52,12 @@ core_proxy_of_name(struct core_state *state,
     if (name->element.index.ndims > CHARE_DIMS_MAX) {
         return core_raise(state, CHARE_ERR_FORMAT, "cannot decode a proxy");
     }
-    if (name->type != UINT32_MAX) {
+    if (name->part_count > 0) {
+        owner = core_class_shared(state, name->parts, name->part_count);
+        if (owner == NULL) {
+            return NULL;
+        }
+    } else if (name->type != UINT32_MAX) {
         owner = core_class_get(state, name->type);
         if (owner == NULL) {
             return NULL;
@@ -57,16 +67,32 @@ core_proxy_of_name(struct core_state *state,
                           (enum core_flavour)name->flavour, name->ndims);
 }
 
+bool
+core_proxy_name_read(const void *bytes, size_t len,
+                     struct core_proxy_name *name_out)
+{
+    const size_t fixed = offsetof(struct core_proxy_name, parts);
+
+    memset(name_out, 0, sizeof(*name_out));
+    if (len < fixed || len > sizeof(*name_out)) {
+        return false;
+    }
+    memcpy(name_out, bytes, len);
+    return name_out->part_count <= CORE_SECTION_CLASSES_MAX &&
+           len == core_proxy_name_len(name_out);
+}
+
 PyObject *
 core_proxy_load(PyObject *module, PyObject *bytes)
 {
     struct core_proxy_name name;
 
-    if (!PyBytes_Check(bytes) || PyBytes_GET_SIZE(bytes) != sizeof(name)) {
+    if (!PyBytes_Check(bytes) ||
+        !core_proxy_name_read(PyBytes_AS_STRING(bytes),
+                              (size_t)PyBytes_GET_SIZE(bytes), &name)) {
         PyErr_SetString(PyExc_ValueError, "this is no pickled proxy");
         return NULL;
     }
-    memcpy(&name, PyBytes_AS_STRING(bytes), sizeof(name));
     return core_proxy_of_name(core_state_get(module), &name);
 }
 
@@ -143,7 +169,33 @@ proxy_state(PyObject *op)
     return core_state_of(type);
 }
 
-/* proxy[i], proxy[i, j]: the proxy of one element. */
+static bool
+has_slice(PyObject *key)
+{
+    if (PyTuple_Check(key)) {
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); i++) {
+            if (PySlice_Check(PyTuple_GET_ITEM(key, i))) {
+                return true;
+            }
+        }
+    }
+    return PySlice_Check(key);
+}
+
+static PyObject *
+section_of_slices(PyObject *op, PyObject *key)
+{
+    PyObject *function = core_support(proxy_state(op), "slice_section");
+    PyObject *result = NULL;
+
+    if (function != NULL) {
+        result = PyObject_CallFunctionObjArgs(function, op, key, NULL);
+        Py_DECREF(function);
+    }
+    return result;
+}
+
+/* proxy[i], proxy[i, j]: the proxy of one element; with slices, of some. */
 static PyObject *
 proxy_subscript(PyObject *op, PyObject *key)
 {
@@ -164,10 +216,14 @@ proxy_subscript(PyObject *op, PyObject *key)
                         "this proxy names one chare and has no elements");
         return NULL;
     }
-    if (PySlice_Check(key)) {
+    if (self->flavour == CORE_FLAVOUR_SECTION) {
         PyErr_SetString(PyExc_TypeError,
-                        "sections by slices are not supported");
+                        "a section has no indices of its own: index the "
+                        "collections that its chares are of");
         return NULL;
+    }
+    if (has_slice(key)) {
+        return section_of_slices(op, key);
     }
     element.collection = self->element.collection;
     if (core_index_parse(key, &element.index) < 0) {
@@ -271,7 +327,7 @@ proxy_reduce(PyObject *op, PyTypeObject *defining_class, PyObject *const *args,
     }
     core_proxy_name_get(op, &name);
     return Py_BuildValue("N(y#)", load, (const char *)&name,
-                         (Py_ssize_t)sizeof(name));
+                         (Py_ssize_t)core_proxy_name_len(&name));
 }
 
 static void
@@ -311,6 +367,52 @@ proxy_get_id(PyObject *op, void *closure)
         ((struct core_proxy *)op)->element.collection);
 }
 
+static PyObject *
+proxy_names_one(PyObject *op, PyObject *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(core_proxy_is_element((struct core_proxy *)op));
+}
+
+static PyObject *
+proxy_get_issec(PyObject *op, void *closure)
+{
+    (void)closure;
+    return PyBool_FromLong(((struct core_proxy *)op)->flavour ==
+                           CORE_FLAVOUR_SECTION);
+}
+
+static PyObject *
+proxy_get_section(PyObject *op, void *closure)
+{
+    struct core_proxy *self = (struct core_proxy *)op;
+
+    (void)closure;
+    if (self->flavour != CORE_FLAVOUR_SECTION) {
+        PyErr_SetString(PyExc_AttributeError,
+                        "'section' is for the proxies of sections");
+        return NULL;
+    }
+    return Py_BuildValue("(IK)",
+                         (unsigned)(self->element.collection >> 37) &
+                             (CHARE_PES_MAX - 1),
+                         (unsigned long long)self->element.collection);
+}
+
+/* A proxy is true, however many members a section has. */
+static int
+proxy_bool(PyObject *op)
+{
+    (void)op;
+    return 1;
+}
+
+static Py_ssize_t
+proxy_len(PyObject *op)
+{
+    return core_section_len(proxy_state(op), (struct core_proxy *)op);
+}
+
 static PyGetSetDef proxy_getset[] = {
     {"elemIdx", proxy_get_index, NULL,
      PyDoc_STR("The index of the element; -1 or () for all of them."), NULL},
@@ -318,6 +420,10 @@ static PyGetSetDef proxy_getset[] = {
      PyDoc_STR("Dimensions of the collection."), NULL},
     {"gid", proxy_get_id, NULL, PyDoc_STR("The collection's number."), NULL},
     {"aid", proxy_get_id, NULL, PyDoc_STR("The collection's number."), NULL},
+    {"issec", proxy_get_issec, NULL,
+     PyDoc_STR("Whether this is the proxy of a section."), NULL},
+    {"section", proxy_get_section, NULL,
+     PyDoc_STR("(PE where it was made, number); of a section only."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -375,6 +481,7 @@ static PyMethodDef proxy_methods[] = {
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, local_doc},
     {"ckLocalBranch", (PyCFunction)(void (*)(void))core_proxy_local_branch,
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, local_branch_doc},
+    {"_names_one", proxy_names_one, METH_NOARGS, NULL},
     {"__reduce__", (PyCFunction)(void (*)(void))proxy_reduce,
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
     {NULL, NULL, 0, NULL},
@@ -394,6 +501,8 @@ static PyType_Slot proxy_slots[] = {
     {Py_tp_hash, proxy_hash},
     {Py_tp_richcompare, proxy_richcompare},
     {Py_mp_subscript, proxy_subscript},
+    {Py_mp_length, proxy_len},
+    {Py_nb_bool, proxy_bool},
     {Py_tp_methods, proxy_methods},
     {Py_tp_getset, proxy_getset},
     {0, NULL},

@@ -154,6 +154,81 @@ query_tree_edges(PyObject *module, PyObject *args)
     return Py_BuildValue("(IN)", (unsigned)parent, list);
 }
 
+/* PEs from a sequence in rising order; NULL with an exception. */
+static uint32_t *
+pes_parse(PyObject *items, uint32_t limit)
+{
+    const Py_ssize_t count = PySequence_Fast_GET_SIZE(items);
+    uint32_t *pes = PyMem_Malloc(((size_t)count + 1) * sizeof(*pes));
+
+    if (pes == NULL) {
+        PyErr_NoMemory();
+    }
+    for (Py_ssize_t i = 0; pes != NULL && i < count; i++) {
+        if (!number_parse(PySequence_Fast_GET_ITEM(items, i), limit, "PE",
+                          &pes[i])) {
+            PyMem_Free(pes);
+            return NULL;
+        }
+    }
+    return pes;
+}
+
+/* tree_subset(root, [PEs in rising order], fanout or 0): the tree in preorder,
+ * as a list of (PE, PEs in its subtree). */
+static PyObject *
+query_tree_subset(PyObject *module, PyObject *args)
+{
+    struct core_state *state = core_state_get(module);
+    struct core_pe *pe = core_pe_get(state);
+    chare_tree_vertex *tree = NULL;
+    chare_status status;
+    uint32_t *pes = NULL;
+    PyObject *object;
+    PyObject *items;
+    PyObject *list = NULL;
+    Py_ssize_t count;
+    unsigned root;
+    unsigned fanout;
+
+    if (pe == NULL ||
+        !PyArg_ParseTuple(args, "IOI", &root, &object, &fanout)) {
+        return NULL;
+    }
+    items = PySequence_Fast(object, "a list of PEs is needed");
+    if (items == NULL) {
+        return NULL;
+    }
+    count = PySequence_Fast_GET_SIZE(items);
+    pes = pes_parse(items, chare_pe_count(pe->runtime));
+    tree = PyMem_Malloc(((size_t)count + 1) * sizeof(*tree));
+    if (pes == NULL || tree == NULL) {
+        goto free_tree;
+    }
+    status = chare_tree_subset(pe->runtime, root, pes, (uint32_t)count, fanout,
+                               tree);
+    if (status != CHARE_OK) {
+        core_raise(state, status, "no tree over these PEs");
+        goto free_tree;
+    }
+    list = PyList_New(count);
+    for (Py_ssize_t i = 0; list != NULL && i < count; i++) {
+        PyObject *pair = Py_BuildValue("(II)", (unsigned)tree[i].pe,
+                                       (unsigned)tree[i].subtree_count);
+
+        if (pair == NULL) {
+            Py_CLEAR(list);
+        } else {
+            PyList_SET_ITEM(list, i, pair);
+        }
+    }
+free_tree:
+    PyMem_Free(tree);
+    PyMem_Free(pes);
+    Py_DECREF(items);
+    return list;
+}
+
 static PyObject *
 query_counters(PyObject *module, PyObject *unused)
 {
@@ -278,6 +353,8 @@ PyMethodDef core_query_functions[] = {
     {"node_name", query_node_name, METH_O, PyDoc_STR("A host's name.")},
     {"tree_edges", query_tree_edges, METH_VARARGS,
      PyDoc_STR("(parent or None, [children]) of a PE in a root's tree.")},
+    {"tree_subset", query_tree_subset, METH_VARARGS,
+     PyDoc_STR("A tree over some PEs, as [(PE, PEs in its subtree)].")},
     {"counters", query_counters, METH_NOARGS,
      PyDoc_STR("What this PE has sent and done.")},
     {"version", query_version, METH_NOARGS,

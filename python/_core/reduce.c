@@ -150,10 +150,33 @@ contribution_encode(struct core_pe *pe, struct core_reducer *reducer,
     return 0;
 }
 
+/* 'section' 0: to the chare's own collection. */
+static chare_status
+contribute(struct core_pe *pe, const struct core_chare *chare,
+           chare_collection section, uint32_t reducer, const chare_data *data,
+           const chare_callback *callback)
+{
+    if (section == 0) {
+        return chare_contribute(pe->runtime, &chare->element, reducer, data,
+                                callback);
+    }
+    return chare_section_contribute(pe->runtime, &chare->element, section,
+                                    reducer, data, callback);
+}
+
+static PyObject *
+contribute_failed(struct core_state *state, struct core_chare *chare,
+                  chare_collection section, chare_status status)
+{
+    return section == 0 ? core_raise(state, status, "cannot contribute")
+                        : core_section_refused(state, chare, status);
+}
+
 static PyObject *
 contribute_data(struct core_pe *pe, struct core_chare *chare,
                 struct core_reducer *reducer, PyObject *prepared,
-                bool was_list, const chare_callback *callback)
+                bool was_list, const chare_callback *callback,
+                chare_collection section)
 {
     chare_callback target = *callback;
     chare_encoder encoder;
@@ -182,11 +205,10 @@ contribute_data(struct core_pe *pe, struct core_chare *chare,
         return core_raise(pe->state, status, "cannot encode a contribution");
     }
     data = chare_data_buffer(CHARE_FORMAT_VALUE, buffer);
-    status =
-        chare_contribute(pe->runtime, &chare->element, id, &data, &target);
+    status = contribute(pe, chare, section, id, &data, &target);
     if (status != CHARE_OK) {
         core_data_drop(&data);
-        return core_raise(pe->state, status, "cannot contribute");
+        return contribute_failed(pe->state, chare, section, status);
     }
     Py_RETURN_NONE;
 }
@@ -194,7 +216,7 @@ contribute_data(struct core_pe *pe, struct core_chare *chare,
 PyObject *
 core_contribute_to(struct core_state *state, struct core_chare *chare,
                    PyObject *data, PyObject *object,
-                   const chare_callback *callback)
+                   const chare_callback *callback, chare_collection section)
 {
     struct core_pe *pe = core_pe_get(state);
     struct core_reducer *reducer = (struct core_reducer *)object;
@@ -207,10 +229,10 @@ core_contribute_to(struct core_state *state, struct core_chare *chare,
     }
     if (object == Py_None || (Py_IS_TYPE(object, state->ReducerType) &&
                               reducer->builtin == CHARE_REDUCE_NOP)) {
-        status = chare_contribute(pe->runtime, &chare->element,
-                                  CHARE_REDUCE_NOP, NULL, callback);
+        status =
+            contribute(pe, chare, section, CHARE_REDUCE_NOP, NULL, callback);
         if (status != CHARE_OK) {
-            return core_raise(state, status, "cannot contribute");
+            return contribute_failed(state, chare, section, status);
         }
         Py_RETURN_NONE;
     }
@@ -226,21 +248,24 @@ core_contribute_to(struct core_state *state, struct core_chare *chare,
         return NULL;
     }
     result = contribute_data(pe, chare, reducer, prepared, prepared != data,
-                             callback);
+                             callback, section);
     Py_DECREF(prepared);
     return result;
 }
 
 PyObject *
 core_contribute(struct core_state *state, struct core_chare *chare,
-                PyObject *data, PyObject *reducer, PyObject *callback)
+                PyObject *data, PyObject *reducer, PyObject *callback,
+                PyObject *section)
 {
     chare_callback target;
+    chare_collection id;
 
-    if (core_callback_get(state, callback, &target) < 0) {
+    if (core_callback_get(state, callback, &target) < 0 ||
+        core_section_parse(state, chare, section, &id) < 0) {
         return NULL;
     }
-    return core_contribute_to(state, chare, data, reducer, &target);
+    return core_contribute_to(state, chare, data, reducer, &target, id);
 }
 
 /* What 'post' makes of the result; an exception of its own or of another part

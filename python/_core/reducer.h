@@ -33,11 +33,12 @@ chare_status core_combine(void *context, const chare_part *parts,
 /* One contribution; None, or NULL with an exception. */
 PyObject *core_contribute(struct core_state *state, struct core_chare *chare,
                           PyObject *data, PyObject *reducer,
-                          PyObject *callback);
+                          PyObject *callback, PyObject *section);
+/* Section 0: of the chare's own collection. */
 PyObject *core_contribute_to(struct core_state *state,
                              struct core_chare *chare, PyObject *data,
-                             PyObject *reducer,
-                             const chare_callback *callback);
+                             PyObject *reducer, const chare_callback *callback,
+                             chare_collection section);
 /* Take the result of a reducer with a 'post' and pass it on. */
 int core_reduce_register(struct core_pe *pe);
 

@@ -30,6 +30,7 @@ enum {
     CORE_COROUTINES_KEPT_MAX = 256,
     CORE_DTYPE_COUNT = CHARE_DTYPE_C128 + 1,
     CORE_ARGS_INLINE = 8,            /* arguments kept without an allocation */
+    CORE_SECTION_CLASSES_MAX = 32,   /* of the chares of one section */
     CORE_KEEP_BYTES_MIN = 64 * 1024, /* larger arrays keep their message */
 };
 
@@ -47,6 +48,7 @@ enum core_flavour {
     CORE_FLAVOUR_GROUP = 2,
     CORE_FLAVOUR_ARRAY = 3,
     CORE_FLAVOUR_MAIN = 4,
+    CORE_FLAVOUR_SECTION = 5,
 };
 
 /* What NumPy offers, once it is there. */
@@ -93,6 +95,7 @@ struct core_state {
     PyObject *no_args;  /* () */
     PyObject *support;  /* module chare._support, or NULL: not yet needed */
     PyObject *classes;  /* list: type id -> Class, or None */
+    PyObject *shared;   /* dict: types -> Class of a section, or NULL */
     PyObject *reducers; /* dict: id -> ReducerType */
     struct core_entry **entries; /* by id; NULL where not ours */
     uint32_t entry_room;
@@ -126,8 +129,9 @@ struct core_pe {
     uint32_t ready_room;
     struct core_chare *touched; /* look at what waits in these; when.c */
     struct core_chare *touched_last;
-    uint64_t held_count;              /* waiting for conditions */
-    bool flush_auto;                  /* look after each entry method */
+    uint64_t held_count;     /* waiting for conditions */
+    bool flush_auto;         /* look after each entry method */
+    chare_collection called; /* by the message: a collection or a section */
     const struct core_entry *running; /* the entry method, for messages */
     PyObject *scheduler;              /* its greenlet */
     struct core_coroutine *parked;    /* coroutines without a task */
@@ -437,6 +441,8 @@ struct core_class {
     PyObject *name;
     struct core_state *state;
     uint32_t type;
+    uint32_t part_count; /* of a section of several classes: their types */
+    uint32_t parts[CORE_SECTION_CLASSES_MAX];
     Py_ssize_t entry_count;
     struct core_entry *entries; /* the registered ones */
     struct core_entry init;     /* the constructor; its function may be None */
@@ -467,6 +473,7 @@ struct core_chare {
     enum core_flavour flavour;
     struct core_class *owner; /* borrowed from the state; NULL: by hand */
     PyObject *results;        /* futures of allreduce() under way, or NULL */
+    PyObject *section_results; /* dict: section -> such a list, or NULL */
     struct core_held *held;   /* what waits for conditions, or NULL */
     struct core_channels *channels; /* their ends here, or NULL */
     PyObject *weakrefs;
@@ -491,8 +498,20 @@ struct core_proxy_name {
     uint32_t type;
     uint8_t flavour;
     uint8_t ndims;
-    uint8_t reserved[2];
+    uint16_t part_count; /* of a section of several classes: their types */
+    uint32_t parts[CORE_SECTION_CLASSES_MAX]; /* only so many are sent */
 };
+
+static inline size_t
+core_proxy_name_len(const struct core_proxy_name *name)
+{
+    return offsetof(struct core_proxy_name, parts) +
+           name->part_count * sizeof(name->parts[0]);
+}
+
+/* A name from bytes; false: malformed. */
+bool core_proxy_name_read(const void *bytes, size_t len,
+                          struct core_proxy_name *name_out);
 
 extern PyType_Spec core_proxy_spec;
 
@@ -782,6 +801,27 @@ void core_timers_close(struct core_pe *pe);
 
 extern PyMethodDef core_pe_functions[];
 extern PyMethodDef core_query_functions[];
+
+/* ---- section.c */
+
+extern PyMethodDef core_section_functions[];
+
+/* The class of a section's chares, of 'count' types in rising order; borrowed,
+ * NULL with an exception. */
+struct core_class *core_class_shared(struct core_state *state,
+                                     const uint32_t *types, uint32_t count);
+Py_ssize_t core_section_len(struct core_state *state,
+                            const struct core_proxy *proxy);
+
+/* section=: a proxy or None; 0 for the chare's own collection. -1 with
+ * TypeError. */
+int core_section_parse(struct core_state *state,
+                       const struct core_chare *chare, PyObject *object,
+                       chare_collection *section_out);
+
+/* Make the exception of a refused contribution. */
+PyObject *core_section_refused(struct core_state *state,
+                               struct core_chare *chare, chare_status status);
 
 /* ---- start.c */
 

@@ -197,12 +197,21 @@ class Charm:
     def getPeHost(self, pe: int) -> int: ...
     def getPeHostRank(self, pe: int) -> int: ...
     def getTopoTreeEdges(
-        self, pe: int, root_pe: int, pes: Sequence[int] | None = None,
+        self, pe: int, root_pe: int, pes: Iterable[int] | None = None,
         bfactor: int | None = None,
     ) -> tuple[int | None, list[int]]: ...
     def getTopoSubtrees(
-        self, root_pe: int, pes: Sequence[int], bfactor: int = 4
+        self, root_pe: int, pes: Iterable[int] | None,
+        bfactor: int | None = None,
     ) -> list[list[int]]: ...
+    def split(
+        self, proxy: Proxy[Any], numsections: int,
+        section_func: Callable[[Any], int | Iterable[int] | None]
+        | None = None,
+        elems: Iterable[Any] | None = None,
+        slicing: slice | tuple[slice | int, ...] | None = None,
+    ) -> Any: ...
+    def combine(self, *proxies: Proxy[Any]) -> Any: ...
     # These return None in @coro methods, and a Future of it in 'async def'
     # methods, to be awaited.
     def awaitCreation(self, *proxies: Proxy[Any]) -> Any: ...

@@ -7,8 +7,8 @@ import sys
 import types
 
 from chare import (
-    _core, _options, _pool, _program, _readonlies, _registry, _remote, _stats,
-    _topology, _waiting,
+    _core, _options, _pool, _program, _readonlies, _registry, _remote,
+    _sections, _stats, _trees, _waiting,
 )
 from chare._reducers import Reducer
 
@@ -81,7 +81,7 @@ def _check_entry(entry):
         )
 
 
-class Charm(_waiting.Waiting):
+class Charm(_waiting.Waiting, _sections.Sections, _trees.Trees):
     """The runtime; there is one, named charm.
 
     Everything but start() works only after it, in the main function and in
@@ -300,31 +300,6 @@ class Charm(_waiting.Waiting):
     def hostName(self, host=None):
         """What the launcher calls a host: this one, or the one given."""
         return _core.node_name(self.myHost() if host is None else host)
-
-    def getTopoTreeEdges(self, pe, root_pe, pes=None, bfactor=None):
-        """(parent, [children]) of a PE in the spanning tree of root_pe.
-
-        Broadcasts go along these edges. The root's parent is None. With
-        ``pes``, the tree is one of those PEs only, and with ``bfactor`` each
-        has at most so many children (4 for ``pes`` alone); PEs of a host stay
-        together. Raises ValueError for PEs that are not in the tree.
-
-        Example: ``charm.getTopoTreeEdges(3, 0, pes=[0, 1, 3], bfactor=2)``
-        """
-        if pes is None and bfactor is None:
-            return _core.tree_edges(pe, root_pe)
-        return _topology.edges(pe, root_pe, pes, bfactor or _topology.FANOUT)
-
-    def getTopoSubtrees(self, root_pe, pes, bfactor=_topology.FANOUT):
-        """The subtrees below root_pe in a tree of PEs: lists of PEs.
-
-        The first of each is that subtree's root. There are at most
-        ``bfactor``; PEs of a host stay together. Raises ValueError when
-        bfactor is less than 1.
-
-        Example: ``charm.getTopoSubtrees(0, list(range(charm.numPes())))``
-        """
-        return _topology.subtrees(root_pe, pes, bfactor)
 
     def scheduleCallableAfter(self, callable_obj, seconds, args=()):
         """Call something on this PE, at least so many seconds later.

@@ -20,7 +20,7 @@ RESERVED = frozenset(
 HOOKS = frozenset({"migrated"})
 
 # Hidden entry methods that every class has.
-HIDDEN = ("_chare_ready", "_chare_result")
+HIDDEN = ("_chare_ready", "_chare_result", "_chare_enlist")
 
 # The same, but what runs them is in the extension.
 HIDDEN_IN_C = ("_chare_channel", "_chare_when")

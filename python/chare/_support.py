@@ -473,3 +473,24 @@ def forgotten(error, what, maker):
         f"'await' for {maker}\n{_format(error).rstrip()}",
         file=sys.stderr, flush=True,
     )
+
+
+# ---- sections
+
+
+def slice_section(proxy, key):
+    from chare import _sections
+
+    return _sections.slice_section(proxy, key)
+
+
+def no_shared_method(name, class_name, is_missing):
+    from chare import _sections
+
+    return _sections.no_shared_method(name, class_name, is_missing)
+
+
+def enlist(chare, first, count, function):
+    from chare import _sections
+
+    return _sections.enlist(chare, first, count, function)

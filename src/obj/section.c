@@ -318,7 +318,11 @@ chi_obj_section_contribute(struct chi_obj *obj, const chare_element *self,
     }
     if (collection == NULL) {
         collection = chi_section_get(obj, id);
-        ask(obj, id);
+    }
+    if (collection->section->count == 0 && !collection->section->asked &&
+        chi_collection_creator(id) != obj->pe->rank) {
+        collection->section->asked = true;
+        ask(obj, id); /* S4 */
     }
     early_add(obj, collection->section, self, reducer, msg, callback);
     return CHARE_OK;

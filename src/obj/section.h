@@ -44,6 +44,7 @@ struct chi_section {
     size_t room;
     uint64_t reported; /* of the members, to the root */
     uint64_t total;    /* members everywhere, once formed */
+    bool asked;        /* ASK was sent */
     bool absent;       /* no member is here, and none will be */
     struct chi_early *early_head;
     struct chi_early *early_tail;

@@ -601,6 +601,34 @@ sections_are_exact(void)
     }
 }
 
+/* A section of one chare, made on any PE in one of two ways. */
+static void
+section_of_one(struct test *test, const struct chare *chare,
+               chare_collection *section_out)
+{
+    const chare_index *index = &chare->self.index;
+    chare_slice slices[CHARE_DIMS_MAX];
+
+    if (sim_below(test->job, 2) == 0) {
+        SIM_OK(test->job,
+               chare_section_create(sim_any(test->job), &chare->self, 1, NULL,
+                                    section_out));
+        return;
+    }
+    for (uint32_t i = 0; i < index->ndims; i++) {
+        slices[i] = (chare_slice){
+            .from = index->at[i],
+            .to = index->at[i] + 1,
+            .step = 1,
+            .has_from = true,
+            .has_to = true,
+        };
+    }
+    SIM_OK(test->job,
+           chare_section_slice(sim_any(test->job), chare->self.collection,
+                               slices, index->ndims, NULL, section_out));
+}
+
 /* A chare contributes to a section, made on a random PE, that it is not in. */
 static void
 strangers_are_refused(void)
@@ -621,8 +649,7 @@ strangers_are_refused(void)
             sim_job_settle(&job);
         }
         if (chare[0].exists && chare[1].exists) {
-            SIM_OK(&job, chare_section_create(sim_any(&job), &chare[1].self, 1,
-                                              NULL, &section));
+            section_of_one(&the_test, &chare[1], &section);
             steps(&job, 30);
             status = chare_section_contribute(
                 sim_rt(&job, chare->pe), &chare->self, section,

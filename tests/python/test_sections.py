@@ -253,7 +253,7 @@ class Maker(Chare):
         assert await both.index(ret=True) == [
             (0,), (1,), (2,), (3,), (7,), (8,), (9,)]
         try:
-            await charm.split(a, 1, lambda m: 1 // (m.i - 5))
+            await charm.split(a, 1, lambda m: 0 // (m.i - 5))
         except ZeroDivisionError:
             return both
     @coro
@@ -346,11 +346,12 @@ n = charm.numPes()
 for pes in (None, list(range(0, n, 2)), [n - 1, 0] if n > 1 else [0]):
     root = 0 if pes is None else pes[0]
     known = sorted(range(n) if pes is None else pes)
-    for bfactor in (None, 2, 4, 100):
+    for bfactor in (None, 1, 2, 4, 100):
         seen = []
         def walk(pe, parent):
             up, down = charm.getTopoTreeEdges(pe, root, pes, bfactor=bfactor)
             assert up == parent, (pe, up, parent)
+            assert bfactor is None or len(down) <= bfactor
             seen.append(pe)
             for child in down:
                 walk(child, pe)
@@ -363,7 +364,7 @@ for pes in (None, list(range(0, n, 2)), [n - 1, 0] if n > 1 else [0]):
 for bad in (lambda: charm.getTopoTreeEdges(n, 0, range(n)),
             lambda: charm.getTopoTreeEdges(0, 0, [1]),
             lambda: charm.getTopoSubtrees(0, [0, n]),
-            lambda: charm.getTopoSubtrees(0, [0], 1)):
+            lambda: charm.getTopoSubtrees(0, [0], 0)):
     try:
         bad()
     except ValueError:

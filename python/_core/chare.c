@@ -7,6 +7,7 @@
  * that of its base.
  */
 #include "reducer.h"
+#include "section.h"
 #include "state.h"
 
 #include <structmember.h>

@@ -5,6 +5,7 @@
  * The bytes may be anything: a wrong tag, count or length is an exception,
  * and the depth is limited.
  */
+#include "proxy_name.h"
 #include "state.h"
 
 void

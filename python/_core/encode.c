@@ -10,6 +10,7 @@
  * put_object() therefore has three results: 0 done, -1 exception, and
  * PICKLE_IT, after which the caller rewinds.
  */
+#include "proxy_name.h"
 #include "state.h"
 
 enum {

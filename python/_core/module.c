@@ -3,6 +3,7 @@
  * module.c - the extension module: its state, its types, its life.
  */
 #include "reducer.h"
+#include "section.h"
 #include "state.h"
 
 struct core_pe *

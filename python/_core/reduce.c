@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "reducer.h"
+#include "section.h"
 #include "state.h"
 
 /* Call a function of the pure layer with the data and the reducer's name. */

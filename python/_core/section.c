@@ -8,7 +8,7 @@
  * when they are looked up. The runtime calls, for each member, the method of
  * this name.
  */
-#include "state.h"
+#include "section.h"
 
 /* ---- classes of several */
 
@@ -320,7 +320,7 @@ section_id(struct core_state *state, chare_status status, const char *what,
     return PyLong_FromUnsignedLongLong(id);
 }
 
-/* The names of elements that exist, as far as known; NULL with an exception. */
+/* The names of elements that may exist; NULL with an exception. */
 static chare_element *
 elements_parse(struct core_pe *pe, PyObject *items)
 {

@@ -471,10 +471,10 @@ struct core_chare {
     PyObject_HEAD
     chare_element element;
     enum core_flavour flavour;
-    struct core_class *owner; /* borrowed from the state; NULL: by hand */
-    PyObject *results;        /* futures of allreduce() under way, or NULL */
+    struct core_class *owner;  /* borrowed from the state; NULL: by hand */
+    PyObject *results;         /* futures of allreduce() under way, or NULL */
     PyObject *section_results; /* dict: section -> such a list, or NULL */
-    struct core_held *held;   /* what waits for conditions, or NULL */
+    struct core_held *held;    /* what waits for conditions, or NULL */
     struct core_channels *channels; /* their ends here, or NULL */
     PyObject *weakrefs;
 };
@@ -491,27 +491,6 @@ struct core_proxy {
     uint8_t ndims;      /* of the collection; 0: not known */
     uint64_t encodings; /* pe->encodings when its chare was seen to be here */
 };
-
-/* A proxy's wire form. */
-struct core_proxy_name {
-    chare_element element;
-    uint32_t type;
-    uint8_t flavour;
-    uint8_t ndims;
-    uint16_t part_count; /* of a section of several classes: their types */
-    uint32_t parts[CORE_SECTION_CLASSES_MAX]; /* only so many are sent */
-};
-
-static inline size_t
-core_proxy_name_len(const struct core_proxy_name *name)
-{
-    return offsetof(struct core_proxy_name, parts) +
-           name->part_count * sizeof(name->parts[0]);
-}
-
-/* A name from bytes; false: malformed. */
-bool core_proxy_name_read(const void *bytes, size_t len,
-                          struct core_proxy_name *name_out);
 
 extern PyType_Spec core_proxy_spec;
 
@@ -533,9 +512,6 @@ core_proxy_is_element(const struct core_proxy *proxy)
 PyObject *core_proxy_new(struct core_state *state, struct core_class *owner,
                          const chare_element *element,
                          enum core_flavour flavour, uint32_t ndims);
-void core_proxy_name_get(PyObject *proxy, struct core_proxy_name *name_out);
-PyObject *core_proxy_of_name(struct core_state *state,
-                             const struct core_proxy_name *name);
 PyObject *core_proxy_load(PyObject *module, PyObject *bytes);
 
 /* An int, or a tuple or list of ints; -1 with an exception. */
@@ -801,27 +777,6 @@ void core_timers_close(struct core_pe *pe);
 
 extern PyMethodDef core_pe_functions[];
 extern PyMethodDef core_query_functions[];
-
-/* ---- section.c */
-
-extern PyMethodDef core_section_functions[];
-
-/* The class of a section's chares, of 'count' types in rising order; borrowed,
- * NULL with an exception. */
-struct core_class *core_class_shared(struct core_state *state,
-                                     const uint32_t *types, uint32_t count);
-Py_ssize_t core_section_len(struct core_state *state,
-                            const struct core_proxy *proxy);
-
-/* section=: a proxy or None; 0 for the chare's own collection. -1 with
- * TypeError. */
-int core_section_parse(struct core_state *state,
-                       const struct core_chare *chare, PyObject *object,
-                       chare_collection *section_out);
-
-/* Make the exception of a refused contribution. */
-PyObject *core_section_refused(struct core_state *state,
-                               struct core_chare *chare, chare_status status);
 
 /* ---- start.c */
 

@@ -30,8 +30,9 @@ def _narrow(children, root, limit):
         own = children[pe]
         if len(own) > limit:
             heads = []
+            count = len(own)
             for i in range(limit):
-                group = own[i * len(own) // limit : (i + 1) * len(own) // limit]
+                group = own[i * count // limit : (i + 1) * count // limit]
                 children[group[0]] = group[1:] + children[group[0]]
                 heads.append(group[0])
             own = children[pe] = heads

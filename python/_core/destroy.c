@@ -91,6 +91,7 @@ void
 core_chare_destroyed(struct core_pe *pe, PyObject *object)
 {
     core_enter(pe);
+    core_when_abandon(pe, (struct core_chare *)object);
     if (!pe->exiting && pe->waiting != NULL) {
         interrupt_all(pe, (struct core_chare *)object);
     }

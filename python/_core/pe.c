@@ -138,8 +138,9 @@ pe_close(PyObject *module, PyObject *unused)
                         "a chare cannot close the runtime it runs in");
         return NULL;
     }
-    pe->exiting = true; /* no coroutine runs any more */
+    pe->exiting = true; /* nothing runs, and nobody is told, any more */
     core_coroutines_close(pe);
+    core_when_close(pe);
     chare_close(pe->runtime);
     core_timers_close(pe);
     core_futures_close(pe);

@@ -672,6 +672,35 @@ core_when_wait(struct core_pe *pe, struct core_chare *chare,
 /* ---- the end */
 
 void
+core_when_abandon(struct core_pe *pe, struct core_chare *chare)
+{
+    struct group *group = chare->held != NULL ? chare->held->groups : NULL;
+
+    if (pe->exiting) {
+        return;
+    }
+    while (group != NULL) {
+        struct waiting *waiting = group->head;
+
+        if (waiting == NULL) {
+            group = group->next;
+            continue;
+        }
+        group->kept = true; /* it is freed with the chare */
+        waiting_remove(pe, chare->held, waiting);
+        if (waiting->entry != NULL) {
+            PyErr_Format(pe->state->Error,
+                         "%R was destroyed while a message for %U() waited "
+                         "for its condition",
+                         chare, waiting->entry->fullname);
+            core_failed(pe, waiting->entry, &chare->element,
+                        waiting->replies ? &waiting->reply : NULL);
+        }
+        waiting_free(waiting);
+    }
+}
+
+void
 core_when_clear(struct core_chare *chare)
 {
     struct core_held *held = chare->held;

@@ -114,6 +114,12 @@ core_when_stepped(struct core_pe *pe, const struct core_waiter *waiter)
 /* Let go one of what waits; false: no condition holds. By the scheduler. */
 bool core_when_run_one(struct core_pe *pe);
 
+/*
+ * The chare is destroyed: what its held messages wanted is answered by an
+ * Error; one that nobody waits for ends the job, as any that comes too late.
+ */
+void core_when_abandon(struct core_pe *pe, struct core_chare *chare);
+
 void core_when_clear(struct core_chare *chare);
 int core_when_visit(struct core_chare *chare, visitproc visit, void *arg);
 void core_when_close(struct core_pe *pe);

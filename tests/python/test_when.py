@@ -532,6 +532,45 @@ charm.start(lambda args: None)
         for text in ("Bad.go()", "self.x >", "column 9"):
             self.assertIn(text, result.stderr)
 
+    def test_of_a_destroyed_chare(self):
+        """Who waits for a held message's reply gets an Error."""
+        program = """
+class Held(Chare):
+    open = False
+
+    @when("self.open")
+    def never(self):
+        pass
+
+    @coro
+    def waits(self):
+        self.wait("self.open")
+
+def main(args):
+    one = Array(Held, charm.numPes())[charm.numPes() - 1]
+    if len(args) == 1:
+        replies = [one.never(ret=True), one.never(when="True", ret=True),
+                   one.waits(ret=True)]
+    else:
+        one.never()
+    one.ckDestroy(awaitable=True).get()
+    for reply in replies:
+        try:
+            reply.get()
+        except Error as error:
+            assert "destroyed" in str(error), error
+        else:
+            assert False
+    print("done")
+    charm.exit()
+charm.start(main)
+"""
+        self.check(program)
+        result = self.run_program(program, 1, ["nobody asked"])
+        self.assertEqual(result.returncode, 1)
+        for text in ("Held.never()", "destroyed", "(0,)"):
+            self.assertIn(text, result.stderr)
+
     def test_not_flushed_by_itself(self):
         self.check("""
 charm.options.auto_flush_wait_queues = False

@@ -621,6 +621,25 @@ def main(args):
 charm.start(main)
 """)
 
+    def test_a_million_chares(self):
+        self.check("""
+class Grain(Chare):
+    __slots__ = ()
+
+    def count(self, done):
+        self.reduce(done, 1, Reducer.sum)
+
+def main(args):
+    grains = Array(Grain, (1000, 1000), map="round_robin")
+    done = Future()
+    grains.count(done)
+    assert done.get() == 10**6
+    assert grains[999, 999].ckLocal() is not None or charm.numPes() > 1
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(2,))
+
     def test_large_and_negative_indices(self):
         self.check(WORKER + """
 def main(args):

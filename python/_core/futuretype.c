@@ -215,11 +215,34 @@ future_next(PyObject *op)
 
 /* ---- values */
 
+/* send() in another thread: the PE's own is to do it. */
+static PyObject *
+future_post(struct core_state *state, PyObject *op, PyObject *value)
+{
+    PyObject *send = PyObject_GetAttrString(op, "send");
+    PyObject *args = PyTuple_Pack(1, value);
+    int result = -1;
+
+    if (send != NULL && args != NULL) {
+        result = core_post(state, send, args);
+    }
+    Py_XDECREF(send);
+    Py_XDECREF(args);
+    if (result < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 future_send_to(struct core_state *state, PyObject *op, PyObject *value)
 {
-    struct core_pe *pe = core_pe_get(state);
+    struct core_pe *pe = state->current;
 
+    if (pe != NULL && !core_pe_is_ours(pe)) {
+        return future_post(state, op, value);
+    }
+    pe = core_pe_get(state);
     if (pe == NULL ||
         future_send_value(pe, (struct core_future *)op, value) < 0) {
         return NULL;
@@ -349,6 +372,14 @@ future_reduce(PyObject *op, PyTypeObject *defining_class,
                          (unsigned)name.pe);
 }
 
+void
+core_future_label(struct core_future *self, PyObject *text)
+{
+    if (self->local && self->made_in == NULL) {
+        self->made_in = Py_NewRef(text);
+    }
+}
+
 PyObject *
 core_future_describe(const struct core_future *self)
 {
@@ -361,6 +392,9 @@ core_future_describe(const struct core_future *self)
     }
     if (self->source != NULL) {
         return core_future_describe(self->source);
+    }
+    if (self->made_in != NULL && PyUnicode_Check(self->made_in)) {
+        return Py_NewRef(self->made_in);
     }
     if (self->made_in != NULL) {
         return PyUnicode_FromFormat(
@@ -543,7 +577,8 @@ runs for it gets the CancelledError where it waits; calls made go on.\n\
 Returns False when the future was complete, and then does nothing.");
 
 PyDoc_STRVAR(send_doc, "send($self, value=None)\n--\n\n\
-Send a value from any PE; an exception makes get() raise it.\n\
+Send a value from any PE; an exception makes get() raise it. Also from other\n\
+threads of the PE's process, which must not change the value afterwards.\n\
 \n\
 One value too many ends the job with an error.");
 

@@ -18,7 +18,8 @@ core_pe_get(struct core_state *state)
     if (!core_pe_is_ours(state->current)) {
         PyErr_SetString(state->Error,
                         "this is another thread: only the thread that called "
-                        "charm.start() can use the runtime");
+                        "charm.start() can use the runtime; others have "
+                        "Future.send() and charm.call_soon_threadsafe()");
         return NULL;
     }
     return state->current;
@@ -166,6 +167,7 @@ core_exec(PyObject *module)
     }
     if (PyModule_AddFunctions(module, core_functions) < 0 ||
         PyModule_AddFunctions(module, core_pe_functions) < 0 ||
+        PyModule_AddFunctions(module, core_thread_functions) < 0 ||
         PyModule_AddFunctions(module, core_query_functions) < 0 ||
         PyModule_AddFunctions(module, core_section_functions) < 0 ||
         PyModule_AddFunctions(module, core_start_functions) < 0 ||

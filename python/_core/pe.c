@@ -42,6 +42,9 @@ pe_open(PyObject *module, PyObject *unused)
         .block_enter = block_enter,
         .block_leave = block_leave,
         .interrupted = interrupted,
+        .posted = core_posted,
+        .outside = core_outside,
+        .stalled = core_stalled,
     };
     chare_open_options options = {.size = sizeof(options), .hooks = &hooks};
     struct core_pe *pe;
@@ -68,6 +71,7 @@ pe_open(PyObject *module, PyObject *unused)
     }
     chare_set_user(pe->runtime, pe);
     pe->rank = chare_my_pe(pe->runtime);
+    pe->inbox = PyList_New(0);
     state->pe = pe;
     state->current = pe;
     if (core_reduce_register(pe) < 0) {
@@ -146,6 +150,7 @@ pe_close(PyObject *module, PyObject *unused)
     core_futures_close(pe);
     core_waiters_close(pe);
     pe->runtime = NULL;
+    Py_CLEAR(pe->inbox);
     state->current = NULL;
     Py_CLEAR(pe->scheduler);
     Py_RETURN_NONE;
@@ -214,6 +219,7 @@ pe_await(PyObject *module, PyObject *args)
         !PyArg_ParseTuple(args, "O!s", state->FutureType, &future, &what)) {
         return NULL;
     }
+    core_future_label((struct core_future *)future, PyTuple_GET_ITEM(args, 1));
     return core_future_await(pe, (struct core_future *)Py_NewRef(future),
                              what);
 }

@@ -141,6 +141,7 @@ struct core_pe {
     uint32_t post;         /* function id: results of reducers with a 'post' */
     PyObject *known;       /* dict: id -> address of a future that was sent */
     PyThreadState *thread; /* while blocked */
+    PyObject *inbox;       /* list: (function, args) of other threads */
     unsigned long owner;   /* the thread that may use the runtime */
 };
 
@@ -613,7 +614,8 @@ struct core_future {
     struct core_future *source;      /* of a view */
     struct core_timer *timer;        /* of a view */
     const struct core_entry *called; /* the call whose reply it is, or NULL */
-    PyObject *made_in;               /* the code that made it, or NULL */
+    PyObject *made_in;               /* the code that made it, a label, or
+                                        NULL */
     int made_line;
     bool gathers;   /* the value is a list, from all chares of a broadcast */
     bool discard;   /* the value does not matter: None */
@@ -675,6 +677,9 @@ bool core_future_abandon(struct core_future *future);
 
 /* What it is, for reports: "the result of Worker.work()". */
 PyObject *core_future_describe(const struct core_future *future);
+
+/* Say what a local future is, unless that is known. */
+void core_future_label(struct core_future *future, PyObject *text);
 
 /* It goes: nobody may find it by its name. */
 void core_future_forget_name(struct core_future *future);
@@ -758,6 +763,17 @@ int core_coroutine_suspend(struct core_pe *pe, PyObject *awaited);
 /* Continue one; by the scheduler only. */
 void core_coroutine_resume(struct core_pe *pe, PyObject *coroutine);
 void core_coroutines_close(struct core_pe *pe);
+
+/* ---- thread.c */
+
+/* Call a function on the PE soon; from any thread that holds the GIL. */
+int core_post(struct core_state *state, PyObject *function, PyObject *args);
+extern PyMethodDef core_thread_functions[];
+
+/* Hooks of the runtime. */
+void core_posted(void *context);
+uint64_t core_outside(void *context);
+uint64_t core_stalled(void *context);
 
 /* ---- timer.c */
 

@@ -7,7 +7,7 @@ import sys
 import types
 
 from chare import (
-    _core, _options, _pool, _program, _readonlies, _registry, _remote,
+    _core, _doors, _options, _pool, _program, _readonlies, _registry, _remote,
     _sections, _stats, _trees, _waiting,
 )
 from chare._reducers import Reducer
@@ -81,7 +81,9 @@ def _check_entry(entry):
         )
 
 
-class Charm(_waiting.Waiting, _sections.Sections, _trees.Trees):
+class Charm(
+    _waiting.Waiting, _doors.Doors, _sections.Sections, _trees.Trees
+):
     """The runtime; there is one, named charm.
 
     Everything but start() works only after it, in the main function and in

@@ -459,6 +459,78 @@ def foreign_await(coroutine, awaited):
     )
 
 
+def await_elsewhere(future):
+    """The iterator of 'await future' in another thread."""
+    from chare import _doors
+
+    return _doors.await_in_asyncio(future)
+
+
+WAITING_SHOWN_MAX = 20
+
+
+_sources = []  # prompts and the like that are open; see event_source()
+
+
+def event_source(begins):
+    """Something outside, such as a prompt, can wake this PE from now on, or no
+    longer: the job is not taken for stuck. No matter to quiescence.
+    """
+    if begins:
+        _sources.append(True)
+    else:
+        _sources.pop()
+
+
+def outside():
+    """How many threads and other sources may still wake this PE."""
+    if "threading" not in sys.modules:
+        return len(_sources)
+    from chare import _doors
+
+    return len(_sources) + _doors.other_threads()
+
+
+def _place(runs):
+    """Where a native coroutine or a greenlet is suspended."""
+    frame = getattr(runs, "gr_frame", None)
+    inner = runs
+    while frame is None and inner is not None:
+        deeper = getattr(inner, "cr_await", None)
+        if not hasattr(deeper, "cr_frame"):
+            frame = getattr(inner, "cr_frame", None)
+            break
+        inner = deeper
+    while frame is not None and frame.f_code.co_filename.startswith(
+        os.path.dirname(__file__) + os.sep
+    ):
+        frame = frame.f_back
+    if frame is None:
+        return ""
+    return f" at {frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def stalled():
+    """Nothing can happen any more: say who waits here; how many do."""
+    count, shown = _core.waiting(WAITING_SHOWN_MAX)
+    lines = []
+    for runs, function, method, index, awaited in shown:
+        name = method or getattr(
+            function if function is not None else runs, "__qualname__", "?"
+        )
+        where = "" if index is None else f" of element {index}"
+        lines.append(
+            f"PE {_core.my_pe()}: {name}(){where} waits"
+            f"{_place(runs)} for {awaited or 'something'}"
+        )
+    if count > len(shown):
+        lines.append(f"PE {_core.my_pe()}: and {count - len(shown)} more")
+    sys.stdout.flush()
+    if lines:
+        print("\n".join(lines), file=sys.stderr, flush=True)
+    return count
+
+
 def forgotten(error, what, maker):
     """A future went away unseen: with an exception, or not awaited."""
     if error is None:

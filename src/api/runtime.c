@@ -67,6 +67,27 @@ chare_hold(chare_runtime *runtime, bool hold)
 }
 
 void
+chare_post(chare_runtime *runtime)
+{
+    chi_pe_post(runtime->pe);
+}
+
+void
+chare_outside_start(chare_runtime *runtime)
+{
+    runtime->pe->outside++;
+    runtime->pe->counted_made++;
+}
+
+void
+chare_outside_stop(chare_runtime *runtime)
+{
+    chi_assert(runtime->pe->outside > 0);
+    runtime->pe->outside--;
+    runtime->pe->counted_done++;
+}
+
+void
 chare_exit(chare_runtime *runtime, int code)
 {
     chi_rt_exit(runtime, code);

@@ -19,7 +19,7 @@
 
 enum {
     CHI_COLL_PARTS_MAX = 1024, /* combined early when there are more */
-    CHI_SURVEY_WORDS = 2,
+    CHI_SURVEY_WORDS = 4,
     /* Beside CHARE_REDUCE_*: put the bytes of all parts behind one another, in
      * any order. */
     CHI_COLL_REDUCE_JOIN = 32,
@@ -83,6 +83,7 @@ typedef void (*chi_survey_done_fn)(void *context, uint64_t argument,
 enum chi_survey {
     CHI_SURVEY_QUIESCENCE,
     CHI_SURVEY_INSERTIONS,
+    CHI_SURVEY_STALL,
     CHI_SURVEY_COUNT,
 };
 

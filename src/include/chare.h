@@ -290,6 +290,17 @@ typedef struct chare_hooks {
     /* Called after a wait that a signal interrupted and every 100 ms or so
      * while busy: true makes chare_run() return CHARE_ERR_INTERRUPTED. */
     bool (*interrupted)(void *context);
+
+    /* Called by the scheduler after chare_post(). */
+    void (*posted)(void *context);
+
+    /* Both or none. How many things outside of the runtime can still make
+     * this PE do something: threads, prompts, signals; 0: none. And: the job
+     * is stuck, and about to be ended; say on stderr what waits here, and
+     * return how many do. With these, a job in which nothing can happen any
+     * more is ended after CHARE_DEADLOCK_S seconds. */
+    uint64_t (*outside)(void *context);
+    uint64_t (*stalled)(void *context);
 } chare_hooks;
 
 typedef struct chare_open_options {
@@ -383,6 +394,39 @@ CHARE_MUST_CHECK chare_status chare_progress(chare_runtime *runtime,
  * Since:     0.1
  */
 void chare_hold(chare_runtime *runtime, bool hold);
+
+/**
+ * chare_post() - make the scheduler call the 'posted' hook soon.
+ *
+ * Several calls may lead to one call of the hook.
+ *
+ * @runtime: an open runtime; who closes it sees to it that nobody posts.
+ *
+ * Context:   any thread. Never blocks.
+ * Since:     0.1
+ */
+void chare_post(chare_runtime *runtime);
+
+/**
+ * chare_outside_start() - something begins elsewhere that will be posted.
+ *
+ * Until as many calls of chare_outside_stop() have been made there is no
+ * quiescence, and the job does not count as stuck.
+ *
+ * @runtime: a started runtime.
+ *
+ * Since:     0.1
+ */
+void chare_outside_start(chare_runtime *runtime);
+
+/**
+ * chare_outside_stop() - one of those has ended.
+ *
+ * @runtime: a runtime, after chare_outside_start().
+ *
+ * Since:     0.1
+ */
+void chare_outside_stop(chare_runtime *runtime);
 
 /**
  * chare_exit() - end the job on all PEs, in order.

@@ -55,6 +55,13 @@ keep_pending(struct chi_obj *obj, chare_collection id, struct chi_msg *msg)
         }
     }
     keep(obj, &pending->waiting, msg);
+    obj->kept_count++;
+}
+
+uint64_t
+chi_obj_kept_count(const struct chi_obj *obj)
+{
+    return obj->kept_count;
 }
 
 void
@@ -80,6 +87,7 @@ chi_kept_for_collection(struct chi_obj *obj, chare_collection id,
     *out = (struct chi_msg_queue){0};
     if (pending != NULL) {
         give_back(obj, &pending->waiting, out);
+        obj->kept_count -= out->count;
         free(pending);
     }
 }
@@ -89,6 +97,7 @@ chi_keep_for_population(struct chi_obj *obj, struct chi_collection *collection,
                         struct chi_msg *msg)
 {
     keep(obj, &collection->waiting, msg);
+    obj->kept_count++;
 }
 
 void
@@ -96,6 +105,7 @@ chi_kept_for_population(struct chi_obj *obj, struct chi_collection *collection,
                         struct chi_msg_queue *out)
 {
     give_back(obj, &collection->waiting, out);
+    obj->kept_count -= out->count;
 }
 
 void
@@ -161,6 +171,7 @@ chi_keep_for_element(struct chi_obj *obj, struct chi_collection *collection,
         }
     }
     keep(obj, &missing->waiting, msg);
+    obj->kept_count++;
 }
 
 void
@@ -179,6 +190,7 @@ chi_kept_for_element(struct chi_obj *obj, struct chi_collection *collection,
 
         if (memcmp(&missing->element, element, sizeof(*element)) == 0) {
             give_back(obj, &missing->waiting, out);
+            obj->kept_count -= out->count;
             *link = missing->next;
             free(missing);
             break;
@@ -209,6 +221,7 @@ chi_kept_is_lost(struct chi_obj *obj, struct chi_collection *collection)
             struct chi_msg *msg;
 
             give_back(obj, &missing->waiting, &queue);
+            obj->kept_count -= queue.count;
             while ((msg = chi_msg_queue_pop(&queue)) != NULL) {
                 chi_undeliverable(obj, &missing->element, msg);
             }

@@ -101,6 +101,9 @@ CHARE_MUST_CHECK chare_status chi_obj_section_contribute(
     uint32_t reducer, const chare_data *value, const chare_callback *callback);
 void *chi_obj_local(const struct chi_obj *obj, const chare_element *element);
 
+/* Messages kept for collections and elements that do not exist here yet. */
+uint64_t chi_obj_kept_count(const struct chi_obj *obj);
+
 /* The call must be one that this room is executing. */
 void chi_obj_take_reply(const chare_call *call, chare_reply *reply_out);
 chare_buffer *chi_obj_take_buffer(const chare_call *call);

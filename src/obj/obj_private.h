@@ -136,6 +136,7 @@ struct chi_obj {
     uint64_t counter;       /* of collections created here */
     uint64_t calls;         /* broadcasts that want a reply, made here */
     uint64_t kept_bytes;    /* in all queues for missing things */
+    uint64_t kept_count;    /* the same, without copies for late elements */
     uint64_t draining;      /* chares here that drain */
     struct chi_msg_queue destructions;  /* and calls behind them, see D4 */
     struct chi_map destroyed;           /* single chare -> its type + 1 */

@@ -134,6 +134,9 @@ chi_pe_idle(struct chi_pe *pe)
     if (pe->route != NULL) {
         chi_route_wait_end(pe->route);
     }
+    if (n == 0 && pe->slept != NULL) {
+        pe->slept(pe->upcall_context);
+    }
     if (chi_pe_interrupted(pe, n < 0 && errno == EINTR)) {
         return CHARE_ERR_INTERRUPTED;
     }

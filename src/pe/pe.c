@@ -382,8 +382,10 @@ poll_outside(struct chi_pe *pe)
     if (pe->route != NULL) {
         (void)chi_route_progress(pe->route, CHI_PE_POLL_EVENTS_MAX);
     }
-    if (chi_unlikely(atomic_load_explicit(&pe->lost_rank_plus_1,
-                                          memory_order_relaxed) != 0)) {
+    if (chi_unlikely(
+            atomic_load_explicit(&pe->lost_rank_plus_1,
+                                 memory_order_relaxed) != 0 ||
+            atomic_load_explicit(&pe->posted, memory_order_relaxed))) {
         chi_pe_take_posted(pe);
     }
     if (pe->timers.count > 0 && !pe->closing) {
@@ -490,6 +492,20 @@ chi_pe_post_lost(struct chi_pe *pe, uint32_t rank)
 }
 
 void
+chi_pe_post(struct chi_pe *pe)
+{
+    const uint64_t one = 1;
+    ssize_t n;
+
+    /* Pairs with the acquire in chi_pe_take_posted(): what the thread wrote
+     * before is seen by the hook. */
+    if (!atomic_exchange_explicit(&pe->posted, true, memory_order_release)) {
+        n = write(pe->bell_fd, &one, sizeof(one));
+        (void)n; /* full: it rings already */
+    }
+}
+
+void
 chi_pe_take_posted(struct chi_pe *pe)
 {
     const uint32_t rank_plus_1 = atomic_exchange_explicit(
@@ -498,6 +514,11 @@ chi_pe_take_posted(struct chi_pe *pe)
     ssize_t n = read(pe->bell_fd, &rings, sizeof(rings));
 
     (void)n;
+    if (atomic_exchange_explicit(&pe->posted, false, memory_order_acquire) &&
+        !pe->closing && pe->options.hooks != NULL &&
+        pe->options.hooks->posted != NULL) {
+        pe->options.hooks->posted(pe->options.hooks_context);
+    }
     if (rank_plus_1 != 0) {
         route_peer_lost(pe, rank_plus_1 - 1, CHARE_ERR_PEER_LOST);
     }

@@ -87,14 +87,21 @@ struct chi_pe {
     /* The one cross-thread door: the watcher stores a lost rank + 1 here with
      * release and then rings 'bell_fd'; the PE takes it with acquire. */
     _Atomic uint32_t lost_rank_plus_1;
+
+    /* Another one: chi_pe_post() stores true with release and rings; the PE
+     * takes it with acquire, and then calls the 'posted' hook. */
+    _Atomic bool posted;
     int bell_fd;
     int epoll_fd;
     bool wait_polled; /* some net has no descriptor */
 
     void (*peer_lost)(void *context, uint32_t rank, chare_status why);
     void (*message_lost)(void *context, uint32_t rank); /* logged below */
-    void (*late)(void *context); /* the deadline has passed */
-    void *upcall_context;        /* of all three */
+    void (*late)(void *context);  /* the deadline has passed */
+    void (*slept)(void *context); /* it was idle for a while; or NULL */
+    void *upcall_context;         /* of all four */
+
+    uint64_t outside; /* things going on elsewhere that will be posted */
 
     struct {
         chi_handler_fn fn;
@@ -189,6 +196,9 @@ bool chi_pe_is_idle(const struct chi_pe *pe);
 
 /* From any thread: rank is gone. */
 void chi_pe_post_lost(struct chi_pe *pe, uint32_t rank);
+
+/* From any thread: call the 'posted' hook soon. */
+void chi_pe_post(struct chi_pe *pe);
 
 /* What the route of this PE reports to (struct chi_route_sink, route.h). */
 struct chi_route_sink chi_pe_route_sink(struct chi_pe *pe);

@@ -19,6 +19,10 @@
 
 #include <stdlib.h>
 
+enum {
+    PACE_NS = 1000000
+};
+
 struct request {
     struct request *next;
     chare_callback callback;
@@ -31,6 +35,7 @@ struct chi_qd {
     struct chi_coll *coll;
     struct request *requests;
     bool running;
+    bool paced; /* the next wave waits for a timer */
     uint64_t last[CHI_SURVEY_WORDS];
     uint64_t waves;
 };
@@ -61,6 +66,35 @@ wave_start(struct chi_qd *qd)
                     qd);
 }
 
+static void
+wave_due(const chare_call *call, void *context)
+{
+    struct chi_qd *qd = context;
+
+    (void)call;
+    qd->paced = false;
+    wave_start(qd);
+}
+
+/*
+ * Nothing has moved since the last wave, and yet something is not done: it
+ * waits for a chare, or is going on outside. The next wave can wait.
+ */
+static void
+wave_start_later(struct chi_qd *qd)
+{
+    const uint64_t now_ns = chi_clock_now_ns(qd->pe->options.clock);
+    uint64_t timer;
+
+    qd->running = true;
+    if (chi_timers_add(&qd->pe->timers, now_ns + PACE_NS, wave_due, qd,
+                       &timer) == CHARE_OK) {
+        qd->paced = true;
+    } else {
+        wave_start(qd);
+    }
+}
+
 /* Tell those who have seen two waves. */
 static void
 tell(struct chi_qd *qd)
@@ -85,8 +119,8 @@ wave_done(void *context, uint64_t argument,
           const uint64_t sums[CHI_SURVEY_WORDS])
 {
     struct chi_qd *qd = context;
-    const bool quiet =
-        sums[0] == sums[1] && sums[0] == qd->last[0] && sums[1] == qd->last[1];
+    const bool same = sums[0] == qd->last[0] && sums[1] == qd->last[1];
+    const bool quiet = sums[0] == sums[1] && same;
 
     (void)argument;
     qd->last[0] = sums[0];
@@ -99,7 +133,9 @@ wave_done(void *context, uint64_t argument,
         tell(qd); /* Q1 */
     }
     qd->running = false;
-    if (qd->requests != NULL) {
+    if (qd->requests != NULL && same && !quiet) {
+        wave_start_later(qd);
+    } else if (qd->requests != NULL) {
         wave_start(qd);
     }
 }
@@ -177,6 +213,12 @@ chi_qd_destroy(struct chi_qd *qd)
         free(request);
     }
     free(qd);
+}
+
+uint32_t
+chi_qd_timers(const struct chi_qd *qd)
+{
+    return qd->paced;
 }
 
 uint64_t

@@ -21,6 +21,9 @@ void chi_qd_destroy(struct chi_qd *qd);
 CHARE_MUST_CHECK chare_status chi_qd_ask(struct chi_qd *qd,
                                          const chare_callback *callback);
 
+/* How many of the PE's timers are of this room. */
+uint32_t chi_qd_timers(const struct chi_qd *qd);
+
 /* Waves that PE 0 has started; for tests. */
 uint64_t chi_qd_waves(const struct chi_qd *qd);
 

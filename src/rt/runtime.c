@@ -84,6 +84,7 @@ rooms_open(chare_runtime *runtime)
     }
     if (status == CHARE_OK) {
         chi_rt_exit_init(runtime);
+        chi_rt_stall_init(runtime);
     }
     return status;
 }

@@ -36,6 +36,14 @@ enum {
     CHI_RT_BLOB_BYTES_MAX = 2048
 };
 
+/* What PE 0 knows of whether anything can still happen; stall.c. */
+struct chi_stall {
+    uint64_t moved;    /* messages made and done here, when last looked */
+    uint64_t since_ns; /* nothing has moved here since; 0: not known */
+    bool asking;       /* a survey is under way */
+    uint64_t words[CHI_SURVEY_WORDS];
+};
+
 struct chare_runtime {
     enum chi_rt_state state;
     struct chi_settings settings;
@@ -69,6 +77,8 @@ struct chare_runtime {
     struct chi_obj *obj;
     struct chi_qd *qd;
     struct chi_futures *futures;
+
+    struct chi_stall stall;
 
     int exit_code;
     uint32_t exit_missing; /* subtrees that have not stopped */
@@ -111,6 +121,9 @@ void chi_rt_fatal(void *context, const char *text);
 void chi_rt_peer_lost(void *context, uint32_t rank, chare_status why);
 void chi_rt_message_lost(void *context, uint32_t rank);
 void chi_rt_late(void *context);
+
+/* stall.c */
+void chi_rt_stall_init(chare_runtime *runtime);
 
 /* The last things, when the loop has ended. */
 void chi_rt_finish(chare_runtime *runtime);

@@ -432,7 +432,7 @@ def main(args):
     future, worker = Future(), Chare(Worker)
     said = []
     def other():
-        for function in (future, worker.work, lambda: worker.work(),
+        for function in (future.get, worker.work, lambda: worker.work(),
                          charm.myPe, Future, lambda: Group(Worker)):
             try:
                 function()

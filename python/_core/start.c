@@ -21,6 +21,20 @@ start_hold(PyObject *module, PyObject *object)
     Py_RETURN_NONE;
 }
 
+/* insert_again(truth): whether insertions at taken indices are dropped. */
+static PyObject *
+start_insert_again(PyObject *module, PyObject *object)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    int dropped = PyObject_IsTrue(object);
+
+    if (pe == NULL || dropped < 0) {
+        return NULL;
+    }
+    chare_insert_again(pe->runtime, dropped != 0);
+    Py_RETURN_NONE;
+}
+
 /* Send to all of a collection before all else; a Future for the end. */
 static PyObject *
 start_call_first(PyObject *module, PyObject *args)
@@ -157,6 +171,8 @@ start_profile_get(PyObject *module, PyObject *unused)
 PyMethodDef core_start_functions[] = {
     {"hold", start_hold, METH_O,
      PyDoc_STR("Keep messages to other PEs back, or let them go.")},
+    {"insert_again", start_insert_again, METH_O,
+     PyDoc_STR("Whether insertions at taken indices are dropped.")},
     {"call_first", start_call_first, METH_VARARGS,
      PyDoc_STR("Call (method of a collection's proxy, argument) on all, "
                "before all else; a Future.")},

@@ -84,6 +84,12 @@ chare_insert(chare_runtime *runtime, const chare_element *element, uint32_t pe,
     return chi_obj_insert(runtime->obj, element, pe, args);
 }
 
+void
+chare_insert_again(chare_runtime *runtime, bool dropped)
+{
+    chi_obj_insert_again(runtime->obj, dropped);
+}
+
 chare_status
 chare_insert_done(chare_runtime *runtime, chare_collection collection,
                   const chare_callback *done)

@@ -997,6 +997,17 @@ CHARE_MUST_CHECK chare_status chare_insert(chare_runtime *runtime,
                                            const chare_data *args);
 
 /**
+ * chare_insert_again() - what becomes of an insertion at a taken index.
+ *
+ * @runtime: an open runtime; the same on every PE.
+ * @dropped: true: it is dropped in silence; false, as at first: it ends the
+ *           job with an error.
+ *
+ * Since:     0.1
+ */
+void chare_insert_again(chare_runtime *runtime, bool dropped);
+
+/**
  * chare_insert_done() - a sparse array is complete.
  *
  * To be called once, when all insertions were started; it waits for them.

@@ -225,11 +225,20 @@ chi_insert_execute(void *context, struct chi_msg *msg)
                (chi_collection_home(obj, collection, &target.index) ==
                     obj->pe->rank &&
                 chi_loc_knows(obj->loc, &target))) {
-        chi_insert_fatal(obj, &target, "was inserted twice");
+        collection->insertions_done++; /* I1 */
+        if (!obj->again_dropped) {
+            chi_insert_fatal(obj, &target, "was inserted twice");
+        }
     } else {
         insert(obj, collection, &target, msg);
     }
     chi_msg_release(msg);
+}
+
+void
+chi_obj_insert_again(struct chi_obj *obj, bool dropped)
+{
+    obj->again_dropped = dropped;
 }
 
 /* ---- the end of insertions */

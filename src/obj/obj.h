@@ -48,6 +48,7 @@ CHARE_MUST_CHECK chare_status chi_obj_insert(struct chi_obj *obj,
                                              const chare_element *element,
                                              uint32_t pe,
                                              const chare_data *args);
+void chi_obj_insert_again(struct chi_obj *obj, bool dropped);
 CHARE_MUST_CHECK chare_status chi_obj_insert_done(struct chi_obj *obj,
                                                   chare_collection collection,
                                                   const chare_callback *done);

@@ -144,6 +144,7 @@ struct chi_obj {
     struct chi_collection *survey_tail;
     uint32_t roll_function; /* id: the result of a roll call */
     struct chi_map alikes;  /* entry, type -> entry of that name; see below */
+    bool again_dropped;     /* insertions at taken indices */
     chi_fatal_fn fatal;     /* ends the job */
     void *fatal_context;
 };

@@ -256,6 +256,7 @@ def main(args):
     assert single.get(ret=True).get() == ((0,), 8, 1)
     assert group.private(ret=True).get() == [[7]] * n
     group.insert_more(sparse, awaitable=True).get()
+    group.insert_more(sparse, awaitable=True).get()        # ignored
     sparse.ckDoneInserting()
     assert [r[0] for r in sparse.get(ret=True).get()] == [
         (i, -5) for i in range(n)]
@@ -456,7 +457,9 @@ from charm4py import charm, Chare, Array, Future
 from charm4py.charm import Charm4PyError
 class Mover(Chare):
     def __init__(self):
+        assert self.migratable
         self.setMigratable(False)
+        assert not self.migratable
 
     def sync(self, future):
         self.future = future

@@ -12,7 +12,8 @@
    migrate() is an error. ``_numthreads`` counts suspended methods.
 7. charm.pool.map() with chunks of one item passes the items of tuples as
    arguments, as Charm4py does; charm.pool.starmap() does so with any chunks.
-8. A program that ends without charm.start() says so, whatever it defined.
+8. ckInsert() at an index that is taken is ignored.
+9. A program that ends without charm.start() says so, whatever it defined.
 """
 
 import functools
@@ -31,6 +32,7 @@ def apply():
     _core.error_items(True)
     _support.rebuild = _with_stacktrace(_support.rebuild)
     _registry.constructor = _with_parent(_registry.constructor)
+    _core.start = _with_start(_core.start)
     _core.register_class = _with_migration(_core.register_class)
     charm = _charm.charm
     charm._arguments = _program_arguments
@@ -135,6 +137,10 @@ def _at_sync(member):
         member.thisProxy[member.thisIndex].resumeFromSync()
 
 
+def _set_migratable(member, migratable):
+    vars(member)["migratable"] = bool(migratable)
+
+
 def _migrate(*_):
     raise _core.Error(
         "migrate(): chares cannot migrate yet; they stay where they are"
@@ -144,8 +150,8 @@ def _migrate(*_):
 GIVEN = {
     "AtSync": _Given(_at_sync),
     "migrate": _Given(_migrate),
-    "setMigratable": _Given(lambda member, migratable: None),
-    "migratable": _Given(lambda member: False, called=False),
+    "setMigratable": _Given(_set_migratable),
+    "migratable": _Given(lambda member: True, called=False),
     "_numthreads": _Given(_core.waiters, called=False),
 }
 
@@ -164,6 +170,16 @@ def _with_migration(register_class):
 
 
 # ---- the command line
+
+
+def _with_start(start):
+    """What needs an open runtime."""
+
+    def start_with():
+        _core.insert_again(True)
+        return start()
+
+    return start_with
 
 
 def _program_arguments():

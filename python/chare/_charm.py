@@ -10,6 +10,7 @@ from chare import (
     _core, _doors, _options, _pool, _program, _readonlies, _registry, _remote,
     _sections, _stats, _trees, _waiting,
 )
+from chare._early import watch
 from chare._reducers import Reducer
 
 INTERRUPTED = 130  # the exit code after SIGINT, as shells have it
@@ -97,6 +98,7 @@ class Charm(
         self.options = _options.defaults()
         self.thisProxy = None
         atexit.register(self._notice_unstarted)
+        watch(lambda: self._started)
         self.pool = _pool.pool
 
     def __reduce__(self):  # by name, also within what is sent by value

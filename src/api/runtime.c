@@ -112,7 +112,8 @@ chare_close(chare_runtime *runtime)
         !runtime->pe->ended) {
         chi_rt_abort(runtime, 1, "chare_close() before the job has ended");
     }
-    if (runtime != NULL && runtime->state != CHI_RT_OPEN) {
+    if (runtime != NULL &&
+        (runtime->state != CHI_RT_OPEN || runtime->aborted_here)) {
         chi_rt_finish(runtime);
     }
     chi_rt_close(runtime);

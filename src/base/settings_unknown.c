@@ -23,7 +23,7 @@ static const char prefix[] = "CHARE_";
  * those that end in '_' are the beginnings of names. */
 static const char *const others[] = {
     "CHARE_LAUNCHER", "CHARE_NODE_SIZE", "CHARE_PYTHON", "CHARE_CHECK",
-    "CHARE_TEST_",    "CHARE_EDGES",     "CHARE_SOURCE",
+    "CHARE_TEST_",    "CHARE_EDGES",     "CHARE_SOURCE", "CHARE_IMPORTED_BY",
 };
 
 static bool

@@ -443,6 +443,9 @@ void chare_exit(chare_runtime *runtime, int code);
 /**
  * chare_abort() - end the job on all PEs because of an error.
  *
+ * Before chare_start() too: then chare_close() tells the launcher, which ends
+ * the processes that wait for this one.
+ *
  * @runtime: an open runtime.
  * @code:    1 to 255, the exit code of every process.
  * @text:    why, for stderr; may have several lines.

@@ -261,6 +261,8 @@ flush(chare_runtime *runtime)
 void
 chi_rt_finish(chare_runtime *runtime)
 {
+    const bool was_started = runtime->state != CHI_RT_OPEN;
+
     if (runtime->state == CHI_RT_OVER) {
         return;
     }
@@ -268,7 +270,9 @@ chi_rt_finish(chare_runtime *runtime)
     if (runtime->simulated || runtime->route == NULL) {
         return;
     }
-    flush(runtime);
+    if (was_started) {
+        flush(runtime);
+    }
     if (runtime->aborted_here && runtime->wireup != NULL) {
         chi_wireup_abort(runtime->wireup, runtime->exit_code,
                          "chare: the job was aborted");

@@ -45,6 +45,36 @@ SwitchName=leaf1 Nodes=n2
 SwitchName=spine Switches=leaf0,leaf1
 """
 
+START_FAILS = """\
+import os
+from chare import charm
+if os.environ["SLURM_PROCID"] == "1":
+    raise ValueError("rank 1 cannot start")
+charm.start(lambda args: charm.exit())
+"""
+
+# A program that a rank starts, a forked child, and one that is caught.
+CHILD_FAILS = """\
+import os, subprocess, sys
+from chare import charm
+fails = "import chare; raise ValueError('of the child')"
+assert subprocess.run([sys.executable, "-c", fails],
+                      stderr=subprocess.DEVNULL).returncode == 1
+pid = os.fork()
+if pid == 0:
+    os.close(2)
+    raise ValueError("of the child")
+assert os.waitpid(pid, 0)[1] != 0
+try:
+    raise ValueError("which is caught")
+except ValueError:
+    pass
+def main(args):
+    print("done")
+    charm.exit()
+charm.start(main)
+"""
+
 IMPORT_FAILS = """\
 import os
 if os.environ["SLURM_PROCID"] == "1":
@@ -253,6 +283,20 @@ class Jobs(Slurm):
         out = self.good(*self.example("pagerank.py"), self.edges(),
                         "--verify")
         self.assertIn("verify: ok", out)
+
+    def test_rank_raises_before_start(self):
+        # The others would wait for longer than the step may take.
+        python = self.example("hello.py")[0]
+        said = self.bad(python, "-c", START_FAILS,
+                        env={"CHARE_START_TIMEOUT": str(10 * STEP_SECONDS)})
+        self.assertIn("ValueError: rank 1 cannot start", said)
+        self.assertIn("chare[1]: error: ValueError before charm.start()",
+                      said)
+
+    def test_others_that_raise_end_no_job(self):
+        python = self.example("hello.py")[0]
+        out = self.good(python, "-c", CHILD_FAILS)
+        self.assertEqual(out.split(), ["done"])
 
     def test_rank_raises_at_import(self):
         command = self.example("hello.py")[:1]

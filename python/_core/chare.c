@@ -431,9 +431,12 @@ section=None)\n--\n\n\
 Contribute to the next reduction of this chare's collection, or of a section\n\
 that it is a member of.\n\
 \n\
-callback is told the result: a Future, or a method of a proxy. reducer is\n\
-an attribute of Reducer, or None: no data, only that all have contributed.\n\
-All chares of the collection contribute to reductions in the same order.\n\
+callback is told the result: a Future of any PE, or a method of a proxy (of\n\
+a chare or a whole collection). reducer is an attribute of Reducer, or None:\n\
+no data, only that all have contributed. All chares of the collection\n\
+contribute to reductions in the same order, naming the same reducer and\n\
+callback; several may be under way. What does not fit together is an error\n\
+to the callback: see Reducer.\n\
 \n\
 Example: self.reduce(future, self.count, Reducer.sum)");
 
@@ -443,7 +446,9 @@ The same as reduce(), in an older spelling.");
 
 PyDoc_STRVAR(allreduce_doc, "allreduce($self, data=None, reducer=None, \
 section=None)\n--\n\n\
-reduce() to all: a Future of the result, for each chare.\n\
+reduce() to all: a Future of the result, for each chare; no two share it.\n\
+\n\
+Without data it is a barrier: self.allreduce().get().\n\
 \n\
 Example: total = self.allreduce(1, Reducer.sum).get()");
 

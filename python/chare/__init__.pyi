@@ -68,6 +68,7 @@ class Reducers:
         self, func: Callable[[list[Any]], Any],
         pre: Callable[[Any, Chare], Any] | None = None,
         post: Callable[[Any], Any] | None = None,
+        ordered: bool = False,
     ) -> None: ...
     def __getattr__(self, name: str) -> ReducerType: ...
 

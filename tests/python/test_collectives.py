@@ -32,6 +32,11 @@ class Member(Chare):
             charm.sleep(self.chance.random() / 1000)
         return (tag, self.name())
 
+    async def native(self, tag):
+        for _ in range(self.chance.randrange(4)):
+            await charm.sleep(self.chance.random() / 1000)
+        return (tag, self.name())
+
     def add(self, tag, target):
         self.reduce(target, tag * (1 + self.name()), Reducer.sum)
 
@@ -93,7 +98,8 @@ def main(args):
     for members, n in collections():
         waiting = []
         for tag in range(150):
-            kind = chance.choice(["plain", "slow", "sum", "slow_sum", "awaited"])
+            kind = chance.choice(["plain", "slow", "native", "sum",
+                                  "slow_sum", "awaited"])
             if kind == "sum":
                 future = Future()
                 members.add(tag, future)

@@ -6,6 +6,7 @@
  * that thisIndex and thisProxy work in it, and no constructor needs to call
  * that of its base.
  */
+#include "create.h"
 #include "reducer.h"
 #include "section.h"
 #include "state.h"

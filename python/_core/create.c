@@ -5,6 +5,7 @@
  * The constructor's message is a tuple: the flavour of the collection, which
  * says what thisIndex and thisProxy are, and then the arguments.
  */
+#include "create.h"
 #include "state.h"
 
 /* The class to create; NULL with an exception. */

@@ -2,6 +2,7 @@
 /*
  * module.c - the extension module: its state, its types, its life.
  */
+#include "create.h"
 #include "reducer.h"
 #include "section.h"
 #include "state.h"

@@ -6,6 +6,7 @@
  * entry methods (class.c). A proxy is a value: it compares, hashes, pickles
  * and travels by what it names.
  */
+#include "create.h"
 #include "proxy_name.h"
 #include "section.h"
 #include "state.h"

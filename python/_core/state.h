@@ -553,20 +553,6 @@ int core_callback_get(struct core_state *state, PyObject *object,
                       chare_callback *callback_out);
 PyObject *core_callback_of(struct core_pe *pe, const chare_callback *callback);
 
-/* ---- create.c */
-
-PyObject *core_single_create(PyObject *module, PyObject *args);
-PyObject *core_group_create(PyObject *module, PyObject *args);
-PyObject *core_array_create(PyObject *module, PyObject *args);
-PyObject *core_single_new(struct core_state *state, PyObject *cls,
-                          PyObject *args, long pe, enum core_flavour flavour);
-PyObject *core_proxy_insert(PyObject *self, PyTypeObject *defining_class,
-                            PyObject *const *args, Py_ssize_t arg_count,
-                            PyObject *kwnames);
-PyObject *core_proxy_insert_done(PyObject *self, PyTypeObject *defining_class,
-                                 PyObject *const *args, Py_ssize_t arg_count,
-                                 PyObject *kwnames);
-
 /* ---- destroy.c */
 
 PyObject *core_proxy_destroy(PyObject *self, PyTypeObject *defining_class,

@@ -8,7 +8,9 @@
 
 #include <ctype.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct mark {
     const char *variable;
@@ -56,4 +58,27 @@ chi_pmix_claim_find(struct chi_pmix_claim *out)
         return size > 1;
     }
     return false;
+}
+
+bool
+chi_pmix_claim_replaced(void)
+{
+    static const char name[] = "PMIX_NAMESPACE=";
+    const char *now = getenv("PMIX_NAMESPACE");
+    FILE *file = fopen("/proc/self/environ", "re");
+    bool replaced = false;
+    char *text = NULL;
+    size_t room = 0;
+
+    while (file != NULL && now != NULL &&
+           getdelim(&text, &room, '\0', file) > 0) {
+        if (strncmp(text, name, sizeof(name) - 1) == 0) {
+            replaced = strcmp(text + sizeof(name) - 1, now) != 0;
+        }
+    }
+    free(text);
+    if (file != NULL) {
+        fclose(file);
+    }
+    return replaced;
 }

@@ -25,4 +25,11 @@ struct chi_pmix_claim {
  */
 bool chi_pmix_claim_find(struct chi_pmix_claim *out);
 
+/*
+ * True: this process was started with one PMIX_NAMESPACE and has another now,
+ * as after the start of an MPI library that did not find its own launcher and
+ * made a job of one process. False also where that cannot be told.
+ */
+bool chi_pmix_claim_replaced(void);
+
 #endif /* CHI_PMIX_CLAIM_H */

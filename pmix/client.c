@@ -252,6 +252,14 @@ pmix_open(const struct chi_wireup_options *options, struct chi_wireup **out)
     if (getenv("PMIX_NAMESPACE") == NULL || getenv("PMIX_RANK") == NULL) {
         return no_server(options->log, "no PMIX_ variables are set");
     }
+    if (chi_pmix_claim_replaced()) {
+        chi_log_error(options->log,
+                      "something in this process has replaced its launcher's "
+                      "PMIX_ variables, as an MPI library does that cannot "
+                      "use this launcher; start the job by mpirun or 'srun "
+                      "--mpi=pmix', where MPI and chare go together");
+        return CHARE_ERR_WIREUP;
+    }
     pmix = calloc(1, sizeof(*pmix));
     if (pmix == NULL) {
         return CHARE_ERR_NO_MEMORY;

@@ -81,12 +81,13 @@ static struct chi_member *
 member_find(struct chi_element *element, const struct chi_collection *section)
 {
     struct chi_member *first = element->members;
-    struct chi_member **link = &first->next;
+    struct chi_member **link;
     struct chi_member *member;
 
     if (first == NULL || first->section == section) {
         return first;
     }
+    link = &first->next;
     while (*link != NULL && (*link)->section != section) {
         link = &(*link)->next;
     }

@@ -571,9 +571,6 @@ charm.start(main)
 def main(args):
     n = charm.numPes()
     array = Array(Worker, 4 * n)
-    if not hasattr(charm, "split"):
-        print("done")
-        charm.exit()
     evens, odds = charm.split(array, 2, elems=[
         [(i,) for i in range(0, 4 * n, 2)], [(i,) for i in range(1, 4 * n, 2)]
     ])

@@ -133,17 +133,22 @@ peers_grow(struct core_channels *channels)
 struct core_peer *
 core_peer_get(struct core_chare *chare, const chare_element *element)
 {
-    struct core_channels *channels = chare->channels;
+    struct core_rare *rare = core_chare_rare(chare);
+    struct core_channels *channels;
     struct core_peer *peer;
     uint32_t slot;
 
+    if (rare == NULL) {
+        return NULL;
+    }
+    channels = rare->channels;
     if (channels == NULL) {
         channels = PyMem_Calloc(1, sizeof(*channels));
         if (channels == NULL) {
             PyErr_NoMemory();
             return NULL;
         }
-        chare->channels = channels;
+        rare->channels = channels;
     }
     if (channels->count >= channels->room && peers_grow(channels) < 0) {
         return NULL;
@@ -259,12 +264,13 @@ peer_visit(const struct core_peer *peer, visitproc visit, void *arg)
 void
 core_channels_clear(struct core_chare *chare)
 {
-    struct core_channels *channels = chare->channels;
+    struct core_channels *channels =
+        chare->rare != NULL ? chare->rare->channels : NULL;
 
     if (channels == NULL) {
         return;
     }
-    chare->channels = NULL;
+    chare->rare->channels = NULL;
     for (uint32_t i = 0; i < channels->room; i++) {
         while (channels->slots[i] != NULL) {
             struct core_peer *peer = channels->slots[i];
@@ -280,7 +286,8 @@ core_channels_clear(struct core_chare *chare)
 int
 core_channels_visit(struct core_chare *chare, visitproc visit, void *arg)
 {
-    const struct core_channels *channels = chare->channels;
+    const struct core_channels *channels =
+        chare->rare != NULL ? chare->rare->channels : NULL;
 
     for (uint32_t i = 0; channels != NULL && i < channels->room; i++) {
         for (struct core_peer *peer = channels->slots[i]; peer != NULL;

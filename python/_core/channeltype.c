@@ -16,6 +16,7 @@ ends_check(struct core_state *state, PyObject *chare, PyObject *remote,
            PyObject *local)
 {
     const struct core_proxy *proxy = (const struct core_proxy *)remote;
+    chare_element self_name;
 
     if (!PyObject_TypeCheck(chare, state->ChareType) ||
         ((struct core_chare *)chare)->owner == NULL) {
@@ -33,10 +34,11 @@ ends_check(struct core_state *state, PyObject *chare, PyObject *remote,
                      remote);
         return -1;
     }
+    core_chare_name((struct core_chare *)chare, &self_name);
     if (local != Py_None &&
         (!core_is_proxy(state, local) ||
          !core_element_equal(&((struct core_proxy *)local)->element,
-                             &((struct core_chare *)chare)->element))) {
+                             &self_name))) {
         PyErr_Format(PyExc_ValueError,
                      "Channel(): 'local' is the proxy of the chare itself, "
                      "if given, not %R",

@@ -2,7 +2,7 @@
 /*
  * chare.c - the Chare type, the base of all users' classes.
  *
- * The runtime sets 'element' and 'flavour' before the constructor runs, so
+ * The runtime sets the name and 'flavour' before the constructor runs, so
  * that thisIndex and thisProxy work in it, and no constructor needs to call
  * that of its base.
  */
@@ -36,6 +36,18 @@ chare_base(PyTypeObject *type)
         type = type->tp_base;
     }
     return type;
+}
+
+struct core_rare *
+core_chare_rare(struct core_chare *chare)
+{
+    if (chare->rare == NULL) {
+        chare->rare = PyMem_Calloc(1, sizeof(*chare->rare));
+        if (chare->rare == NULL) {
+            PyErr_NoMemory();
+        }
+    }
+    return chare->rare;
 }
 
 /* Chare(cls, args=[], onPE=-1) on the base itself creates a chare. */
@@ -95,16 +107,24 @@ chare_traverse(PyObject *op, visitproc visit, void *arg)
     int result = core_when_visit(self, visit, arg);
 
     Py_VISIT(Py_TYPE(op));
-    Py_VISIT(self->results);
-    Py_VISIT(self->section_results);
+    if (self->rare == NULL) {
+        return result;
+    }
+    Py_VISIT(self->rare->results);
+    Py_VISIT(self->rare->section_results);
     return result != 0 ? result : core_channels_visit(self, visit, arg);
 }
 
 static int
 chare_clear(PyObject *op)
 {
-    Py_CLEAR(((struct core_chare *)op)->results);
-    Py_CLEAR(((struct core_chare *)op)->section_results);
+    struct core_rare *rare = ((struct core_chare *)op)->rare;
+
+    if (rare == NULL) {
+        return 0;
+    }
+    Py_CLEAR(rare->results);
+    Py_CLEAR(rare->section_results);
     core_when_clear((struct core_chare *)op);
     core_channels_clear((struct core_chare *)op);
     return 0;
@@ -121,6 +141,8 @@ chare_dealloc(PyObject *op)
         PyObject_ClearWeakRefs(op);
     }
     (void)chare_clear(op);
+    PyMem_Free(self->rare);
+    core_chare_free_name(self);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -129,18 +151,20 @@ static PyObject *
 chare_get_index(PyObject *op, void *closure)
 {
     struct core_chare *self = (struct core_chare *)op;
+    chare_element name;
 
     (void)closure;
     if (chare_state(self) == NULL) {
         return NULL;
     }
+    core_chare_name(self, &name);
     switch (self->flavour) {
     case CORE_FLAVOUR_GROUP:
-        return PyLong_FromLongLong(self->element.index.at[0]);
+        return PyLong_FromLongLong(name.index.at[0]);
     case CORE_FLAVOUR_SINGLE:
         return Py_BuildValue("(i)", 0);
     case CORE_FLAVOUR_ARRAY:
-        return core_index_build(&self->element.index);
+        return core_index_build(&name.index);
     default:
         PyErr_SetString(PyExc_AttributeError,
                         "the main chare has no thisIndex");
@@ -153,18 +177,19 @@ chare_get_proxy(PyObject *op, void *closure)
 {
     struct core_chare *self = (struct core_chare *)op;
     struct core_state *state = chare_state(self);
-    chare_element whole = self->element;
+    chare_element whole;
 
     (void)closure;
     if (state == NULL) {
         return NULL;
     }
+    core_chare_name(self, &whole);
     if (self->flavour == CORE_FLAVOUR_GROUP ||
         self->flavour == CORE_FLAVOUR_ARRAY) {
         memset(&whole.index, 0, sizeof(whole.index));
     }
-    return core_proxy_new(state, self->owner, &whole, self->flavour,
-                          self->element.index.ndims);
+    return core_proxy_new(state, self->owner, &whole,
+                          (enum core_flavour)self->flavour, self->ndims);
 }
 
 /* reduce(callback, data=None, reducer=None) */
@@ -210,41 +235,47 @@ static chare_callback
 result_callback(const struct core_chare *self, chare_collection section)
 {
     uint32_t entry = self->owner->entries[self->owner->result_index].id;
+    chare_element name;
 
     if (section != 0) {
         return chare_callback_broadcast(section, entry);
     }
     if (self->flavour == CORE_FLAVOUR_GROUP ||
         self->flavour == CORE_FLAVOUR_ARRAY) {
-        return chare_callback_broadcast(self->element.collection, entry);
+        return chare_callback_broadcast(self->collection, entry);
     }
-    return chare_callback_element(self->element, entry);
+    core_chare_name(self, &name);
+    return chare_callback_element(name, entry);
 }
 
 /* The futures of allreduce() under way, made if there are none; borrowed. */
 static PyObject *
 results_get(struct core_chare *self, chare_collection section)
 {
+    struct core_rare *rare = core_chare_rare(self);
     PyObject *list;
     PyObject *key;
 
-    if (section == 0) {
-        if (self->results == NULL) {
-            self->results = PyList_New(0);
-        }
-        return self->results;
+    if (rare == NULL) {
+        return NULL;
     }
-    if (self->section_results == NULL &&
-        (self->section_results = PyDict_New()) == NULL) {
+    if (section == 0) {
+        if (rare->results == NULL) {
+            rare->results = PyList_New(0);
+        }
+        return rare->results;
+    }
+    if (rare->section_results == NULL &&
+        (rare->section_results = PyDict_New()) == NULL) {
         return NULL;
     }
     key = PyLong_FromUnsignedLongLong(section);
     if (key == NULL) {
         return NULL;
     }
-    list = PyDict_GetItemWithError(self->section_results, key);
+    list = PyDict_GetItemWithError(rare->section_results, key);
     if (list == NULL && !PyErr_Occurred() && (list = PyList_New(0)) != NULL) {
-        int failed = PyDict_SetItem(self->section_results, key, list);
+        int failed = PyDict_SetItem(rare->section_results, key, list);
 
         Py_DECREF(list); /* the dict keeps it */
         list = failed ? NULL : list;
@@ -400,17 +431,19 @@ chare_repr(PyObject *op)
 {
     struct core_chare *self = (struct core_chare *)op;
     char number[CORE_ID_TEXT_BYTES];
+    chare_element name;
     PyObject *index;
     PyObject *text;
 
     if (self->owner == NULL) {
         return PyUnicode_FromFormat("<%s made by hand>", Py_TYPE(op)->tp_name);
     }
-    index = core_index_build(&self->element.index);
+    core_chare_name(self, &name);
+    index = core_index_build(&name.index);
     if (index == NULL) {
         return NULL;
     }
-    core_id_text(self->element.collection, number);
+    core_id_text(self->collection, number);
     text = PyUnicode_FromFormat("<chare %U%R of collection %s>",
                                 self->owner->name, index, number);
     Py_DECREF(index);

@@ -47,8 +47,8 @@ core_class_find(struct core_state *state, PyObject *cls)
  */
 static void
 class_construct(struct core_pe *pe, struct core_class *self,
-                struct core_chare *chare, PyObject **args,
-                Py_ssize_t arg_count)
+                struct core_chare *chare, const chare_element *name,
+                PyObject **args, Py_ssize_t arg_count)
 {
     struct core_entry *init = &self->init;
     PyObject *result;
@@ -59,7 +59,7 @@ class_construct(struct core_pe *pe, struct core_class *self,
     if ((init->flags & CORE_ENTRY_COROUTINE) != 0 ||
         chare->flavour == CORE_FLAVOUR_MAIN) {
         core_coroutine_start(pe, init, init->function, args + 1, arg_count,
-                             (PyObject *)chare, &chare->element, NULL);
+                             (PyObject *)chare, name, NULL);
         return;
     }
     Py_SETREF(args[0], Py_NewRef((PyObject *)chare));
@@ -67,11 +67,11 @@ class_construct(struct core_pe *pe, struct core_class *self,
     result = core_invoke_function(init, args, arg_count);
     pe->running = NULL;
     if (result == NULL) {
-        core_failed(pe, init, &chare->element, NULL);
+        core_failed(pe, init, name, NULL);
         return;
     }
     if (PyCoro_CheckExact(result)) { /* an 'async def' */
-        core_task_start(pe, init, result, &chare->element, NULL);
+        core_task_start(pe, init, result, name, NULL);
     }
     Py_DECREF(result);
 }
@@ -98,8 +98,11 @@ class_instantiate(struct core_pe *pe, struct core_class *self,
         return NULL;
     }
     chare = (struct core_chare *)object;
-    chare->element = *call->self;
-    chare->flavour = (enum core_flavour)flavour;
+    if (core_chare_set_name(chare, call->self) < 0) {
+        Py_DECREF(object);
+        return NULL;
+    }
+    chare->flavour = (uint8_t)flavour;
     chare->owner = self;
     return chare;
 }
@@ -124,7 +127,7 @@ class_create(const chare_call *call, void *context, void **object_out)
     if (chare == NULL) {
         core_failed(pe, &self->init, call->self, NULL);
     } else {
-        class_construct(pe, self, chare, args, count - 1);
+        class_construct(pe, self, chare, call->self, args, count - 1);
     }
     for (Py_ssize_t i = 0; i < count; i++) {
         Py_DECREF(args[i]);

@@ -81,6 +81,7 @@ console_waiters(PyObject *module, PyObject *object)
     struct core_state *state = core_state_get(module);
     struct core_pe *pe = core_pe_get(state);
     const struct core_chare *chare = (struct core_chare *)object;
+    chare_element name;
     long count = 0;
 
     if (pe == NULL) {
@@ -90,11 +91,11 @@ console_waiters(PyObject *module, PyObject *object)
         PyErr_Format(PyExc_TypeError, "%R is no chare", object);
         return NULL;
     }
+    core_chare_name(chare, &name);
     for (const struct core_waiter *waiter = pe->waiting; waiter != NULL;
          waiter = waiter->next) {
-        count +=
-            waiter->has_element && memcmp(&waiter->element, &chare->element,
-                                          sizeof(waiter->element)) == 0;
+        count += waiter->has_element &&
+                 memcmp(&waiter->element, &name, sizeof(waiter->element)) == 0;
     }
     return PyLong_FromLong(count);
 }

@@ -65,11 +65,13 @@ static void
 interrupt_all(struct core_pe *pe, const struct core_chare *chare)
 {
     PyObject *error = NULL;
+    chare_element name;
 
+    core_chare_name(chare, &name);
     for (struct core_waiter *waiter = pe->waiting; waiter != NULL;
          waiter = waiter->next) {
-        if (!waiter->has_element || memcmp(&waiter->element, &chare->element,
-                                           sizeof(waiter->element)) != 0) {
+        if (!waiter->has_element ||
+            memcmp(&waiter->element, &name, sizeof(waiter->element)) != 0) {
             continue;
         }
         if (error == NULL) {

@@ -134,10 +134,12 @@ core_execute(struct core_pe *pe, const struct core_entry *entry,
              const chare_reply *reply)
 {
     PyObject *result;
+    chare_element name;
 
+    core_chare_name(chare, &name);
     if ((entry->flags & CORE_ENTRY_COROUTINE) != 0) {
         core_coroutine_start(pe, entry, entry->function, slots + 1, arg_count,
-                             (PyObject *)chare, &chare->element, reply);
+                             (PyObject *)chare, &name, reply);
         return;
     }
     slots[0] = Py_NewRef((PyObject *)chare);
@@ -145,9 +147,9 @@ core_execute(struct core_pe *pe, const struct core_entry *entry,
     result = core_invoke_function(entry, slots, arg_count);
     pe->running = NULL;
     if (result == NULL) {
-        core_failed(pe, entry, &chare->element, reply);
+        core_failed(pe, entry, &name, reply);
     } else if (PyCoro_CheckExact(result)) { /* of an 'async def' */
-        core_task_start(pe, entry, result, &chare->element, reply);
+        core_task_start(pe, entry, result, &name, reply);
     } else if (reply != NULL) {
         core_reply(pe, entry, reply, result);
     }

@@ -157,12 +157,14 @@ contribute(struct core_pe *pe, const struct core_chare *chare,
            chare_collection section, uint32_t reducer, const chare_data *data,
            const chare_callback *callback)
 {
+    chare_element name;
+
+    core_chare_name(chare, &name);
     if (section == 0) {
-        return chare_contribute(pe->runtime, &chare->element, reducer, data,
-                                callback);
+        return chare_contribute(pe->runtime, &name, reducer, data, callback);
     }
-    return chare_section_contribute(pe->runtime, &chare->element, section,
-                                    reducer, data, callback);
+    return chare_section_contribute(pe->runtime, &name, section, reducer, data,
+                                    callback);
 }
 
 static PyObject *

@@ -508,13 +508,15 @@ section_enlist(PyObject *module, PyObject *args)
     struct core_pe *pe = core_pe_get(state);
     struct core_chare *chare;
     unsigned long long id;
+    chare_element name;
     chare_status status;
 
     if (pe == NULL ||
         !PyArg_ParseTuple(args, "O!K", state->ChareType, &chare, &id)) {
         return NULL;
     }
-    status = chare_section_enlist(pe->runtime, &chare->element, id);
+    core_chare_name(chare, &name);
+    status = chare_section_enlist(pe->runtime, &name, id);
     if (status != CHARE_OK) {
         return core_raise(state, status, "cannot join a section");
     }
@@ -609,7 +611,7 @@ core_section_parse(struct core_state *state, const struct core_chare *chare,
     if (!core_is_proxy(state, object) ||
         (proxy->flavour != CORE_FLAVOUR_SECTION &&
          (core_proxy_is_element(proxy) ||
-          proxy->element.collection != chare->element.collection))) {
+          proxy->element.collection != chare->collection))) {
         PyErr_Format(PyExc_TypeError, "section: %R is no proxy of a section",
                      object);
         return -1;

@@ -466,21 +466,9 @@ struct core_class *core_class_get(struct core_state *state, uint32_t type);
 /* The class that a user's class was registered as; borrowed or NULL. */
 struct core_class *core_class_find(struct core_state *state, PyObject *cls);
 
-/* ---- chare.c */
+/* ---- chare.c, name.c */
 
-struct core_chare {
-    PyObject_HEAD
-    chare_element element;
-    enum core_flavour flavour;
-    struct core_class *owner;  /* borrowed from the state; NULL: by hand */
-    PyObject *results;         /* futures of allreduce() under way, or NULL */
-    PyObject *section_results; /* dict: section -> such a list, or NULL */
-    struct core_held *held;    /* what waits for conditions, or NULL */
-    struct core_channels *channels; /* their ends here, or NULL */
-    PyObject *weakrefs;
-};
-
-extern PyType_Spec core_chare_spec;
+#include "object.h"
 
 /* ---- proxy.c */
 

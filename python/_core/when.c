@@ -205,7 +205,7 @@ static void
 waiting_append(struct core_pe *pe, struct core_chare *chare,
                struct waiting *waiting)
 {
-    struct core_held *held = chare->held;
+    struct core_held *held = core_chare_held(chare);
     struct core_condition *condition =
         waiting->own != NULL ? waiting->own : waiting->sent;
     bool grouped = (waiting->own == NULL || waiting->sent == NULL) &&
@@ -279,11 +279,12 @@ waiting_new(struct core_chare *chare, const struct core_entry *entry,
     struct waiting *waiting =
         PyMem_Calloc(1, sizeof(*waiting) +
                             ((size_t)arg_count + 1) * sizeof(*waiting->slots));
+    struct core_rare *rare = core_chare_rare(chare);
 
-    if (chare->held == NULL) {
-        chare->held = PyMem_Calloc(1, sizeof(*chare->held));
+    if (rare != NULL && rare->held == NULL) {
+        rare->held = PyMem_Calloc(1, sizeof(*rare->held));
     }
-    if (waiting == NULL || chare->held == NULL) {
+    if (waiting == NULL || rare == NULL || rare->held == NULL) {
         Py_FatalError("chare: out of memory for what waits");
     }
     waiting->entry = entry;
@@ -358,7 +359,7 @@ held_look(struct core_pe *pe, struct core_chare *chare)
 {
     struct waiting *best = NULL;
 
-    for (struct group *group = chare->held->groups; group != NULL;
+    for (struct group *group = core_chare_held(chare)->groups; group != NULL;
          group = group->next) {
         struct waiting *found;
 
@@ -386,13 +387,16 @@ waiting_let_go(struct core_pe *pe, struct core_chare *chare,
 {
     const chare_reply *reply = waiting->replies ? &waiting->reply : NULL;
 
-    waiting_remove(pe, chare->held, waiting);
+    waiting_remove(pe, core_chare_held(chare), waiting);
     if (waiting->future != NULL) {
         (void)core_future_complete(waiting->future, PyErr_Occurred()
                                                         ? core_exception_take()
                                                         : Py_NewRef(Py_None));
     } else if (PyErr_Occurred()) {
-        core_failed(pe, waiting->entry, &chare->element, reply);
+        chare_element name;
+
+        core_chare_name(chare, &name);
+        core_failed(pe, waiting->entry, &name, reply);
     } else {
         core_execute(pe, waiting->entry, chare, waiting->slots,
                      waiting->arg_count, reply);
@@ -407,18 +411,19 @@ core_when_run_one(struct core_pe *pe)
     struct waiting *found;
 
     while (chare != NULL) {
-        found = chare->held->count > 0 ? held_look(pe, chare) : NULL;
+        found =
+            core_chare_held(chare)->count > 0 ? held_look(pe, chare) : NULL;
         if (found != NULL) {
             Py_INCREF(chare);
             waiting_let_go(pe, chare, found);
             Py_DECREF(chare);
             return true;
         }
-        pe->touched = chare->held->next_touched;
+        pe->touched = core_chare_held(chare)->next_touched;
         if (pe->touched == NULL) {
             pe->touched_last = NULL;
         }
-        chare->held->touched = false;
+        core_chare_held(chare)->touched = false;
         Py_DECREF(chare);
         chare = pe->touched;
     }
@@ -428,7 +433,7 @@ core_when_run_one(struct core_pe *pe)
 void
 core_when_touch(struct core_pe *pe, struct core_chare *chare)
 {
-    struct core_held *held = chare->held;
+    struct core_held *held = core_chare_held(chare);
 
     if (held == NULL || held->touched || held->count == 0) {
         return;
@@ -436,7 +441,7 @@ core_when_touch(struct core_pe *pe, struct core_chare *chare)
     held->touched = true;
     held->next_touched = NULL;
     if (pe->touched_last != NULL) {
-        pe->touched_last->held->next_touched = chare;
+        pe->touched_last->rare->held->next_touched = chare;
     } else {
         pe->touched = chare;
     }
@@ -461,10 +466,10 @@ static bool
 held_has(const struct core_chare *chare, const struct core_entry *entry,
          const struct core_condition *condition)
 {
-    if (chare->held == NULL || chare->held->count == 0) {
+    if (core_chare_held(chare) == NULL || core_chare_held(chare)->count == 0) {
         return false;
     }
-    for (struct group *group = chare->held->groups; group != NULL;
+    for (struct group *group = core_chare_held(chare)->groups; group != NULL;
          group = group->next) {
         if (group->head != NULL &&
             (group->condition == NULL || group->condition == condition ||
@@ -674,7 +679,8 @@ core_when_wait(struct core_pe *pe, struct core_chare *chare,
 void
 core_when_abandon(struct core_pe *pe, struct core_chare *chare)
 {
-    struct group *group = chare->held != NULL ? chare->held->groups : NULL;
+    const struct core_held *held = core_chare_held(chare);
+    struct group *group = held != NULL ? held->groups : NULL;
 
     if (pe->exiting) {
         return;
@@ -687,13 +693,16 @@ core_when_abandon(struct core_pe *pe, struct core_chare *chare)
             continue;
         }
         group->kept = true; /* it is freed with the chare */
-        waiting_remove(pe, chare->held, waiting);
+        waiting_remove(pe, core_chare_held(chare), waiting);
         if (waiting->entry != NULL) {
+            chare_element name;
+
+            core_chare_name(chare, &name);
             PyErr_Format(pe->state->Error,
                          "%R was destroyed while a message for %U() waited "
                          "for its condition",
                          chare, waiting->entry->fullname);
-            core_failed(pe, waiting->entry, &chare->element,
+            core_failed(pe, waiting->entry, &name,
                         waiting->replies ? &waiting->reply : NULL);
         }
         waiting_free(waiting);
@@ -703,12 +712,12 @@ core_when_abandon(struct core_pe *pe, struct core_chare *chare)
 void
 core_when_clear(struct core_chare *chare)
 {
-    struct core_held *held = chare->held;
+    struct core_held *held = core_chare_held(chare);
 
     if (held == NULL || held->touched) {
         return;
     }
-    chare->held = NULL;
+    chare->rare->held = NULL;
     while (held->groups != NULL) {
         struct group *group = held->groups;
 
@@ -727,7 +736,8 @@ core_when_clear(struct core_chare *chare)
 int
 core_when_visit(struct core_chare *chare, visitproc visit, void *arg)
 {
-    struct group *group = chare->held != NULL ? chare->held->groups : NULL;
+    const struct core_held *held = core_chare_held(chare);
+    struct group *group = held != NULL ? held->groups : NULL;
 
     for (; group != NULL; group = group->next) {
         Py_VISIT(group->condition);
@@ -749,8 +759,8 @@ core_when_close(struct core_pe *pe)
     while (pe->touched != NULL) {
         struct core_chare *chare = pe->touched;
 
-        pe->touched = chare->held->next_touched;
-        chare->held->touched = false;
+        pe->touched = core_chare_held(chare)->next_touched;
+        core_chare_held(chare)->touched = false;
         Py_DECREF(chare);
     }
     pe->touched_last = NULL;

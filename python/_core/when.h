@@ -95,7 +95,7 @@ void core_when_touch(struct core_pe *pe, struct core_chare *chare);
 static inline void
 core_when_changed(struct core_pe *pe, struct core_chare *chare)
 {
-    if (chare->held != NULL && pe->flush_auto) {
+    if (core_chare_held(chare) != NULL && pe->flush_auto) {
         core_when_touch(pe, chare);
     }
 }

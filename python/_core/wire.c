@@ -254,13 +254,15 @@ core_channel_send(struct core_pe *pe, struct core_channel *self, bool close,
 {
     const struct core_class *owner =
         ((struct core_proxy *)self->remote)->owner;
-    const struct header header = {self->chare->element, self->number,
-                                  self->sent, close};
+    struct header header = {
+        .number = self->number, .sequence = self->sent, .close = close};
     chare_status status;
     chare_data data;
-    bool parcel = channel_is_local(pe, self) &&
-                  parcel_make(pe, &header, args, arg_count, &data);
+    bool parcel;
 
+    core_chare_name(self->chare, &header.sender);
+    parcel = channel_is_local(pe, self) &&
+             parcel_make(pe, &header, args, arg_count, &data);
     if (!parcel && (PyErr_Occurred() ||
                     message_encode(pe, &header, args, arg_count, &data) < 0)) {
         return -1;

@@ -136,10 +136,12 @@ static void
 destroy_one(struct chi_obj *obj, struct chi_collection *collection,
             struct chi_element *element, const chare_callback *done)
 {
-    const chare_element self = element->self;
-    const uint32_t home = chi_collection_home(obj, collection, &self.index);
     const uint64_t tag = element->reduction_next;
+    chare_element self;
+    uint32_t home;
 
+    chi_element_self(element, &self);
+    home = chi_collection_home(obj, collection, &self.index);
     element_end(obj, collection, element);
     if (collection->kind == CHI_KIND_SINGLE) {
         single_end(obj, collection);
@@ -202,13 +204,14 @@ destroy_here(struct chi_obj *obj, struct chi_collection *collection)
         while (collection->count > 0) {
             struct chi_element *element =
                 collection->elements[collection->count - 1];
-            const chare_element self = element->self;
-            const uint32_t home =
-                chi_collection_home(obj, collection, &self.index);
+            chare_element self;
+            uint32_t home;
 
             if (element->reduction_next != tag) {
                 break;
             }
+            chi_element_self(element, &self);
+            home = chi_collection_home(obj, collection, &self.index);
             element_end(obj, collection, element);
             same++;
             if (home != obj->pe->rank) {

@@ -315,13 +315,15 @@ roll_takes(const struct chi_obj *obj, const struct roll *roll,
            const struct chi_element *element)
 {
     const struct chi_collection_spec *spec = &element->collection->spec;
+    chare_element self;
 
     if (roll->op != ROLL_SLICE) {
         return roll->op == ROLL_ALL;
     }
+    chi_element_self(element, &self);
     for (uint32_t i = 0; i < spec->ndims; i++) {
         if (!slice_has(roll, i, extent_of(obj, element->collection, i),
-                       element->self.index.at[i])) {
+                       self.index.at[i])) {
             return false;
         }
     }
@@ -393,9 +395,11 @@ roll_contribute(struct chi_obj *obj, struct chi_collection *collection,
                 const chare_reply *reply, const struct chi_element *element,
                 struct chi_msg *value)
 {
+    chare_element self;
+
+    chi_element_self(element, &self);
     chi_coll_contribute(obj->coll, &collection->set, reply->tag,
-                        CHI_COLL_REDUCE_JOIN, value, &element->self,
-                        &reply->callback);
+                        CHI_COLL_REDUCE_JOIN, value, &self, &reply->callback);
 }
 
 static void

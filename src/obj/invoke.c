@@ -24,7 +24,8 @@ struct invocation {
     bool shared; /* the message has other targets too */
     bool reply_taken;
     bool buffer_taken;
-    chare_reply reply; /* when the message, which names it, was taken first */
+    chare_element self; /* call.self */
+    chare_reply reply;  /* when the message, which names it, was taken first */
 };
 
 /* ---- sending to one chare */
@@ -279,7 +280,8 @@ run_init(struct invocation *run, struct chi_obj *obj,
          const struct chi_element *element, struct chi_msg *msg, bool shared)
 {
     chi_cb_call_of_msg(obj->cb, msg, &run->call);
-    run->call.self = &element->self;
+    chi_element_self(element, &run->self);
+    run->call.self = &run->self;
     run->call.execution = run;
     run->call.collection = msg->env.collection;
     run->obj = obj;
@@ -372,7 +374,8 @@ chi_invoke_execute(void *context, struct chi_msg *msg)
         return; /* kept behind the destruction */
     }
     if (chi_unlikely(!entry_fits(obj, collection, msg->env.entry))) {
-        chi_refuse_entry(obj, &element->self, msg);
+        chi_element_self(element, &target);
+        chi_refuse_entry(obj, &target, msg);
         return;
     }
     run_init(&run, obj, element, msg, false);
@@ -765,6 +768,7 @@ chi_obj_contribute(struct chi_obj *obj, const chare_element *self,
         chi_collection_find(obj, self->collection);
     struct chi_element *element;
     struct chi_msg *msg;
+    chare_element name;
     chare_status status;
 
     element = collection == NULL
@@ -782,7 +786,8 @@ chi_obj_contribute(struct chi_obj *obj, const chare_element *self,
     if (status != CHARE_OK) {
         return status;
     }
+    chi_element_self(element, &name);
     chi_coll_contribute(obj->coll, &collection->set, element->reduction_next++,
-                        reducer, msg, &element->self, callback);
+                        reducer, msg, &name, callback);
     return CHARE_OK;
 }

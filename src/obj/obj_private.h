@@ -62,9 +62,9 @@ struct chi_element {
     uint64_t key;
     uint32_t at; /* in collection->elements */
     bool wide;
-    bool draining; /* see chi_loc_tell_home() */
-    bool dying;    /* to be destroyed when it has drained */
-    chare_element self;
+    bool draining;       /* see chi_loc_tell_home() */
+    bool dying;          /* to be destroyed when it has drained */
+    chare_index index[]; /* of a wide one; the key of others says it */
 };
 
 /* Messages that wait for an element nobody knows. */
@@ -230,6 +230,24 @@ chi_element_find(const struct chi_collection *collection, uint64_t key,
         return chi_map_get(&collection->packed, key);
     }
     return chi_element_find_slow(collection, key, wide_index);
+}
+
+/* A chare's name when its index has several dimensions, or is wide. */
+void chi_element_self_slow(const struct chi_element *element,
+                           chare_element *out);
+
+/* A chare's name. It is made when it is asked for: kept, it would be half of
+ * what a chare takes. */
+static inline void
+chi_element_self(const struct chi_element *element, chare_element *out)
+{
+    const struct chi_collection_spec *spec = &element->collection->spec;
+
+    if (chi_likely(spec->ndims == 1)) {
+        *out = (chare_element){spec->id, {1, 0, {(int64_t)element->key}}};
+    } else {
+        chi_element_self_slow(element, out);
+    }
 }
 
 /* Take it out of its collection's tables; it is the caller's. */

@@ -176,17 +176,17 @@ chi_members_leave(struct chi_obj *obj, struct chi_element *element)
 static int
 member_compare(const void *a, const void *b)
 {
-    const chare_element *x =
-        &(*(const struct chi_member *const *)a)->element->self;
-    const chare_element *y =
-        &(*(const struct chi_member *const *)b)->element->self;
+    chare_element x;
+    chare_element y;
 
+    chi_element_self((*(const struct chi_member *const *)a)->element, &x);
+    chi_element_self((*(const struct chi_member *const *)b)->element, &y);
     for (uint32_t i = 0; i < CHARE_DIMS_MAX; i++) {
-        if (x->index.at[i] != y->index.at[i]) {
-            return x->index.at[i] < y->index.at[i] ? -1 : 1;
+        if (x.index.at[i] != y.index.at[i]) {
+            return x.index.at[i] < y.index.at[i] ? -1 : 1;
         }
     }
-    return x->collection < y->collection ? -1 : x->collection > y->collection;
+    return x.collection < y.collection ? -1 : x.collection > y.collection;
 }
 
 /* ---- contributions */
@@ -196,8 +196,11 @@ contribute(struct chi_obj *obj, struct chi_collection *collection,
            struct chi_member *member, uint32_t reducer, struct chi_msg *value,
            const chare_callback *callback)
 {
+    chare_element self;
+
+    chi_element_self(member->element, &self);
     chi_coll_contribute(obj->coll, &collection->set, member->reduction_next++,
-                        reducer, value, &member->element->self, callback);
+                        reducer, value, &self, callback);
 }
 
 static void
@@ -503,8 +506,11 @@ chi_section_run(struct chi_obj *obj, struct chi_collection *collection,
 
         msg->env.entry = entry_of_member(obj, element, called);
         if (msg->env.entry == 0) {
+            chare_element self;
+
+            chi_element_self(element, &self);
             msg->env.entry = called;
-            chi_refuse_entry(obj, &element->self, msg);
+            chi_refuse_entry(obj, &self, msg);
             return;
         }
         chi_broadcast_run(obj, element, msg);

@@ -19,10 +19,23 @@ chi_element_find_slow(const struct chi_collection *from, uint64_t key,
     struct chi_element *element = chi_map_get(&from->wide, key);
 
     while (element != NULL &&
-           memcmp(&element->self.index, index, sizeof(*index)) != 0) {
+           memcmp(element->index, index, sizeof(*index)) != 0) {
         element = element->next_wide;
     }
     return element;
+}
+
+void
+chi_element_self_slow(const struct chi_element *element, chare_element *out)
+{
+    const struct chi_collection_spec *spec = &element->collection->spec;
+
+    out->collection = spec->id;
+    if (element->wide) {
+        out->index = element->index[0];
+    } else {
+        chi_index_unpack(element->key, spec->ndims, &out->index);
+    }
 }
 
 struct chi_element *
@@ -87,22 +100,37 @@ chi_element_unlink(struct chi_collection *collection,
     }
 }
 
-struct chi_element *
-chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
-                const chare_index *index, uint32_t home, struct chi_msg *msg)
+static struct chi_element *
+element_new(struct chi_obj *obj, struct chi_collection *collection,
+            const chare_index *index)
 {
-    const struct chi_type *type = &obj->registry->types[collection->spec.type];
-    struct chi_element *element = calloc(1, sizeof(*element));
-    chare_status status;
-    chare_call call;
+    uint64_t key;
+    const bool wide = !chi_index_pack(index, &key);
+    struct chi_element *element =
+        calloc(1, sizeof(*element) + (wide ? sizeof(*index) : 0));
 
     if (element == NULL) {
         chi_pe_die(obj->pe, "out of memory for a chare");
     }
     element->collection = collection;
-    element->self.collection = collection->spec.id;
-    element->self.index = *index;
-    element->wide = !chi_index_pack(index, &element->key);
+    element->key = key;
+    element->wide = wide;
+    if (wide) {
+        element->index[0] = *index;
+    }
+    return element;
+}
+
+struct chi_element *
+chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
+                const chare_index *index, uint32_t home, struct chi_msg *msg)
+{
+    const struct chi_type *type = &obj->registry->types[collection->spec.type];
+    const chare_element self = {collection->spec.id, *index};
+    struct chi_element *element = element_new(obj, collection, index);
+    chare_status status;
+    chare_call call;
+
     if (element_link(collection, element) != CHARE_OK) {
         chi_pe_die(obj->pe, "out of memory for a chare");
     }
@@ -110,10 +138,10 @@ chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
         /* Before the create hook, which may already send to its chare. */
         element->draining = true;
         obj->draining++;
-        chi_loc_tell_home(obj->loc, &element->self, home);
+        chi_loc_tell_home(obj->loc, &self, home);
     }
     chi_cb_call_of_msg(obj->cb, msg, &call);
-    call.self = &element->self;
+    call.self = &self;
     call.wants_reply = false;
     status = type->ops.create(&call, type->context, &element->object);
     if (status == CHARE_OK && element->object != NULL) {
@@ -123,7 +151,7 @@ chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
         char name[256];
         char text[512];
 
-        chi_element_text(obj, &element->self, name, sizeof(name));
+        chi_element_text(obj, &self, name, sizeof(name));
         snprintf(text, sizeof(text), "chare %s could not be created: %s", name,
                  status == CHARE_OK ? "its create hook made nothing"
                                     : chare_status_text(status));

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHARE_PY_OBJECT_H
+#define CHARE_PY_OBJECT_H
+
+/*
+ * object.h - what a chare is in memory; part of state.h.
+ */
+
+#include <Python.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <chare.h>
+
+struct core_channels;
+struct core_class;
+struct core_held;
+
+/* What few chares have. */
+struct core_rare {
+    PyObject *results;         /* futures of allreduce() under way, or NULL */
+    PyObject *section_results; /* dict: section -> such a list, or NULL */
+    struct core_held *held;    /* what waits for conditions, or NULL */
+    struct core_channels *channels; /* their ends here, or NULL */
+};
+
+/*
+ * There may be millions: a chare's name is kept in few bytes, and made whole
+ * when it is asked for.
+ */
+struct core_chare {
+    PyObject_HEAD
+    chare_collection collection;
+    union {
+        uint64_t packed;   /* the index, 64 / ndims bits for each dimension */
+        chare_index *wide; /* one that does not fit; the chare's own */
+    } at;
+    uint8_t flavour; /* enum core_flavour */
+    uint8_t ndims;
+    bool is_wide;
+    struct core_class *owner; /* borrowed from the state; NULL: by hand */
+    struct core_rare *rare;   /* or NULL */
+    PyObject *weakrefs;
+};
+
+static inline struct core_held *
+core_chare_held(const struct core_chare *chare)
+{
+    return chare->rare != NULL ? chare->rare->held : NULL;
+}
+
+extern PyType_Spec core_chare_spec;
+
+/* Its part for what few have, made if there is none; NULL with an
+ * exception. */
+struct core_rare *core_chare_rare(struct core_chare *chare);
+
+/* ---- name.c */
+
+/* A chare's name, for a moment. */
+void core_chare_name(const struct core_chare *chare, chare_element *out);
+
+/* Give a new chare its name; -1 with an exception. */
+int core_chare_set_name(struct core_chare *chare, const chare_element *name);
+void core_chare_free_name(struct core_chare *chare);
+
+#endif /* CHARE_PY_OBJECT_H */

@@ -255,7 +255,9 @@ def main(args):
             if i % 100 == 99:
                 group.echo(i, ret=True).get()
 
-    share = 1 if charm.numPes() == 1 else 10
+    # The address sanitizer is slow, and keeps pages that were freed.
+    sanitized = "asan" in os.environ.get("LD_PRELOAD", "")
+    share = 50 if sanitized else 1 if charm.numPes() == 1 else 10
     for repeat, n in ((proxies, 10**6), (calls, 10**6), (remote, 10**6),
                       (futures, 10**6), (dropped, 10**6),
                       (sent_and_dropped, 10**6), (reductions, 10**6),
@@ -268,7 +270,7 @@ def main(args):
         more = sys.getallocatedblocks() - blocks
         assert more < 500, (repeat.__name__, more)
         more = pages() - size
-        assert more < 16 * 2**20, (repeat.__name__, more)
+        assert sanitized or more < 16 * 2**20, (repeat.__name__, more)
     print("done")
     charm.exit()
 charm.start(main)

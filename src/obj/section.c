@@ -228,7 +228,8 @@ early_add(struct chi_obj *obj, struct chi_section *section,
 }
 
 static void
-not_a_member(struct chi_obj *obj, const chare_element *element)
+not_a_member(struct chi_obj *obj, const chare_element *element,
+             chare_collection section)
 {
     char name[256];
     char text[512];
@@ -238,8 +239,10 @@ not_a_member(struct chi_obj *obj, const chare_element *element)
     }
     chi_element_text(obj, element, name, sizeof(name));
     snprintf(text, sizeof(text),
-             "chare %s contributed to a section that it is no member of",
-             name);
+             "chare %s contributed to section %llx, made on PE %u, that it is "
+             "no member of",
+             name, (unsigned long long)section,
+             chi_collection_creator(section));
     obj->fatal(obj->fatal_context, text);
 }
 
@@ -264,7 +267,7 @@ early_run(struct chi_obj *obj, struct chi_collection *collection)
             contribute(obj, collection, member, early->reducer, early->value,
                        &early->callback);
         } else {
-            not_a_member(obj, &early->self);
+            not_a_member(obj, &early->self, collection->spec.id);
             if (early->value != NULL) {
                 chi_msg_release(early->value);
             }

@@ -162,7 +162,7 @@ channel_receive_future(struct core_pe *pe, struct core_channel *self,
     } else if (self->closed_there) {
         core_channel_receive_end(pe->state, future);
     } else {
-        struct core_future *oldest = core_channel_next_receiver(self);
+        struct core_future *oldest;
 
         if (timeout_s >= 0) {
             future->timer = core_timer_expire(pe, future, timeout_s);
@@ -171,6 +171,8 @@ channel_receive_future(struct core_pe *pe, struct core_channel *self,
                 return NULL;
             }
         }
+        future->keeps = Py_NewRef((PyObject *)self);
+        oldest = core_channel_next_receiver(self);
         if (oldest != NULL) { /* it stays the first */
             struct core_ring *ring = &self->receivers;
 
@@ -268,6 +270,7 @@ channel_ready_future(PyObject *op, PyTypeObject *defining_class,
     if (self->unread.count > 0 || self->closed_there) {
         (void)core_future_complete(future, Py_NewRef(Py_None));
     } else {
+        future->keeps = Py_NewRef(op);
         core_ring_push(&self->watchers, (PyObject *)future);
     }
     return (PyObject *)future;

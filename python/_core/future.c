@@ -346,10 +346,13 @@ future_finish(struct core_future *self, bool drop)
     Py_INCREF(self);
     if (self->name.id != 0) {
         chare_future_release(self->pe->runtime, &self->name, drop);
+    }
+    if (self->listed) {
         pending_remove(self);
     }
     view_end(self);
     Py_CLEAR(self->runs);
+    Py_CLEAR(self->keeps);
     if (waiter != NULL && PyList_CheckExact(waiter)) {
         for (Py_ssize_t i = 0; i < PyList_GET_SIZE(waiter); i++) {
             core_future_wake(self, PyList_GET_ITEM(waiter, i));

@@ -461,6 +461,7 @@ future_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->waiter);
     Py_VISIT(self->runs);
     Py_VISIT(self->source);
+    Py_VISIT(self->keeps);
     return 0;
 }
 
@@ -474,6 +475,7 @@ future_clear(PyObject *op)
     Py_CLEAR(self->waiter);
     Py_CLEAR(self->runs);
     Py_CLEAR(self->source);
+    Py_CLEAR(self->keeps);
     Py_CLEAR(self->made_in);
     return 0;
 }

@@ -137,7 +137,7 @@ pe_close(PyObject *module, PyObject *unused)
     if (pe == NULL) {
         Py_RETURN_NONE;
     }
-    if (pe->coroutine != NULL || pe->running != NULL) {
+    if (core_can_wait(pe) || pe->running != NULL) {
         PyErr_SetString(state->Error,
                         "a chare cannot close the runtime it runs in");
         return NULL;
@@ -145,7 +145,12 @@ pe_close(PyObject *module, PyObject *unused)
     pe->exiting = true; /* nothing runs, and nobody is told, any more */
     core_coroutines_close(pe);
     core_when_close(pe);
+    /* 'finally' blocks run here, and may still call the runtime. */
+    core_waiters_close(pe);
+    core_timers_close(pe);
+    core_futures_close(pe);
     chare_close(pe->runtime);
+    /* What the destructors of chares have left. */
     core_timers_close(pe);
     core_futures_close(pe);
     core_waiters_close(pe);

@@ -584,9 +584,10 @@ struct core_future {
     struct core_future *next; /* in pe->pending while incomplete */
     struct core_future *prev;
     PyObject *weakrefs;
-    PyObject *runs;                  /* what runs to complete it, or NULL */
-    struct core_future *source;      /* of a view */
-    struct core_timer *timer;        /* of a view */
+    PyObject *runs;             /* what runs to complete it, or NULL */
+    struct core_future *source; /* of a view */
+    struct core_timer *timer;   /* of a view */
+    PyObject *keeps; /* the channel that completes it, until then; or NULL */
     const struct core_entry *called; /* the call whose reply it is, or NULL */
     PyObject *made_in;               /* the code that made it, a label, or
                                         NULL */

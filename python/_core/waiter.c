@@ -111,6 +111,21 @@ core_ready_run(struct core_pe *pe)
 
 /* ---- who is suspended */
 
+/* The future of a blocking function is for this wait only: complete, it
+ * takes no message that a later recv() would get. */
+static void
+stop_awaiting(struct core_waiter *self)
+{
+    struct core_future *awaited =
+        (struct core_future *)Py_NewRef(self->awaited);
+
+    core_future_remove_waiter(awaited, (PyObject *)self);
+    if (awaited->local && awaited->what != NULL && awaited->waiter == NULL) {
+        (void)core_future_abandon(awaited);
+    }
+    Py_DECREF(awaited);
+}
+
 void
 core_waiter_interrupt(struct core_waiter *self, PyObject *error)
 {
@@ -119,8 +134,7 @@ core_waiter_interrupt(struct core_waiter *self, PyObject *error)
     }
     Py_XSETREF(self->interrupted, Py_NewRef(error));
     if (self->suspended && self->awaited != NULL) {
-        core_future_remove_waiter((struct core_future *)self->awaited,
-                                  (PyObject *)self);
+        stop_awaiting(self);
     }
     if (self->suspended) {
         core_resume(self->pe, (PyObject *)self);
@@ -184,14 +198,16 @@ core_waiter_resumed(struct core_waiter *self)
 void
 core_waiters_close(struct core_pe *pe)
 {
-    while (pe->ready_count > 0) {
-        PyObject *waiter = ready_take(pe);
-
-        Py_DECREF(waiter);
-    }
-    while (pe->waiting != NULL) {
+    /* Their 'finally' blocks run, and may make others ready. */
+    while (pe->ready_count > 0 || pe->waiting != NULL) {
         struct core_waiter *self = pe->waiting;
 
+        if (pe->ready_count > 0) {
+            PyObject *waiter = ready_take(pe);
+
+            Py_DECREF(waiter);
+            continue;
+        }
         Py_INCREF(self);
         core_waiter_resumed(self);
         self->pe = NULL;

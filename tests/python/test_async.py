@@ -469,6 +469,37 @@ async def main(args):
 charm.start(main)
 """, 1, "main()", "LookupError: lost")
 
+    def test_finally_when_the_job_ends(self):
+        """What is still suspended ends while the runtime can be called."""
+        self.check("""
+class Worker(Chare):
+    async def stay(self, started):
+        started.send()
+        try:
+            await Future()
+        finally:
+            for call in (self.thisProxy.note, Future, Future().send,
+                         lambda: charm.spawn(charm.sleep, 0)):
+                try:
+                    call()
+                except Error:
+                    pass
+            if self.thisIndex == 0:
+                print("done", flush=True)
+
+    def note(self):
+        pass
+
+def main(args):
+    workers = Group(Worker)
+    started = Future(charm.numPes() * 3)
+    for _ in range(3):
+        workers.stay(started)
+    started.get()
+    charm.exit()
+charm.start(main)
+""")
+
     def test_system_exit_in_a_task(self):
         self.failing("""
 async def quit():

@@ -444,6 +444,76 @@ def main(args):
 charm.start(main)
 """)
 
+    def test_cancelled_receivers_take_nothing(self):
+        """A recv() that was interrupted leaves the next message to others."""
+        self.check(PAIR + """
+class Taker(Chare):
+    def make(self, other):
+        self.channel = Channel(self, other)
+
+    def put(self, *values):
+        for value in values:
+            self.channel.send(value)
+
+    @coro
+    def take(self):
+        waiting = charm.spawn(self.channel.recv)
+        charm.sleep(0.01)
+        assert waiting.cancel()
+        charm.sleep(0.01)
+
+    async def take_natively(self):
+        async def receive():
+            return await self.channel.recv()
+        waiting = charm.spawn(receive())
+        await charm.sleep(0.01)
+        assert waiting.cancel()
+        await charm.sleep(0.01)
+
+    @coro
+    def get(self, count):
+        return [self.channel.recv(timeout=30) for _ in range(count)]
+
+def main(args):
+    a, b = Chare(Taker, onPE=0), Chare(Taker, onPE=charm.numPes() - 1)
+    a.make(b, awaitable=True).get()
+    b.make(a, awaitable=True).get()
+    a.take(awaitable=True).get()
+    b.take_natively(awaitable=True).get()
+    b.put(1, 2)
+    a.put(3, 4)
+    assert a.get(2, ret=True).get() == [1, 2]
+    assert b.get(2, ret=True).get() == [3, 4]
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
+    def test_a_receiver_keeps_its_channel(self):
+        self.check(PAIR + """
+class Taker(Chare):
+    def feed(self, other, value):
+        self.channel = Channel(self, other)
+        self.channel.send(value)
+
+    async def take(self, other, started):
+        value = Channel(self, other).recv()
+        gc.collect()
+        started.send()
+        return await value
+
+def main(args):
+    a, b = Chare(Taker, onPE=0), Chare(Taker, onPE=charm.numPes() - 1)
+    started = Future()
+    taken = a.take(b, started, ret=True)
+    started.get()
+    b.feed(a, 5)
+    assert taken.get(timeout=30) == 5
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
 
 if __name__ == "__main__":
     tapunit.main()

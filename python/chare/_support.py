@@ -52,9 +52,20 @@ def _cloudpickle(value, error, buffer_callback):
             "With the package 'cloudpickle' installed, functions and classes "
             "that pickle refuses can be sent too"
         ) from error
-    return cloudpickle.dumps(
-        value, protocol=5, buffer_callback=buffer_callback
-    )
+    try:
+        return cloudpickle.dumps(
+            value, protocol=5, buffer_callback=buffer_callback
+        )
+    except (pickle.PicklingError, TypeError, AttributeError) as failure:
+        # The tracebacks of two picklers would hide the line that sends.
+        failure.__suppress_context__ = True
+        _note(
+            failure,
+            f"a {type(value).__name__} was to be sent to a chare; what "
+            "belongs to one process, such as locks, files and chares "
+            "themselves, cannot be: send what it is made from, or a proxy",
+        )
+        raise
 
 
 def dumps(value):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Exceptions, exit codes, and programs that cannot start."""
 
+import sys
+
 import tapunit
 from program import PES, ProgramCase
 
@@ -172,6 +174,19 @@ def main(args):
     Group(Failing)[charm.numPes() - 1].fail(ValueError, "unasked")
 charm.start(main)
 """, "PE LAST", "Failing.fail", "ValueError: unasked", "in fail")
+
+    def test_an_argument_that_cannot_be_sent(self):
+        """One traceback, not one more for each pickler that was tried."""
+        words = ["cannot pickle '_thread.lock'", "in main"]
+        if sys.version_info >= (3, 11):  # exceptions have notes
+            words.append("send what it is made from, or a proxy")
+        self.check_report("""
+import threading
+
+def main(args):
+    Chare(Failing).fail_on(threading.Lock())
+charm.start(main)
+""", *words)
 
     def test_in_a_coroutine(self):
         self.check_report("""

@@ -33,7 +33,7 @@ def open_graph(path):
     when nodes are numbers only; it is complete when blocks is used up.
     """
     if path is None:
-        names = []
+        names: list[str] = []
         return package_edges(names), names
     try:
         stream = gzip.open(path, "rt") if path.endswith(".gz") else open(path)
@@ -175,7 +175,7 @@ def _check_range(path, block, edges, rows, columns):
 
 def package_edges(names):
     """An edge for each dependency; names is filled with package names."""
-    numbers = {}
+    numbers: dict[str, int] = {}
 
     def number_of(name):
         number = numbers.setdefault(name, len(names))
@@ -183,7 +183,7 @@ def package_edges(names):
             names.append(name)
         return number
 
-    edges = []
+    edges: list[tuple[int, int]] = []
     for package, depends in _packages():
         source = number_of(package)
         edges.extend((source, number_of(name)) for name in depends)
@@ -213,7 +213,7 @@ def _packages():
     depends = []
     found = False
     with process:
-        for line in itertools.chain(process.stdout, ["\n"]):
+        for line in itertools.chain(process.stdout or (), ["\n"]):
             if line.startswith("Package: "):
                 package = line[9:].strip()
             elif line.startswith(("Depends: ", "Pre-Depends: ")):

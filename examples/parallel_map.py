@@ -14,6 +14,7 @@ who asked for it waits for a future. (charm.pool does all that, and more.)
 import argparse
 import collections
 import time
+from typing import Any
 
 from chare import Chare, Future, Group, charm
 from ghosts import finish, positive, verdict
@@ -39,7 +40,7 @@ class Manager(Chare):
     def __init__(self):
         self.workers = Group(Worker, args=[self.thisProxy])
         self.free = set(range(charm.numPes()))
-        self.waiting = collections.deque()
+        self.waiting: collections.deque[Job] = collections.deque()
         self.jobs = {}
         self.last_job = 0
 
@@ -85,7 +86,7 @@ class Manager(Chare):
 class Worker(Chare):
     def __init__(self, manager):
         self.manager = manager
-        self.function = None
+        self.function: Any = None
 
     def start(self, job_id, function):
         self.function = function
@@ -106,7 +107,7 @@ def collatz(number):
 
 
 def run(options):
-    manager = Chare(Manager, onPE=0)
+    manager: Any = Chare(Manager, onPE=0)
     jobs = [
         list(range(1 + 1000 * job, 1 + 1000 * job + options.tasks))
         for job in range(options.jobs)

@@ -13,6 +13,7 @@ takes the gradients of all, and the result is that of the serial program.
 
 import argparse
 import time
+from typing import Any
 
 import numpy
 
@@ -105,7 +106,9 @@ def serial(options):
     ]
     parameters = numpy.zeros(options.parameters)
     for _ in range(options.steps):
-        gradients = [gradient_of(*part, parameters) for part in parts]
+        gradients = [
+            gradient_of(matrix, right, parameters) for matrix, right in parts
+        ]
         for gradient in gradients:
             parameters -= options.rate / options.workers * gradient
     return parameters
@@ -124,7 +127,7 @@ def best(options):
 
 def run(options):
     ahead = 0 if options.sync else options.ahead
-    server = Chare(
+    server: Any = Chare(
         Server, args=[options.workers, options.parameters, options.rate,
                       ahead]
     )

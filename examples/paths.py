@@ -115,7 +115,7 @@ def distribute(part_of, parts, path):
 def serial(options, source):
     """Dijkstra's method, on the whole graph in one process."""
     blocks, _ = edge_input.open_graph(options.edges)
-    out = {}
+    out: dict = {}
     for edges in blocks:
         long = lengths(edges, options.weighted)
         for (one, other), length in zip(edges.tolist(), long.tolist()):

@@ -10,12 +10,14 @@ of the plate is hot, the others are cold.
 
 import argparse
 import time
+from typing import Any
 
 import numpy
 
 from chare import Array, Chare, Future, Reducer, charm, coro
 
-SIDES = {  # where the neighbour is, what it gets, where its edge is put
+# Where the neighbour is, what it gets, where its edge is put.
+SIDES: dict[str, Any] = {
     "up": ((-1, 0), (1, slice(1, -1)), (0, slice(1, -1))),
     "down": ((1, 0), (-2, slice(1, -1)), (-1, slice(1, -1))),
     "left": ((0, -1), (slice(1, -1), 1), (slice(1, -1), 0)),

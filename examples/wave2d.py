@@ -13,6 +13,7 @@ package. --verify compares every cell with the same steps done serially.
 import argparse
 import struct
 import zlib
+from typing import Any
 
 import numpy
 
@@ -22,7 +23,8 @@ from ghosts import Progress, Swapper, chunks, finish, positive, verdict
 COURANT_SQUARED = 0.25  # (speed * time step / cell)^2; stable below 0.5
 BUMPS = ((0.3, 0.35, 1.0), (0.65, 0.6, -0.8), (0.7, 0.2, 0.6))
 BUMP_WIDTH = 0.05
-SIDES = {  # side -> (where the neighbour is, own edge, own border)
+# side -> (where the neighbour is, own edge, own border)
+SIDES: dict[str, Any] = {
     "down": ((1, 0), (-2, slice(1, -1)), (-1, slice(1, -1))),
     "left": ((0, -1), (slice(1, -1), 1), (slice(1, -1), 0)),
     "right": ((0, 1), (slice(1, -1), -2), (slice(1, -1), -1)),

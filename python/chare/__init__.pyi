@@ -22,6 +22,7 @@ __all__: list[str]
 __version__: str
 
 _T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
 _R = TypeVar("_R")
 _C = TypeVar("_C", bound=type[Chare])
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -164,7 +165,9 @@ class Executor(concurrent.futures.Executor):
     async def __aenter__(self) -> Executor: ...
     async def __aexit__(self, *error: Any) -> None: ...
 
-class Completion(Iterator[_T], AsyncIterator[_T], Protocol[_T]): ...
+class Completion(
+    Iterator[_T_co], AsyncIterator[_T_co], Protocol[_T_co]
+): ...
 
 class Charm:
     options: Options

@@ -5,6 +5,7 @@ import atexit
 import functools
 import sys
 import types
+from typing import Any
 
 from chare import (
     _core, _doors, _options, _pool, _program, _readonlies, _registry, _remote,
@@ -52,7 +53,8 @@ def register(cls):
 def _named_like(function, entry):
     """A function that an error report calls by the name of the entry."""
     named = functools.partial(function)
-    named.__qualname__ = getattr(entry, "__qualname__", "main")
+    name = getattr(entry, "__qualname__", "main")
+    setattr(named, "__qualname__", name)
     return named
 
 
@@ -96,7 +98,7 @@ class Charm(
         self._must_start = False  # else only what defines chares must
         self._late_keys = _remote.keys()
         self.options = _options.defaults()
-        self.thisProxy = None
+        self.thisProxy: Any = None
         atexit.register(self._notice_unstarted)
         watch(lambda: self._started)
         self.pool = _pool.pool
@@ -131,7 +133,7 @@ class Charm(
         sys.exit(self._run(entry, self._prepare(entry, classes, modules)))
 
     def run(self, function, *args, classes=(), modules=()):
-        """Run function(*args) as the main function; its value.
+        """Run ``function(*args)`` as the main function; its value.
 
         Every PE calls it. On PE 0 the function runs as a coroutine; when it
         returns the job ends, and the program goes on there alone, with the
@@ -250,7 +252,7 @@ class Charm(
         raise SystemExit(1)
 
     def print_dbg(self, *args, **keywords):
-        """print(), with the number of the PE in front."""
+        """As print(), with the number of the PE in front."""
         print("PE", _core.my_pe(), ":", *args, **keywords)
 
     def printStats(self):
@@ -327,5 +329,5 @@ class Charm(
 
 charm = Charm()
 # Without a Python frame in between: these are called often.
-charm.myPe = _core.my_pe
-charm.numPes = _core.pe_count
+setattr(charm, "myPe", _core.my_pe)
+setattr(charm, "numPes", _core.pe_count)

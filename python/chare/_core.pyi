@@ -143,6 +143,8 @@ class ReducerType:
         builtin: int = -1,
         pre: Callable[[Any, Chare], Any] | None = None,
         post: Callable[[Any], Any] | None = None,
+        ordered: bool = False,
+        joining: ReducerType | None = None,
     ) -> None: ...
 
 class Class:
@@ -203,7 +205,7 @@ def call_first(callback: Callback, value: Any) -> Future[None]: ...
 def coroutine_start(
     function: Callable[..., Any], args: tuple[Any, ...]
 ) -> None: ...
-def running() -> Coroutine | None: ...
+def running() -> Any: ...  # a Coroutine, or None
 def awaited(coroutine: Coroutine | Task) -> tuple[Future[Any], str] | None: ...
 def interrupt(
     coroutine: Coroutine | Task, error: BaseException

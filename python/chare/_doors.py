@@ -21,7 +21,7 @@ class _Threads:
 
         self.new_thread = threading.Thread
         self.lock = threading.Condition()
-        self.calls = collections.deque()
+        self.calls: collections.deque = collections.deque()
         self.count = 0
         self.idle = 0
 

@@ -9,6 +9,7 @@ to each future.
 
 import concurrent.futures
 import time
+from typing import Any
 
 from chare import _core, _pool, _program
 from chare._charm import charm
@@ -162,7 +163,7 @@ class Executor(concurrent.futures.Executor):
         self._empty = None
 
     def submit(self, fn, /, *args, **kwargs):
-        """Start fn(*args, **kwargs) on some PE; a TaskFuture.
+        """Start ``fn(*args, **kwargs)`` on some PE; a TaskFuture.
 
         The arguments are copied at once. Raises RuntimeError after
         shutdown(), TypeError when something cannot be sent.
@@ -180,7 +181,7 @@ class Executor(concurrent.futures.Executor):
         return future
 
     def map(self, fn, *iterables, timeout=None, chunksize=1):
-        """Like map(fn, *iterables), on the PEs; an iterator.
+        """Like ``map(fn, *iterables)``, on the PEs; an iterator.
 
         The function is sent once to each PE. An exception is raised when its
         result is to come. Raises TimeoutError ``timeout`` seconds after this
@@ -210,7 +211,7 @@ class Executor(concurrent.futures.Executor):
                 None if end is None else end - time.monotonic()
             )
 
-    def shutdown(self, wait=True, *, cancel_futures=False):
+    def shutdown(self, wait=True, *, cancel_futures=False) -> Any:
         """Take no more tasks; wait, in a coroutine, for those there are.
 
         With ``cancel_futures`` those that have not begun are cancelled. In an

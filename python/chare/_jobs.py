@@ -441,7 +441,7 @@ def _rebuild(description, index):
         error = pickle.loads(data)
     error = _support.rebuild(kind, message, details, error)
     try:
-        error.task_index = index
+        setattr(error, "task_index", index)
     except AttributeError:
         pass
     return error

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """_options.py - charm.options: settings to be made before charm.start()."""
 
+from typing import TYPE_CHECKING, Any
+
 from chare import _core
 
 
@@ -32,6 +34,9 @@ class Options:
 
     Example: ``charm.options.profiling = True``
     """
+
+    if TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, **defaults):
         self.__dict__.update(defaults)

@@ -89,7 +89,7 @@ class Pool:
     """
 
     def __init__(self):
-        self._member = None
+        self._member: Any = None
         # Charm4py's rule: without chunks, an item that is a tuple is the
         # arguments. Set by the compatibility import.
         self.expand_tuples = False
@@ -129,7 +129,7 @@ class Pool:
 
     def starmap(self, func, iterable, chunksize=1, ncores=-1,
                 progress=False):
-        """[func(*item) for item in iterable], like map().
+        """``[func(*item) for item in iterable]``, like map().
 
         Example: ``charm.pool.starmap(pow, [(2, 3), (3, 2)])`` is [8, 9]
         """
@@ -159,7 +159,7 @@ class Pool:
                             progress)
 
     def Task(self, func, args, ret=False, awaitable=False):
-        """Run func(*args) on some PE.
+        """Run ``func(*args)`` on some PE.
 
         The arguments are copied at once. Returns None, and an exception in
         the task then ends the job; with ``ret`` or ``awaitable`` a Future,

@@ -206,7 +206,7 @@ class Remote(_core.Chare):
         self.thisProxy._late_show(key, awaitable=True).get()
         return answer
 
-    _register_late.__chare_coro__ = True
+    setattr(_register_late, "__chare_coro__", True)
 
     # ---- late registration: on every PE
 
@@ -222,7 +222,7 @@ class Remote(_core.Chare):
 
     def _late_add(self, key):
         """Register, hidden; the ids, which are to be equal everywhere."""
-        ids = []
+        ids: list = []
         self._late[key] = [add(ids) for add in self._late[key]]
         return ids
 
@@ -266,7 +266,8 @@ def _adder(description):
     """What registers a class, hidden, and returns what shows it."""
 
     def add(ids):
-        registered = _core.register_class(*description, True)
+        cls, name, init, entries = description
+        registered = _core.register_class(cls, name, init, entries, True)
         ids.append((registered.name, registered.type))
         return registered.show
 

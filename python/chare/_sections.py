@@ -122,7 +122,7 @@ class _Table:
     """A section function made of lists of indices."""
 
     def __init__(self, lists):
-        self._sections = {}
+        self._sections: dict = {}
         for number, indices in enumerate(lists):
             for index in indices:
                 self._sections.setdefault(_key(index), []).append(number)

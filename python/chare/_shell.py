@@ -192,8 +192,10 @@ class _Interpreter(code.InteractiveInterpreter):
     def showtraceback(self):
         """As Python's own prompt does, without our frames."""
         error = sys.exc_info()[1]
+        if error is None:
+            return
         frames = error.__traceback__
-        while (frames.tb_next is not None
+        while (frames is not None and frames.tb_next is not None
                and frames.tb_frame.f_code.co_filename == __file__):
             frames = frames.tb_next
         error.__traceback__ = frames
@@ -246,7 +248,7 @@ class Console(_core.Chare):
         self._namespace = vars(sys.modules["__main__"])
         self._namespace.update(self=self, future=self._future)
         terminal = _own_terminal()
-        self._input = (
+        self._input: TerminalInput | PlainInput = (
             TerminalInput(self._namespace) if terminal else PlainInput(0)
         )
         self._interpreter = _Interpreter(self, self._namespace)
@@ -432,7 +434,7 @@ def begin():
 def main():
     """python -m chare.interactive"""
     fresh = types.ModuleType("__main__")
-    fresh.__builtins__ = __builtins__
+    setattr(fresh, "__builtins__", __builtins__)
     sys.modules["__main__"] = fresh
     if sys.path[0] != "":
         sys.path.insert(0, "")

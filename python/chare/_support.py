@@ -54,7 +54,8 @@ def _cloudpickle(value, error, buffer_callback):
         ) from error
     try:
         return cloudpickle.dumps(
-            value, protocol=5, buffer_callback=buffer_callback
+            value, protocol=5,
+            buffer_callback=buffer_callback,  # pyright: ignore[reportCallIssue]
         )
     except (pickle.PicklingError, TypeError, AttributeError) as failure:
         # The tracebacks of two picklers would hide the line that sends.
@@ -103,9 +104,9 @@ def _dumps_views(value, buffer_callback):
     """As pickle does, with memoryviews too."""
     file = io.BytesIO()
     pickler = pickle.Pickler(file, 5, buffer_callback=buffer_callback)
-    pickler.dispatch_table = collections.ChainMap(
-        {memoryview: _reduce_view}, copyreg.dispatch_table
-    )
+    ours: dict = {memoryview: _reduce_view}
+    others: dict = copyreg.dispatch_table
+    pickler.dispatch_table = collections.ChainMap(ours, others)
     pickler.dump(value)
     return file.getvalue()
 
@@ -185,7 +186,7 @@ def reducer_failed(error, name):
     kind, message, details, data = describe(error)
     if not data:
         return rebuild(kind, message, details, None)
-    error.remote_traceback = details
+    setattr(error, "remote_traceback", details)
     return error
 
 
@@ -259,14 +260,14 @@ def _suggest(error):
         return
     import difflib
 
-    name = error.name
+    name = str(error.name)
     names = [key for key in dir(type(proxy)) if not key.startswith("_chare")]
     near = difflib.get_close_matches(name, names, 1)
     text = f"{type(proxy).__name__} has no entry method {name!r}"
     if near:
         text += f"; did you mean {near[0]!r}?"
     error.args = (text,)
-    error.name = None  # or Python would guess too
+    setattr(error, "name", None)  # or Python would guess too
 
 
 def _format(error):
@@ -413,7 +414,7 @@ def broadcast_failed(results):
     """
     errors = [r for r in results if isinstance(r, BaseException)]
     first = errors[0]
-    first.broadcast_results = results
+    setattr(first, "broadcast_results", results)
     if len(results) > 1:
         _note(first, (
             f"raised by {len(errors)} of {len(results)} chares; "
@@ -441,7 +442,7 @@ def rebuild(kind, message, details, error):
     if not isinstance(error, BaseException):
         error = _by_name(kind, message)
     try:
-        error.remote_traceback = details
+        setattr(error, "remote_traceback", details)
     except AttributeError:
         pass
     if error.__cause__ is None and details:

@@ -10,8 +10,8 @@ FANOUT_MAX = 8
 
 def _children(vertices):
     """{PE: [children]} of a tree in preorder: [(PE, PEs in its subtree)]."""
-    children = {}
-    above = []  # (PE, end of its subtree), from the root down
+    children: dict = {}
+    above: list = []  # (PE, end of its subtree), from the root down
     for at, (pe, count) in enumerate(vertices):
         while above and above[-1][1] <= at:
             above.pop()

@@ -66,7 +66,7 @@ def combine(futures, return_exceptions=False, discard=False):
         if error is None and isinstance(outcome, BaseException):
             error = outcome
         if missing == 0:
-            values = None
+            values: object = None
             if not discard:
                 values = [future._outcome() for future in futures]
             if error is not None and not return_exceptions:
@@ -84,7 +84,7 @@ class Completion:
     """What charm.iwait() returns: an iterator over what gets ready."""
 
     def __init__(self, objects):
-        self._ready = collections.deque()
+        self._ready: collections.deque = collections.deque()
         self._waiting = None
         self._left = 0
         for obj in objects:

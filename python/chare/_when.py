@@ -33,6 +33,8 @@ class _Params:
             function, bound = function.__func__, True
         while hasattr(function, "__wrapped__"):
             function = function.__wrapped__
+        self.rest: str | None
+        self.others: str | None
         self.defaults = self.keyword_defaults = None
         if not isinstance(function, types.FunctionType):
             self.first, self.positional, self.only = "self", [], 0
@@ -67,7 +69,7 @@ class _Params:
 
     def all_args(self):
         """The expression of the tuple of all positional arguments."""
-        items = [_load(name) for name in self.positional]
+        items: list[ast.expr] = [_load(name) for name in self.positional]
         if self.rest:
             items.append(ast.Starred(_load(self.rest), ast.Load()))
         return ast.Tuple(items, ast.Load())
@@ -205,7 +207,8 @@ def _tag(tree, positional):
     if swapped:
         left, right = right, left
     if (
-        _attribute_of_self(left) and isinstance(right, ast.Name)
+        isinstance(left, ast.Attribute) and _attribute_of_self(left)
+        and isinstance(right, ast.Name)
         and right.id in positional
     ):
         return left.attr, positional.index(right.id), swapped

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """chare.ray - the core of Ray's interface: remote functions, actors, objects.
 
+Example::
+
     from chare import charm, ray
 
     @ray.remote
@@ -650,7 +652,7 @@ def remote(*args, **options):
 
     Example: ``ref = square.remote(3); ray.get(ref)``
     """
-    if args and (len(args) > 1 or options or not callable(args[0])):
+    if len(args) > 1 or args and (options or not callable(args[0])):
         raise TypeError("@ray.remote takes options by name, or nothing")
     if not args:
         return functools.partial(_remote, options.get("num_returns", 1))

@@ -22,8 +22,9 @@ static const char prefix[] = "CHARE_";
 /* What the launcher, the tests and the batch scripts use among themselves;
  * those that end in '_' are the beginnings of names. */
 static const char *const others[] = {
-    "CHARE_LAUNCHER", "CHARE_NODE_SIZE", "CHARE_PYTHON", "CHARE_CHECK",
-    "CHARE_TEST_",    "CHARE_EDGES",     "CHARE_SOURCE", "CHARE_IMPORTED_BY",
+    "CHARE_LAUNCHER", "CHARE_NODE_SIZE", "CHARE_PYTHON",
+    "CHARE_CHECK",    "CHARE_CHECK_",    "CHARE_TEST_",
+    "CHARE_EDGES",    "CHARE_SOURCE",    "CHARE_IMPORTED_BY",
 };
 
 static bool

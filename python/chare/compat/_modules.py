@@ -259,7 +259,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             return
         for name in EAGER:
             importlib.import_module(f"{module.__name__}.{name}")
-        module.charm = chare.charm
+        setattr(module, "charm", chare.charm)
 
 
 PACKAGES = {f"{name.rpartition('.')[0]}." for name in FILLERS}

@@ -35,19 +35,22 @@ def apply():
     _core.start = _with_start(_core.start)
     _core.register_class = _with_migration(_core.register_class)
     charm = _charm.charm
-    charm._arguments = _program_arguments
+    setattr(charm, "_arguments", _program_arguments)
     charm._must_start = True
-    charm.Charm4PyError = _core.Error
     charm.pool.expand_tuples = True
-    charm.createFuture = _modules.create_future
-    charm.Future = _modules.create_future
-    charm.reducers = chare.Reducer
-    charm.allReduce = _modules.all_reduce
-    charm.barrier = _modules.barrier
-    charm.register = _register
-    charm.addReducer = chare.Reducer.addReducer
-    charm.LBTurnInstrumentOn = charm.LBTurnInstrumentOff = lambda: None
-    charm.dynamic_register = {}
+    vars(charm).update(
+        Charm4PyError=_core.Error,
+        createFuture=_modules.create_future,
+        Future=_modules.create_future,
+        reducers=chare.Reducer,
+        allReduce=_modules.all_reduce,
+        barrier=_modules.barrier,
+        register=_register,
+        addReducer=chare.Reducer.addReducer,
+        LBTurnInstrumentOn=lambda: None,
+        LBTurnInstrumentOff=lambda: None,
+        dynamic_register={},
+    )
 
 
 def _register(cls, collections=None):

@@ -54,8 +54,8 @@ def _cloudpickle(value, error, buffer_callback):
         ) from error
     try:
         return cloudpickle.dumps(
-            value, protocol=5,
-            buffer_callback=buffer_callback,  # pyright: ignore[reportCallIssue]
+            value, 5,
+            buffer_callback=buffer_callback,  # pyright: ignore
         )
     except (pickle.PicklingError, TypeError, AttributeError) as failure:
         # The tracebacks of two picklers would hide the line that sends.

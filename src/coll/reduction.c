@@ -475,8 +475,11 @@ reductions_check(struct chi_coll *coll, struct chi_coll_set *set)
         chi_pe_die(coll->pe, "out of memory for a reduction");
     }
     while (chi_map_next(&set->reductions, &cursor, &tag, &value)) {
-        all[count++] = value;
+        if (!is_own_stream(tag)) {
+            all[count++] = value;
+        }
     }
+    stream_check(coll, set); /* frees all of its own that are complete */
     qsort(all, count, sizeof(struct chi_reduction *), tag_compare);
     for (size_t i = 0; i < count; i++) {
         reduction_check(coll, set, all[i]);

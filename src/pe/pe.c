@@ -25,8 +25,7 @@
 #include "net/route.h"
 
 enum {
-    POLL_BUSY_NS = 5000, /* a busy PE polls the net this often */
-    CLOCK_EVERY = 8,     /* executions, while they are short */
+    CLOCK_EVERY = 8, /* executions, while they are short */
 };
 
 chare_status
@@ -43,7 +42,7 @@ chi_pe_open(const struct chi_pe_options *options, struct chi_pe **out)
     pe->pool = options->pool;
     pe->simulated = options->clock != &chi_clock_real;
     pe->spin_ns = options->settings->spin_ns;
-    pe->poll_ticks = chi_clock_ticks_of_ns(POLL_BUSY_NS);
+    pe->poll_ticks = chi_clock_ticks_of_ns(options->settings->poll_ns);
     chi_queue_init(&pe->queue);
     chi_timers_init(&pe->timers);
     pe->epoll_fd = -1;

@@ -38,6 +38,7 @@ defaults_hold(void)
     CHECK_EQ(settings.queue_bytes, 1 << 30);
     CHECK_EQ(settings.start_timeout_ns, 60000000000ll);
     CHECK_EQ(settings.spin_ns, 50000);
+    CHECK_EQ(settings.poll_ns, 5000);
     CHECK_EQ(settings.tree_fanout, 0);
 }
 

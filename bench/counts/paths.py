@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""paths.py - goes each of the hot paths often, between marks for callgrind.
+
+    python paths.py MARKS FOLDER
+
+MARKS is the library made from marks.c, FOLDER a place for two files by which
+the PEs wait for each other without messages. On one PE the paths within a PE
+are gone, on two those between them. counts.py runs this.
+
+Each path is gone at two lengths, and what it costs is the difference, so that
+what begins and ends it does not count. All goes by messages, so that what is
+counted is the same in each run.
+"""
+
+import ctypes
+import gc
+import os
+import sys
+import time
+
+from chare import Array, Chare, Future, Reducer, charm, coro
+import numpy
+
+LENGTHS = (100, 600)
+LIBRARY = ctypes.CDLL(sys.argv[1])
+FOLDER = sys.argv[2]
+
+
+def start():
+    LIBRARY.marks_start()
+
+
+def stop(path, length):
+    LIBRARY.marks_stop(f"{path} {length}".encode())
+
+
+def touch(name):
+    with open(os.path.join(FOLDER, name), "w", encoding="utf-8"):
+        pass
+
+
+def wait_for(name):
+    path = os.path.join(FOLDER, name)
+    while not os.path.exists(path):
+        time.sleep(0.001)
+    os.remove(path)
+
+
+class Path(Chare):
+    """One way is from element 0 to itself, another to element 1."""
+
+    def __init__(self):
+        self.me = self.thisProxy[self.thisIndex]
+
+    def take(self, value):
+        pass
+
+    def answer(self, value):
+        return value
+
+    def end(self, path, length, done):
+        stop(path, length)
+        done(None)
+
+    def call(self, length, done):
+        me = self.me
+        start()
+        for _ in range(length):
+            me.take(7)
+        me.end("call", length, done)
+
+    def array(self, length, done):
+        me, value = self.me, numpy.zeros(1)
+        start()
+        for _ in range(length):
+            me.take(value)
+        me.end("array", length, done)
+
+    async def awaits(self, length, done):
+        me = self.me
+        start()
+        for _ in range(length):
+            await me.answer(7, ret=True)
+        stop("await", length)
+        done(None)
+
+    @coro
+    def coro(self, length, done):
+        me = self.me
+        start()
+        for _ in range(length):
+            me.answer(7, ret=True).get()
+        stop("coro", length)
+        done(None)
+
+    # Between two PEs: the one that receives is kept busy until all has been
+    # sent, so that neither of them ever looks for messages in vain.
+
+    def hold(self, length):
+        touch("held")
+        wait_for("sent")
+        start()
+
+    def send(self, length, done):
+        other = self.thisProxy[1]
+        other.hold(length)
+        wait_for("held")
+        start()
+        for _ in range(length):
+            other.take(7)
+        stop("send", length)
+        other.end("receive", length, done)
+        touch("sent")
+
+
+class Member(Chare):
+    """All of them are called, and contribute."""
+
+    def add(self, future):
+        self.reduce(future, 1.0, Reducer.sum)
+
+
+class Root(Chare):
+    @coro
+    def element(self, members, length, done):
+        start()
+        future = Future()
+        members.add(future)
+        future.get()
+        stop("element", length)
+        done(None)
+
+
+def go(method, *arguments):
+    """Once to warm up, then to be counted."""
+    for lengths in (LENGTHS[::-1], LENGTHS):
+        for length in lengths:
+            done = Future()
+            method(*arguments, length, done)
+            done.get()
+
+
+def main(args):
+    gc.disable()
+    paths = Array(Path, charm.numPes())
+    charm.awaitCreation(paths)
+    if charm.numPes() > 1:
+        go(paths[0].send)
+        charm.exit()
+    for method in (paths[0].call, paths[0].array, paths[0].awaits,
+                   paths[0].coro):
+        go(method)
+    root = Chare(Root)
+    for length in LENGTHS:
+        members = Array(Member, length)
+        charm.awaitCreation(members)
+        for _ in range(2):
+            done = Future()
+            root.element(members, length, done)
+            done.get()
+    charm.exit()
+
+
+charm.start(main)

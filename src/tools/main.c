@@ -20,6 +20,7 @@ struct command {
 static const struct command commands[] = {
     {"run", chi_tools_run, "start a program as the processes of one job"},
     {"info", chi_tools_info, "show version, features and settings"},
+    {"lb", chi_tools_lb, "replay the loads of a run through strategies"},
 };
 
 static int

@@ -10,6 +10,7 @@
  * Each gets its own name in argv[0] and returns the exit code of the command.
  */
 int chi_tools_info(int argc, char **argv);
+int chi_tools_lb(int argc, char **argv);
 int chi_tools_run(int argc, char **argv);
 
 /* "chare WHAT: message", then where to find help; returns CHI_EXIT_USAGE. */

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * greedy_refine.c - greedy for what has to move only.
+ *
+ * PEs above the goal give up few objects, largest first; these are placed as
+ * by LPT. A large object may lift its new PE above the goal; that one gives up
+ * small ones in the next turn. The idea is GreedyRefineLB's of Charm++ (a
+ * greedy assignment that prefers the PE an object is on); this way around, an
+ * object that may stay is never looked at.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "lb/strategies/shed.h"
+
+static chare_status
+greedy_refine_decide(const struct chi_lb_problem *problem, uint32_t *to,
+                     char *text)
+{
+    uint32_t *best = malloc(problem->object_count * sizeof(*best));
+    struct chi_shed shed;
+    chare_status status = chi_shed_init(&shed, problem, to);
+
+    (void)text;
+    if (status == CHARE_OK && best == NULL) {
+        status = CHARE_ERR_NO_MEMORY;
+    }
+    if (status == CHARE_OK) {
+        status = chi_shed_turns(&shed, best);
+    }
+    chi_shed_fini(&shed);
+    free(best);
+    return status;
+}
+
+const struct chi_lb_strategy chi_lb_greedy_refine = {
+    .name = "greedy-refine",
+    .help = "as greedy, but only what has to move does",
+    .decide = greedy_refine_decide,
+};

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * shed.c - PEs above a goal give up few objects, which find other places.
+ */
+#include "config.h"
+
+#include "lb/strategies/shed.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lb/strategies/heaps.h"
+
+enum {
+    TURNS_MAX = 12,
+};
+
+chare_status
+chi_shed_init(struct chi_shed *shed, const struct chi_lb_problem *problem,
+              uint32_t *to)
+{
+    const size_t objects = problem->object_count;
+    const size_t pes = problem->pe_count;
+    chare_status status;
+    double mean;
+
+    *shed = (struct chi_shed){
+        .problem = problem,
+        .to = to,
+        .times = malloc(pes * sizeof(*shed->times)),
+        .list = malloc(objects * sizeof(*shed->list)),
+        .starts = malloc((pes + 1) * sizeof(*shed->starts)),
+        .order = malloc(objects * sizeof(*shed->order)),
+        .pool = malloc(objects * sizeof(*shed->pool)),
+    };
+    if (shed->times == NULL || shed->list == NULL || shed->starts == NULL ||
+        shed->order == NULL || shed->pool == NULL) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    status = chi_lb_bound(problem, &shed->bound, &mean);
+    if (status != CHARE_OK) {
+        return status;
+    }
+    shed->goal = shed->bound * (1 + (double)chi_lb_tolerance(problem));
+    if (problem->goal > 0) {
+        shed->goal = fmax(problem->goal, shed->bound);
+    }
+    chi_lb_times(problem, to, shed->times);
+    return chi_lb_sort(problem, shed->order, &shed->count);
+}
+
+void
+chi_shed_fini(struct chi_shed *shed)
+{
+    free(shed->times);
+    free(shed->list);
+    free(shed->starts);
+    free(shed->order);
+    free(shed->pool);
+}
+
+void
+chi_shed_list(struct chi_shed *shed)
+{
+    const uint32_t pes = shed->problem->pe_count;
+    uint32_t *starts = shed->starts;
+
+    memset(starts, 0, (pes + 1) * sizeof(*starts));
+    for (size_t i = 0; i < shed->count; i++) {
+        starts[shed->to[shed->order[i]]]++;
+    }
+    for (uint32_t pe = 0, at = 0; pe <= pes; pe++) {
+        const uint32_t here = starts[pe];
+
+        starts[pe] = at;
+        at += here;
+    }
+    for (size_t i = 0; i < shed->count; i++) {
+        shed->list[starts[shed->to[shed->order[i]]]++] = shed->order[i];
+    }
+    for (uint32_t pe = pes; pe > 0; pe--) {
+        starts[pe] = starts[pe - 1];
+    }
+    starts[0] = 0;
+}
+
+/* The object leaves its PE, for the pool. */
+static void
+take_out(struct chi_shed *shed, uint32_t pe, uint32_t object)
+{
+    const float speed = chi_lb_speed(shed->problem, pe);
+
+    if (speed > 0) {
+        shed->times[pe] -= (double)shed->problem->work[object] / (double)speed;
+    }
+    shed->pool[shed->pool_count++] = object;
+}
+
+/* All that a PE without speed has. */
+static void
+give_up_all(struct chi_shed *shed, uint32_t pe)
+{
+    for (uint32_t i = shed->starts[pe]; i < shed->starts[pe + 1]; i++) {
+        take_out(shed, pe, shed->list[i]);
+    }
+}
+
+/*
+ * The largest objects that leave it at the goal or above; what is then still
+ * too much goes with the smallest object that suffices.
+ */
+static void
+give_up_some(struct chi_shed *shed, uint32_t pe)
+{
+    const double speed = (double)chi_lb_speed(shed->problem, pe);
+    const uint32_t end = shed->starts[pe + 1];
+    double excess = (shed->times[pe] - shed->goal) * speed;
+    uint32_t last = end; /* the smallest kept that was too large */
+
+    for (uint32_t i = shed->starts[pe]; i < end && excess > 0; i++) {
+        const double work = (double)shed->problem->work[shed->list[i]];
+
+        if (work <= excess) {
+            take_out(shed, pe, shed->list[i]);
+            excess -= work;
+        } else {
+            last = i;
+        }
+    }
+    /* Rounding is no reason for a move. */
+    if (excess > 1e-6 * shed->goal * speed && last != end) {
+        take_out(shed, pe, shed->list[last]);
+    }
+}
+
+chare_status
+chi_shed_give_up(struct chi_shed *shed)
+{
+    shed->pool_count = 0;
+    for (uint32_t pe = 0; pe < shed->problem->pe_count; pe++) {
+        if (!(chi_lb_speed(shed->problem, pe) > 0)) {
+            give_up_all(shed, pe);
+        } else if (shed->times[pe] > shed->goal) {
+            give_up_some(shed, pe);
+        }
+    }
+    return chi_lb_sort_some(shed->problem, shed->pool, shed->pool_count);
+}
+
+static void
+put_in(struct chi_shed *shed, uint32_t pe, uint32_t object)
+{
+    shed->to[object] = pe;
+    shed->times[pe] += (double)shed->problem->work[object] /
+                       (double)chi_lb_speed(shed->problem, pe);
+}
+
+chare_status
+chi_shed_place(struct chi_shed *shed, bool fit)
+{
+    struct chi_heaps heaps;
+    chare_status status =
+        chi_heaps_init(&heaps, shed->problem, shed->times, shed->bound);
+
+    if (status != CHARE_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < shed->pool_count; i++) {
+        const uint32_t object = shed->pool[i];
+        const uint32_t back = shed->to[object];
+        uint64_t time;
+        const uint32_t heap =
+            chi_heaps_best(&heaps, shed->problem->work[object], &time);
+
+        if (fit && (double)time > shed->goal * heaps.per_second &&
+            chi_lb_speed(shed->problem, back) > 0) {
+            put_in(shed, back, object);
+        } else {
+            put_in(shed, chi_heaps_give(&heaps, heap, time), object);
+        }
+    }
+    chi_heaps_fini(&heaps);
+    return CHARE_OK;
+}
+
+double
+chi_shed_makespan(const struct chi_shed *shed)
+{
+    double most = 0;
+
+    for (uint32_t pe = 0; pe < shed->problem->pe_count; pe++) {
+        most = shed->times[pe] > most ? shed->times[pe] : most;
+    }
+    return most;
+}
+
+chare_status
+chi_shed_turns(struct chi_shed *shed, uint32_t *best)
+{
+    const size_t bytes = shed->problem->object_count * sizeof(*best);
+    double best_makespan = -1; /* of none */
+
+    for (int turn = 0; turn < TURNS_MAX; turn++) {
+        double makespan;
+        chare_status status;
+
+        chi_shed_list(shed);
+        status = chi_shed_give_up(shed);
+        if (status == CHARE_OK) {
+            status = chi_shed_place(shed, false);
+        }
+        if (status != CHARE_OK) {
+            return status;
+        }
+        makespan = chi_shed_makespan(shed);
+        if (best_makespan < 0 || makespan < best_makespan) {
+            best_makespan = makespan;
+            memcpy(best, shed->to, bytes);
+        }
+        if (makespan <= shed->goal * (1 + 1e-6)) {
+            break;
+        }
+    }
+    memcpy(shed->to, best, bytes);
+    return CHARE_OK;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHI_LB_STRATEGIES_SHED_H
+#define CHI_LB_STRATEGIES_SHED_H
+
+/*
+ * shed.h - what the strategies that avoid moves share: PEs above a goal give
+ * up few objects, which find other places.
+ */
+
+#include "lb/strategies/strategy.h"
+
+struct chi_shed {
+    const struct chi_lb_problem *problem;
+    uint32_t *to;
+    double bound;
+    double goal;      /* seconds that no PE should exceed */
+    double *times;    /* of PEs, under 'to' */
+    uint32_t *list;   /* objects that can move: by PE, then by falling work */
+    uint32_t *starts; /* of each PE in 'list', and one more */
+    uint32_t *order;  /* the same objects by falling work */
+    size_t count;
+    uint32_t *pool; /* objects that were given up */
+    size_t pool_count;
+};
+
+/* Errors: CHARE_ERR_NO_MEMORY; chi_shed_fini() in any case. */
+CHARE_MUST_CHECK chare_status chi_shed_init(
+    struct chi_shed *shed, const struct chi_lb_problem *problem, uint32_t *to);
+void chi_shed_fini(struct chi_shed *shed);
+
+/* List the objects of each PE, as 'to' now is. */
+void chi_shed_list(struct chi_shed *shed);
+
+/*
+ * Each PE above the goal gives up the largest objects that do not take it far
+ * below; they are in the pool afterwards, by falling work, and out of 'times'.
+ * Errors: CHARE_ERR_NO_MEMORY.
+ */
+CHARE_MUST_CHECK chare_status chi_shed_give_up(struct chi_shed *shed);
+
+/*
+ * Objects of the pool go to the PE that ends them first; with 'fit', only if
+ * that keeps to the goal, and else back. Errors: CHARE_ERR_NO_MEMORY.
+ */
+CHARE_MUST_CHECK chare_status chi_shed_place(struct chi_shed *shed, bool fit);
+
+/*
+ * Giving up and placing, turn by turn, until nobody is above the goal or it
+ * does not get better; the best is kept. 'best' has room for all objects.
+ * Errors: CHARE_ERR_NO_MEMORY.
+ */
+CHARE_MUST_CHECK chare_status chi_shed_turns(struct chi_shed *shed,
+                                             uint32_t *best);
+
+/* The seconds of the PE that has most. */
+double chi_shed_makespan(const struct chi_shed *shed);
+
+#endif /* CHI_LB_STRATEGIES_SHED_H */

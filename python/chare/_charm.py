@@ -58,6 +58,14 @@ def _named_like(function, entry):
     return named
 
 
+def _flush(stream):
+    """Write what is buffered, unless the program closed or replaced it."""
+    try:
+        stream.flush()
+    except (AttributeError, OSError, ValueError):
+        pass
+
+
 def _line_buffered(stream):
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
@@ -184,7 +192,7 @@ class Charm(
             code = _core.run()
         except KeyboardInterrupt:  # as another PE's interrupt ended the job
             code = INTERRUPTED
-        sys.stdout.flush()
+        _flush(sys.stdout)
         _core.close()
         return code
 
@@ -247,7 +255,7 @@ class Charm(
 
     def abort(self, message=""):
         """End the job on all PEs because of an error, with exit code 1."""
-        sys.stdout.flush()
+        _flush(sys.stdout)
         _core.abort(1, str(message))
         raise SystemExit(1)
 

@@ -13,7 +13,9 @@ For several machines: ``srun --mpi=pmix -n N python3 -m chare.compat app.py``.
     ++server ...         refused: there is no CCS server
     ++verbose, ++mpiexec and others   ignored, with a word on stderr
 
-What follows the program's name, '+' options too, is the program's.
+What follows the program's name, '+' options too, is the program's. In front
+of it may be an interpreter with its options, and before that other commands:
+'charmrun +p4 perf record python3 -O app.py'.
 """
 
 import os
@@ -132,18 +134,48 @@ def _is_executable(path):
     )
 
 
+def _options_end(words, at):
+    """Where the interpreter's own options end, from word 'at' on."""
+    while at < len(words) and words[at].startswith("-") and (
+            words[at][:2] not in ("-m", "-c")) and len(words[at]) > 1:
+        at += 2 if words[at] in ("-W", "-X") else 1
+    return at
+
+
+def _under_compat(words):
+    """A command line whose Python program is run by chare.compat.
+
+    The interpreter may be named, also behind other commands, as in
+    'perf record python3 -O app.py'; a command without any is left alone.
+    """
+    if not _is_executable(words[0]):
+        return [sys.executable, "-m", "chare.compat", *words]
+    for at, word in enumerate(words):
+        if word.endswith(".py"):
+            break
+        if not re.fullmatch(r"python[0-9.]*", os.path.basename(word)):
+            continue
+        at = _options_end(words, at + 1)
+        if at < len(words) and not words[at].startswith("-c") and (
+                words[at:at + 2] != ["-m", "chare.compat"]):
+            if re.fullmatch("-m.+", words[at]):  # -mMODULE
+                words = [*words[:at], "-m", words[at][2:], *words[at + 1:]]
+            return [*words[:at], "-m", "chare.compat", *words[at:]]
+        break
+    return words
+
+
 def _command(options):
     launcher = shutil.which("chare")
     if launcher is None:
         raise _Misuse("the 'chare' command is not in PATH")
     command = [launcher, "run", "-n", str(options.count)]
     if options.interactive:
-        return [*command, sys.executable, "-m", "chare.interactive"]
+        return [*command, sys.executable, "-m", "chare.compat", "-m",
+                "charm4py.interactive", *options.own]
     if not options.program:
         raise _Misuse("there is no program to start")
-    if not _is_executable(options.program[0]):
-        command += [sys.executable, "-m", "chare.compat"]
-    return [*command, *options.program, *options.own]
+    return [*command, *_under_compat(options.program), *options.own]
 
 
 def start(args=None):

@@ -191,6 +191,31 @@ def main(args):
 charm.start(main)
 """, code=9, pes=(1, 4))
 
+    def test_streams_that_the_program_closed(self):
+        self.check("""
+from charm4py import charm, Chare
+import sys
+class Closer(Chare):
+    def close(self):
+        print("done", flush=True)
+        sys.stdout.close()
+        exit()
+def main(args):
+    Chare(Closer, onPE=charm.numPes() - 1).close()
+charm.start(main)
+""", pes=(1, 2))
+        result = self.run_program("""
+from charm4py import charm
+import sys
+def main(args):
+    sys.stdout.close()
+    charm.abort("as it should")
+charm.start(main)
+""", 1)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("as it should", result.stderr)
+        self.assertNotIn("Traceback", result.stderr)
+
     def test_old_options(self):
         self.check("""
 from charm4py import charm, Options
@@ -525,6 +550,28 @@ charm.start(main)
         result = self.charmrun("+p2", "p.py", "++quiet", "+balancer", "X")
         self.assertEqual(result.stdout, "done 2 True\n")
 
+    def test_interpreter_that_is_named(self):
+        python = sys.executable
+        for words in (
+            (python, "p.py", "a", "++local", "+p3", "+libcharm_interface",
+             "ctypes"),
+            ("+p3", python, "-O", "-W", "ignore", "p.py", "a"),
+            ("+p3", "env", "X=1", python, "-u", "p.py", "a"),
+            ("+p3", python, "-m", "p", "a"), ("+p3", python, "-mp", "a"),
+            ("+p3", python, "-m", "chare.compat", "p.py", "a"),
+            ("+p3", "-m", "p", "a"),
+        ):
+            with self.subTest(words=words):
+                result = self.charmrun(*words)
+                self.assertEqual(result.stdout, "done 3 a False\n")
+        result = self.charmrun(
+            python, "-m", "charm4py.interactive", "+p2", code=0,
+            text="from charm4py import charm as c\nprint(c.numPes())\n",
+        )
+        self.assertEqual(result.stdout, "2\n")
+        result = self.charmrun("+p2", "echo", "python3.py", "x", code=0)
+        self.assertEqual(result.stdout, "python3.py x\n" * 2)
+
     def test_refusals(self):
         for words, text in (
             (("++nodelist", "far", "p.py"), "elsewhere.example"),
@@ -537,7 +584,8 @@ charm.start(main)
 
     def test_prompt(self):
         result = self.charmrun(
-            "+p2", "++interactive", text="print(charm.numPes())\n", code=0
+            "+p2", "++interactive", code=0,
+            text="import charm4py\nprint(charm4py.charm.numPes())\n",
         )
         self.assertEqual(result.stdout, "2\n")
 

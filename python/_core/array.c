@@ -60,15 +60,18 @@ numpy_dtypes(struct core_numpy *numpy, PyObject *module)
 static int
 numpy_load(struct core_numpy *numpy, PyObject *module)
 {
+    PyObject *ndarray = PyObject_GetAttrString(module, "ndarray");
+
     numpy->generic = PyObject_GetAttrString(module, "generic");
     numpy->empty = PyObject_GetAttrString(module, "empty");
-    if (numpy->generic == NULL || numpy->empty == NULL ||
+    if (ndarray == NULL || numpy->generic == NULL || numpy->empty == NULL ||
         numpy_dtypes(numpy, module) < 0) {
+        Py_XDECREF(ndarray);
         core_numpy_clear(numpy);
         return -1;
     }
-    numpy->ndarray = PyObject_GetAttrString(module, "ndarray");
-    return numpy->ndarray != NULL ? 0 : -1;
+    numpy->ndarray = ndarray; /* it says that the others are there */
+    return 0;
 }
 
 int
@@ -120,6 +123,7 @@ char
 core_numpy_kind(struct core_state *state, PyObject *object)
 {
     struct core_numpy *numpy = &state->numpy;
+    int found;
 
     if (numpy->ndarray == NULL) {
         PyObject *modules = PyImport_GetModuleDict();
@@ -136,11 +140,11 @@ core_numpy_kind(struct core_state *state, PyObject *object)
     if ((PyObject *)Py_TYPE(object) == numpy->ndarray) {
         return 'a';
     }
-    if (PyDict_Contains(numpy->dtype_codes, (PyObject *)Py_TYPE(object)) ==
-        1) {
-        return 's';
+    found = PyDict_Contains(numpy->dtype_codes, (PyObject *)Py_TYPE(object));
+    if (found < 0) { /* a class whose metaclass gives it no hash */
+        PyErr_Clear();
     }
-    return 0;
+    return found == 1 ? 's' : 0;
 }
 
 /* The chare_dtype for a kind letter and a size, or NONE. */

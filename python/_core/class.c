@@ -121,7 +121,10 @@ class_create(const chare_call *call, void *context, void **object_out)
 
     core_enter(pe);
     count = core_decode_args(pe, call, inline_args, CORE_ARGS_INLINE, &args);
-    if (count >= 1) {
+    if (count == 0 || (count > 0 && !PyLong_CheckExact(args[0]))) {
+        core_raise(pe->state, CHARE_ERR_FORMAT,
+                   "no kind of collection before a constructor's arguments");
+    } else if (count > 0) {
         chare = class_instantiate(pe, self, call, PyLong_AsLong(args[0]));
     }
     if (chare == NULL) {
@@ -300,7 +303,6 @@ class_make_proxy_type(struct core_class *self)
             Py_CLEAR(dict);
         }
         self->entries[i].method = method;
-        Py_XDECREF(method); /* the type's dict keeps it */
     }
     if (dict != NULL && name != NULL) {
         self->proxy_type = (PyTypeObject *)PyObject_CallFunction(

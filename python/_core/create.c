@@ -90,6 +90,17 @@ pe_parse(struct core_pe *pe, long number, uint32_t *pe_out)
     return true;
 }
 
+static bool
+pe_parse_object(struct core_pe *pe, PyObject *object, uint32_t *pe_out)
+{
+    long number = PyLong_AsLong(object);
+
+    if (number == -1 && PyErr_Occurred()) {
+        return false;
+    }
+    return pe_parse(pe, number, pe_out);
+}
+
 /* Make the exception of a failed creation; gives up the data. */
 static PyObject *
 creation_failed(struct core_state *state, struct core_class *cls,
@@ -338,6 +349,15 @@ bound_parse(struct core_state *state, PyObject *bind_to, PyObject *dims,
     return 0;
 }
 
+/* Whether no arguments were given; an exception may be set, and stays. */
+static bool
+is_empty(PyObject *args)
+{
+    return args == Py_None ||
+           (PyTuple_Check(args) && PyTuple_GET_SIZE(args) == 0) ||
+           (PyList_Check(args) && PyList_GET_SIZE(args) == 0);
+}
+
 /*
  * The constructor's arguments: 1, or 0 without them, or -1 with an exception.
  * An empty array constructs nothing: ckInsert() brings the arguments. Whether
@@ -355,7 +375,7 @@ array_args_encode(struct core_pe *pe, struct core_class *cls, PyObject *args,
     }
     if (options->dense || !PyErr_ExceptionMatches(PyExc_TypeError) ||
         chare_array_is_dense(pe->runtime, options->bind_to) ||
-        PyObject_IsTrue(args) != 0) {
+        !is_empty(args)) {
         return -1;
     }
     PyErr_Clear();
@@ -443,7 +463,7 @@ core_proxy_insert(PyObject *self, PyTypeObject *defining_class,
                      self);
         return NULL;
     }
-    if (values[2] != NULL && !pe_parse(pe, PyLong_AsLong(values[2]), &where)) {
+    if (values[2] != NULL && !pe_parse_object(pe, values[2], &where)) {
         return NULL;
     }
     if (args_encode(pe, proxy->owner, values[1], CORE_FLAVOUR_ARRAY, &data) <

@@ -195,6 +195,41 @@ get_container(struct core_reader *reader, chare_tag tag, size_t count)
     return result;
 }
 
+/*
+ * An object from its pickle, which is read where it lies. The view of it is
+ * closed then: frames in the traceback of an exception may keep it longer than
+ * the message lives.
+ */
+static PyObject *
+get_pickle(struct core_reader *reader, const chare_value *value)
+{
+    PyObject *view =
+        PyMemoryView_FromMemory((char *)(uintptr_t)value->as.bytes.at,
+                                (Py_ssize_t)value->as.bytes.len, PyBUF_READ);
+    PyObject *released;
+    PyObject *error = NULL;
+    PyObject *object;
+
+    if (view == NULL) {
+        return NULL;
+    }
+    object = call_support(reader, "loads", Py_NewRef(view));
+    if (object == NULL) {
+        error = core_exception_take();
+    }
+    released = PyObject_CallMethod(view, "release", NULL);
+    Py_DECREF(view);
+    if (released == NULL) {
+        Py_CLEAR(object);
+    }
+    Py_XDECREF(released);
+    if (error != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        Py_DECREF(error);
+    }
+    return object;
+}
+
 static PyObject *
 get_extern(struct core_reader *reader, const chare_value *value)
 {
@@ -202,10 +237,7 @@ get_extern(struct core_reader *reader, const chare_value *value)
 
     switch (value->as.bytes.kind) {
     case CORE_EXTERN_PICKLE:
-        return call_support(reader, "loads",
-                            PyMemoryView_FromMemory(
-                                (char *)(uintptr_t)value->as.bytes.at,
-                                (Py_ssize_t)value->as.bytes.len, PyBUF_READ));
+        return get_pickle(reader, value);
     case CORE_EXTERN_PROXY:
         if (!core_proxy_name_read(value->as.bytes.at, value->as.bytes.len,
                                   &name)) {
@@ -421,6 +453,7 @@ static PyObject *
 object_of_call(struct core_pe *pe, const chare_call *call)
 {
     chare_buffer *buffer;
+    const void *bytes;
     chare_status status;
     PyObject *result;
     size_t len;
@@ -432,8 +465,8 @@ object_of_call(struct core_pe *pe, const chare_call *call)
     if (status != CHARE_OK) {
         return core_raise(pe->state, status, "cannot read arguments");
     }
-    result = chare_buffer_bytes(buffer, &len);
-    result = object_of_bytes(pe, call, result, len, NULL);
+    bytes = chare_buffer_bytes(buffer, &len);
+    result = object_of_bytes(pe, call, bytes, len, NULL);
     chare_buffer_release(buffer);
     return result;
 }

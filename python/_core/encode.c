@@ -162,11 +162,11 @@ put_str(struct writer *writer, PyObject *object)
     return 0;
 }
 
+/* Items that nobody can change: a tuple's, or arguments. */
 static int
-put_items(struct writer *writer, PyObject *const *items, Py_ssize_t count,
-          chare_tag tag)
+put_items(struct writer *writer, PyObject *const *items, Py_ssize_t count)
 {
-    chare_put_container(writer->encoder, tag, (size_t)count);
+    chare_put_container(writer->encoder, CHARE_TAG_TUPLE, (size_t)count);
     for (Py_ssize_t i = 0; i < count; i++) {
         int result = put_object(writer, items[i]);
 
@@ -177,26 +177,76 @@ put_items(struct writer *writer, PyObject *const *items, Py_ssize_t count,
     return 0;
 }
 
+/*
+ * The items of a list or dict are held while they are written: a big integer,
+ * for example, is written by Python code, in which another thread may run and
+ * change what is being sent.
+ */
 static int
-put_dict(struct writer *writer, PyObject *object)
+changed(PyObject *object)
 {
-    Py_ssize_t position = 0;
-    PyObject *key;
-    PyObject *value;
+    PyErr_Format(PyExc_RuntimeError, "%s changed size while it was being sent",
+                 Py_TYPE(object)->tp_name);
+    return -1;
+}
+
+static int
+put_held(struct writer *writer, PyObject *item)
+{
     int result;
 
-    chare_put_container(writer->encoder, CHARE_TAG_DICT,
-                        (size_t)PyDict_GET_SIZE(object));
-    while (PyDict_Next(object, &position, &key, &value)) {
-        result = put_object(writer, key);
-        if (result == 0) {
-            result = put_object(writer, value);
+    Py_INCREF(item);
+    result = put_object(writer, item);
+    Py_DECREF(item);
+    return result;
+}
+
+static int
+put_list(struct writer *writer, PyObject *object)
+{
+    const Py_ssize_t count = PyList_GET_SIZE(object);
+
+    chare_put_container(writer->encoder, CHARE_TAG_LIST, (size_t)count);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        int result;
+
+        if (PyList_GET_SIZE(object) != count) {
+            return changed(object);
         }
+        result = put_held(writer, PyList_GET_ITEM(object, i));
         if (result != 0) {
             return result;
         }
     }
     return 0;
+}
+
+static int
+put_dict(struct writer *writer, PyObject *object)
+{
+    const Py_ssize_t count = PyDict_GET_SIZE(object);
+    Py_ssize_t position = 0;
+    Py_ssize_t written = 0;
+    PyObject *key;
+    PyObject *value;
+    int result;
+
+    chare_put_container(writer->encoder, CHARE_TAG_DICT, (size_t)count);
+    while (PyDict_Next(object, &position, &key, &value)) {
+        Py_INCREF(value);
+        result = put_held(writer, key);
+        if (result == 0) {
+            result = put_object(writer, value);
+        }
+        Py_DECREF(value);
+        if (result != 0) {
+            return result;
+        }
+        if (++written > count || PyDict_GET_SIZE(object) != count) {
+            return changed(object);
+        }
+    }
+    return written == count ? 0 : changed(object);
 }
 
 static int
@@ -280,7 +330,7 @@ put_container(struct writer *writer, PyObject *object)
 
     if (type == &PyTuple_Type) {
         return put_items(writer, ((PyTupleObject *)object)->ob_item,
-                         PyTuple_GET_SIZE(object), CHARE_TAG_TUPLE);
+                         PyTuple_GET_SIZE(object));
     }
     if (type == &PyFrozenSet_Type) {
         return put_set(writer, object, CHARE_TAG_FROZENSET);
@@ -293,8 +343,7 @@ put_container(struct writer *writer, PyObject *object)
         return result;
     }
     if (type == &PyList_Type) {
-        return put_items(writer, ((PyListObject *)object)->ob_item,
-                         PyList_GET_SIZE(object), CHARE_TAG_LIST);
+        return put_list(writer, object);
     }
     if (type == &PyDict_Type) {
         return put_dict(writer, object);
@@ -481,7 +530,7 @@ core_encode_args(struct core_pe *pe, chare_encoder *encoder,
     int result;
 
     writer_init(&writer, pe, encoder);
-    result = put_items(&writer, args, arg_count, CHARE_TAG_TUPLE);
+    result = put_items(&writer, args, arg_count);
     if (result == PICKLE_IT && encoder->status == CHARE_OK) {
         encoder_rewind(encoder, start);
         tuple = PyTuple_New(arg_count);

@@ -49,6 +49,7 @@ core_entry_fini(struct core_entry *entry)
     Py_CLEAR(entry->required);
     Py_CLEAR(entry->when);
     Py_CLEAR(entry->sent);
+    Py_CLEAR(entry->method);
     Py_CLEAR(entry->fullname);
 }
 
@@ -59,6 +60,7 @@ core_entry_visit(struct core_entry *entry, visitproc visit, void *arg)
     Py_VISIT(entry->defaults);
     Py_VISIT(entry->when);
     Py_VISIT(entry->sent);
+    Py_VISIT(entry->method);
     return 0;
 }
 

@@ -135,9 +135,15 @@ core_index_parse(PyObject *object, chare_index *index_out)
         return index_parse_items(((PyTupleObject *)object)->ob_item,
                                  PyTuple_GET_SIZE(object), index_out);
     }
-    if (PyList_Check(object)) {
-        return index_parse_items(((PyListObject *)object)->ob_item,
-                                 PyList_GET_SIZE(object), index_out);
+    if (PyList_Check(object)) { /* __index__() could change the list itself */
+        PyObject *items = PyList_AsTuple(object);
+        int result = -1;
+
+        if (items != NULL) {
+            result = core_index_parse(items, index_out);
+            Py_DECREF(items);
+        }
+        return result;
     }
     return index_parse_items(&object, 1, index_out);
 }
@@ -166,7 +172,7 @@ proxy_state(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
 
-    if (type->tp_base != &PyBaseObject_Type) {
+    while (type->tp_base != &PyBaseObject_Type) {
         type = type->tp_base;
     }
     return core_state_of(type);

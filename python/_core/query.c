@@ -154,19 +154,18 @@ query_tree_edges(PyObject *module, PyObject *args)
     return Py_BuildValue("(IN)", (unsigned)parent, list);
 }
 
-/* PEs from a sequence in rising order; NULL with an exception. */
+/* PEs from a tuple, in rising order; NULL with an exception. */
 static uint32_t *
 pes_parse(PyObject *items, uint32_t limit)
 {
-    const Py_ssize_t count = PySequence_Fast_GET_SIZE(items);
+    const Py_ssize_t count = PyTuple_GET_SIZE(items);
     uint32_t *pes = PyMem_Malloc(((size_t)count + 1) * sizeof(*pes));
 
     if (pes == NULL) {
         PyErr_NoMemory();
     }
     for (Py_ssize_t i = 0; pes != NULL && i < count; i++) {
-        if (!number_parse(PySequence_Fast_GET_ITEM(items, i), limit, "PE",
-                          &pes[i])) {
+        if (!number_parse(PyTuple_GET_ITEM(items, i), limit, "PE", &pes[i])) {
             PyMem_Free(pes);
             return NULL;
         }
@@ -195,14 +194,18 @@ query_tree_subset(PyObject *module, PyObject *args)
         !PyArg_ParseTuple(args, "IOI", &root, &object, &fanout)) {
         return NULL;
     }
-    items = PySequence_Fast(object, "a list of PEs is needed");
+    items = PySequence_Tuple(object);
     if (items == NULL) {
         return NULL;
     }
-    count = PySequence_Fast_GET_SIZE(items);
+    count = PyTuple_GET_SIZE(items);
     pes = pes_parse(items, chare_pe_count(pe->runtime));
     tree = PyMem_Malloc(((size_t)count + 1) * sizeof(*tree));
-    if (pes == NULL || tree == NULL) {
+    if (pes == NULL) {
+        goto free_tree;
+    }
+    if (tree == NULL) {
+        PyErr_NoMemory();
         goto free_tree;
     }
     status = chare_tree_subset(pe->runtime, root, pes, (uint32_t)count, fanout,

@@ -363,7 +363,7 @@ struct core_entry {
     int16_t priority;
     unsigned flags;
     uint32_t id;
-    PyObject *method; /* the proxies' descriptor; borrowed */
+    PyObject *method; /* the proxies' descriptor, also when they lost it */
     uint64_t calls;   /* counted while pe->profiling */
     uint64_t run_ns;  /* measured then */
 };

@@ -14,7 +14,7 @@ import unittest
 
 import tapunit
 
-from chare import _core
+from chare import _core, _support
 
 try:
     import numpy
@@ -226,6 +226,66 @@ class PickleTest(Same):
 
         with self.assertRaises(TypeError):
             trip(threading.Lock())
+
+
+class Hashless(type):
+    """A metaclass whose classes have no hash."""
+
+    def __eq__(cls, other):
+        return cls is other
+
+
+class Odd(metaclass=Hashless):
+    pass
+
+
+class ForeignCodeTest(Same):
+    """Python code that runs in the middle, as other threads may too."""
+
+    def patched(self, name, function):
+        original = getattr(_support, name)
+        self.addCleanup(setattr, _support, name, original)
+        setattr(_support, name, lambda arg: function(arg, original))
+
+    def test_containers_that_change_while_they_are_sent(self):
+        for value, change in (
+            ([2**70, [1]] * 50, lambda value: value.clear()),
+            ([2**70, [1]] * 50, lambda value: value.extend([1] * 1000)),
+            ({1: 2**70, 2: [3]}, lambda value: value.clear()),
+            ({2**70: [2], 2: 3}, lambda value: value.clear()),
+            ({1: 2, 3: 2**70}, lambda value: value.update(a=1)),
+            ({2**70}, lambda value: value.clear()),
+        ):
+            with self.subTest(value=str(value)[:20]):
+                self.patched("int_to_bytes", lambda arg, original: (
+                    change(value), original(arg))[1])
+                with self.assertRaisesRegex(RuntimeError, "changed size"):
+                    trip(value)
+        self.doCleanups()
+        self.assertSame([2**70, {1: 2**70}])
+
+    def test_pickles_are_not_seen_after_their_message(self):
+        kept = []
+        self.patched("loads", lambda view, original: (
+            kept.append(view), original(view))[1])
+        self.assertEqual(trip(decimal.Decimal("1.5")), decimal.Decimal("1.5"))
+        with self.assertRaisesRegex(ValueError, "released"):
+            bytes(kept[0])
+
+    def test_pickles_that_fail_are_not_seen_either(self):
+        def fail(view, original):
+            raise KeyError(view)
+
+        self.patched("loads", fail)
+        with self.assertRaises(KeyError) as caught:
+            trip(decimal.Decimal("1.5"))
+        with self.assertRaisesRegex(ValueError, "released"):
+            bytes(caught.exception.args[0])
+
+    def test_classes_without_a_hash(self):
+        for value in (Odd(), [Odd()]):
+            with self.assertRaisesRegex(TypeError, "unhashable"):
+                trip(value)
 
 
 class MyInt(int):

@@ -323,6 +323,75 @@ charm.start(main)
 """)
 
 
+class ProxyTest(ProgramCase):
+    def test_methods_that_a_proxys_type_has_lost(self):
+        self.check("""
+class Echo(Chare):
+    def echo(self, value):
+        return value
+
+def main(args):
+    echo = Chare(Echo)
+    callback = _core.encode(echo.echo)
+    del type(echo).echo
+    gc.collect()
+    callback = _core.decode(callback)
+    assert callback([callback, {}], ret=True).get() == [callback, {}]
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
+    def test_indices_that_change_while_they_are_read(self):
+        self.check("""
+class Echo(Chare):
+    pass
+
+class Changing:
+    def __init__(self, items, value):
+        self.items, self.value = items, value
+
+    def __index__(self):
+        self.items.clear()
+        self.items.extend([0] * 1000)
+        return self.value
+
+def main(args):
+    array = Array(Echo, (3, 4, 5))
+    index = []
+    index += [Changing(index, i) for i in (2, 3, 4)]
+    assert array[index].elemIdx == (2, 3, 4)
+    index = []
+    index += [Changing(index, i) for i in (2, 3)]
+    assert Array(Echo, index).ndims == 2
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(1,))
+
+    def test_where_to_insert(self):
+        self.check("""
+class Echo(Chare):
+    pass
+
+def main(args):
+    array = Array(Echo, ndims=1)
+    for pe, kind in (("x", TypeError), (1.5, TypeError), (-2, ValueError),
+                     (10**30, OverflowError), (charm.numPes(), ValueError)):
+        try:
+            array.ckInsert(0, onPE=pe)
+        except kind:
+            pass
+        else:
+            assert False, pe
+    array.ckInsert(0, onPE=charm.numPes() - 1)
+    array.ckDoneInserting()
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
+
 class LargeTest(ProgramCase):
     @unittest.skipIf(numpy is None, "NumPy is not installed")
     def test_large_results_are_not_copied_again(self):

@@ -439,7 +439,8 @@ chi_ofi_plan_make(const struct fi_info *info, uint64_t eager_bytes,
      */
     out->multi_recv =
         (info->caps & FI_MULTI_RECV) != 0 && out->prefix_bytes == 0 &&
-        (info->rx_attr->comp_order & FI_ORDER_STRICT) == FI_ORDER_STRICT &&
+        (info->rx_attr->comp_order & CHI_OFI_ORDER_STRICT) ==
+            CHI_OFI_ORDER_STRICT &&
         (known_flags(info) & SINGLE_RECV) == 0 && !force->no_multi_recv;
     out->chunk_bytes =
         force->chunk_bytes > 0 ? force->chunk_bytes : CHUNK_BYTES;

@@ -34,6 +34,10 @@ enum {
     (FI_MR_LOCAL | FI_MR_RAW | FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | \
      FI_MR_PROV_KEY | FI_MR_MMU_NOTIFY | FI_MR_RMA_EVENT | FI_MR_ENDPOINT)
 
+/* Completions in the order of requests; the name that libfabric has for it is
+ * deprecated since 2.0, the bits are what providers answer with. */
+#define CHI_OFI_ORDER_STRICT UINT64_C(0x1ff)
+
 /* Why an offer can or cannot be taken. */
 enum chi_ofi_verdict {
     CHI_OFI_FITS,

@@ -74,7 +74,7 @@ refine(struct chi_ofi *ofi, const struct fi_info *chosen)
     hints->tx_attr->msg_order &= FI_ORDER_SAS;
     hints->rx_attr->msg_order &= FI_ORDER_SAS;
     hints->tx_attr->comp_order = 0;
-    hints->rx_attr->comp_order &= FI_ORDER_STRICT;
+    hints->rx_attr->comp_order &= CHI_OFI_ORDER_STRICT;
     hints->domain_attr->data_progress = FI_PROGRESS_MANUAL;
     if (ofi->library.getinfo(CHI_OFI_API_VERSION, NULL, NULL, 0, hints,
                              &list) != 0) {

@@ -28,12 +28,14 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "pmix/descend.h"
+#include "wireup/wireup.h"
 
 enum {
-    KILL_DELAY_S = 2,      /* from TERM to KILL */
-    KILL_AGAIN_MS = 50,    /* from KILL to KILL of what came after */
-    KILL_ROUNDS_MAX = 40,  /* then something cannot be killed */
-    VERDICT_DELAY_MS = 30, /* see struct chi_job_verdict */
+    KILL_DELAY_S = 2,       /* from TERM to KILL */
+    KILL_AGAIN_MS = 50,     /* from KILL to KILL of what came after */
+    KILL_ROUNDS_MAX = 40,   /* then something cannot be killed */
+    VERDICT_DELAY_MS = 30,  /* see struct chi_job_verdict */
+    ENDING_DELAY_MS = 2000, /* for a rank that is known to be dying */
 };
 
 /* ---- words and decisions ---- */
@@ -154,21 +156,29 @@ others(const struct chi_job *job)
     return job->alive_count > 0 ? "; ending the others" : "";
 }
 
-/* A failure that counts when no other has shown itself meanwhile. */
+/*
+ * A failure that counts when no other has shown itself meanwhile. Who says
+ * which rank is gone has more to say than who has only returned a code.
+ */
 static void
 suspect(struct chi_job *job, const struct chi_job_verdict *verdict)
 {
-    if (job->decided || job->verdict.at_ns != 0) {
+    const bool lost = verdict->fault == CHI_JOB_LOST;
+    const uint64_t delay_ms = lost ? ENDING_DELAY_MS : VERDICT_DELAY_MS;
+
+    if (job->decided || (job->verdict.at_ns != 0 &&
+                         (!lost || job->verdict.fault != CHI_JOB_RETURNED))) {
         return;
     }
     job->verdict = *verdict;
-    job->verdict.at_ns =
-        chi_clock_now_ns(&chi_clock_real) + VERDICT_DELAY_MS * CHI_NS_PER_MS;
+    job->verdict.since_ns = chi_clock_now_ns(&chi_clock_real);
+    job->verdict.at_ns = job->verdict.since_ns + delay_ms * CHI_NS_PER_MS;
 }
 
 static void
 rank_exited(struct chi_job *job, uint32_t rank, int code)
 {
+    job->ranks[rank].code = code;
     if (code == 0) {
         rank_succeeded(job, rank);
     } else {
@@ -186,7 +196,7 @@ judge(struct chi_job *job)
     if (!chi_job_decide(job, verdict->code)) {
         return;
     }
-    if (verdict->aborted) {
+    if (verdict->fault != CHI_JOB_RETURNED) {
         chi_job_say(
             job, "rank %u (host %s, pid %d) ended the job with code %d: %s",
             verdict->rank, job->host, (int)pid, verdict->code, verdict->text);
@@ -200,9 +210,39 @@ judge(struct chi_job *job)
     }
 }
 
+/*
+ * A rank that others have called lost has ended. What they did is no failure
+ * of their own; and who returns 0 too early is not seen to fail otherwise.
+ */
+static void
+judge_lost(struct chi_job *job)
+{
+    const uint32_t rank = job->verdict.lost;
+    const int code = job->ranks[rank].code;
+
+    if (code > 0) {
+        job->verdict.fault = CHI_JOB_RETURNED;
+        job->verdict.rank = rank;
+        job->verdict.code = code;
+        judge(job);
+    } else if (chi_job_decide(job, CHI_EXIT_FAILED)) {
+        chi_job_say(
+            job,
+            "rank %u (host %s, pid %d) left the job with code 0 before "
+            "its end%s",
+            rank, job->host, (int)job->ranks[rank].pid, others(job));
+    }
+}
+
 static void
 rank_killed(struct chi_job *job, uint32_t rank, int signal)
 {
+    const struct chi_job_verdict *verdict = &job->verdict;
+
+    if (verdict->at_ns != 0 && verdict->fault == CHI_JOB_LOST &&
+        verdict->lost != rank && job->ranks[verdict->lost].alive) {
+        return; /* the one that went before it is still to be heard of */
+    }
     if (chi_job_decide(job, CHI_EXIT_SIGNAL + signal)) {
         chi_job_say(
             job, "rank %u (host %s, pid %d) was killed by signal %d (%s)%s%s",
@@ -239,18 +279,38 @@ rank_of_pid(const struct chi_job *job, pid_t pid)
     return rank;
 }
 
+/* The child to wait for, ranks in the order of their ends; 0: none has ended;
+ * -1: there is none. */
+static pid_t
+first_dead(const struct chi_job *job)
+{
+    siginfo_t info = {.si_pid = 0};
+    uint32_t rank;
+
+    /* First who has ended at all, then who was the first: in this order, all
+     * that the one sees are in the other. */
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0) {
+        return -1;
+    }
+    return info.si_pid > 0 && chi_deaths_first(&job->deaths, &rank)
+               ? job->ranks[rank].pid
+               : info.si_pid;
+}
+
 static void
 reap(struct chi_job *job)
 {
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    while ((pid = first_dead(job)) > 0 &&
+           waitpid(pid, &status, WNOHANG) == pid) {
         uint32_t rank = rank_of_pid(job, pid);
 
         if (rank == job->options->rank_count) {
             continue; /* left behind by a rank */
         }
+        chi_deaths_forget(&job->deaths, job->ranks[rank].pidfd);
         job->ranks[rank].alive = false;
         job->alive_count--;
         if (WIFSIGNALED(status)) {
@@ -279,11 +339,24 @@ check_leftovers(struct chi_job *job)
 
 /* ---- looking ---- */
 
+/* Which rank is gone, as an abort says; or the count of all. */
+static uint32_t
+lost_rank(const struct chi_job *job, const struct chi_server_abort *aborted)
+{
+    const uint32_t count = job->options->rank_count;
+    unsigned lost;
+
+    return sscanf(aborted->text, CHI_WIREUP_LOST_FORMAT, &lost) == 1 &&
+                   lost < count && lost != aborted->rank
+               ? lost
+               : count;
+}
+
 static void
 look_at_server(struct chi_job *job)
 {
     struct chi_server_abort aborted;
-    struct chi_job_verdict verdict = {.aborted = true};
+    struct chi_job_verdict verdict = {.fault = CHI_JOB_ABORTED};
     int code;
 
     chi_server_heed(job->server);
@@ -291,6 +364,10 @@ look_at_server(struct chi_job *job)
     if (aborted.called) {
         code = aborted.code & 0xff;
         verdict.rank = aborted.rank;
+        verdict.lost = lost_rank(job, &aborted);
+        if (verdict.lost < job->options->rank_count) {
+            verdict.fault = CHI_JOB_LOST;
+        }
         verdict.code = code != 0 ? code : CHI_EXIT_FAILED;
         memcpy(verdict.text, aborted.text, sizeof(verdict.text));
         suspect(job, &verdict);
@@ -298,16 +375,48 @@ look_at_server(struct chi_job *job)
     check_wireup(job);
 }
 
+/* A rank that is dying may be what others have died of. */
+static bool
+somebody_is_dying(const struct chi_job *job)
+{
+    for (uint32_t rank = 0; rank < job->options->rank_count; rank++) {
+        if (job->ranks[rank].alive &&
+            chi_deaths_is_near(job->ranks[rank].pid)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+look_at_verdict(struct chi_job *job)
+{
+    struct chi_job_verdict *verdict = &job->verdict;
+    const uint64_t now_ns = chi_clock_now_ns(&chi_clock_real);
+
+    if (verdict->at_ns == 0 || job->decided) {
+        return;
+    }
+    if (verdict->fault == CHI_JOB_LOST && !job->ranks[verdict->lost].alive) {
+        judge_lost(job);
+    } else if (job->alive_count == 0) {
+        judge(job);
+    } else if (now_ns >= verdict->at_ns) {
+        if (now_ns - verdict->since_ns < ENDING_DELAY_MS * CHI_NS_PER_MS &&
+            somebody_is_dying(job)) {
+            verdict->at_ns = now_ns + VERDICT_DELAY_MS * CHI_NS_PER_MS;
+        } else {
+            judge(job);
+        }
+    }
+}
+
 void
 chi_job_look(struct chi_job *job)
 {
     look_at_server(job); /* first: who aborts may have exited since */
     reap(job);
-    if (job->verdict.at_ns != 0 && !job->decided &&
-        (job->alive_count == 0 ||
-         chi_clock_now_ns(&chi_clock_real) >= job->verdict.at_ns)) {
-        judge(job);
-    }
+    look_at_verdict(job);
     check_leftovers(job);
 }
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "pmix/deaths.h"
 #include "pmix/keeper.h"
 #include "pmix/launch.h"
 #include "pmix/output.h"
@@ -23,22 +24,32 @@ enum {
     CHI_JOB_HOST_BYTES = 256
 };
 
+enum chi_job_fault {
+    CHI_JOB_RETURNED, /* a code that is not 0 */
+    CHI_JOB_ABORTED,
+    CHI_JOB_LOST, /* aborted, since 'lost' is gone, says 'rank' */
+};
+
 /*
  * The first rank that returned a code or aborted the job. It counts a moment
  * later: whoever has seen another rank die may say so before that one, which
  * is the cause, has finished dying.
  */
 struct chi_job_verdict {
-    uint64_t at_ns; /* when it counts; 0: there is none */
-    bool aborted;   /* else it returned 'code' */
+    uint64_t at_ns;    /* when it counts; 0: there is none */
+    uint64_t since_ns; /* when it was found */
+    enum chi_job_fault fault;
     uint32_t rank;
+    uint32_t lost;
     int code;
     char text[CHI_SERVER_TEXT_BYTES]; /* of the abort */
 };
 
 struct chi_job_rank {
     pid_t pid;
+    int pidfd; /* in 'deaths', or -1 */
     bool alive;
+    int code; /* that it returned, or -1 */
     struct chi_stream streams[2];
 };
 
@@ -49,6 +60,7 @@ struct chi_job {
     struct chi_server *server;
     struct chi_spawn spawn;
     struct chi_output outputs[2];
+    struct chi_deaths deaths;
     struct chi_job_rank *ranks;
     struct pollfd *polls; /* POLLS_FIXED, then two for each rank */
     int signal_fd;

@@ -31,7 +31,7 @@
 #include "pmix/spawn.h"
 
 enum {
-    FDS_PER_RANK = 4, /* two pipes, libpmix's socket, one to spare */
+    FDS_PER_RANK = 5, /* two pipes, libpmix's socket, pidfd, one to spare */
     FDS_OF_OUR_OWN = 64,
     POLLS_FIXED = 4, /* signals, server, two outputs */
 };
@@ -303,6 +303,8 @@ start_rank(struct chi_job *job, uint32_t rank)
         return false;
     }
     self->alive = true;
+    self->code = -1;
+    self->pidfd = chi_deaths_add(&job->deaths, self->pid, rank);
     job->alive_count++;
     return true;
 }
@@ -445,8 +447,10 @@ run_job(struct chi_job *job)
         job->timeout_at_ns =
             chi_clock_now_ns(&chi_clock_real) + options->timeout_ns;
     }
+    chi_deaths_open(&job->deaths);
     start_ranks(job);
     watch(job);
+    chi_deaths_close(&job->deaths);
     chi_cores_fini(&job->spawn.cores);
 }
 

@@ -28,8 +28,11 @@ enum {
     PHASE_GO,
     EXIT_CODE_MAX = 255,
     FLUSH_NS_MAX = 1000000000, /* what is left to send has this long */
-    BLAME_GRACE_NS = 150000000,
 };
+
+/* Who only heard of an error waits so long to be ended by the launcher, whom
+ * the one that knows of it is telling. */
+#define BLAME_GRACE_S 2
 
 /* When a PE goes while the job ends: how long the others wait for GO. */
 #define GO_GRACE_NS (2 * UINT64_C(1000000000))
@@ -222,6 +225,8 @@ chi_rt_peer_lost(void *context, uint32_t rank, chare_status why)
         chi_layout_node_name(runtime->layout,
                              chi_layout_node_of(runtime->layout, rank)),
         chare_status_text(why));
+    runtime->lost = true;
+    runtime->lost_rank = rank;
     abort_all(runtime, 1, CHARE_ERR_PEER_LOST);
 }
 
@@ -234,6 +239,7 @@ chi_rt_late(void *context)
     chi_log_error(&runtime->log,
                   "PE %u is gone, and the job did not come to its end",
                   runtime->lost_rank);
+    runtime->lost = true;
     abort_all(runtime, 1, CHARE_ERR_PEER_LOST);
 }
 
@@ -259,6 +265,17 @@ flush(chare_runtime *runtime)
 }
 
 void
+chi_rt_tell_lost(const chare_runtime *runtime, int code, uint32_t rank)
+{
+    char text[sizeof(CHI_WIREUP_LOST_FORMAT) + 16];
+
+    if (runtime->wireup != NULL) {
+        snprintf(text, sizeof(text), CHI_WIREUP_LOST_FORMAT, rank);
+        chi_wireup_abort(runtime->wireup, code, text);
+    }
+}
+
+void
 chi_rt_finish(chare_runtime *runtime)
 {
     const bool was_started = runtime->state != CHI_RT_OPEN;
@@ -273,13 +290,15 @@ chi_rt_finish(chare_runtime *runtime)
     if (was_started) {
         flush(runtime);
     }
-    if (runtime->aborted_here && runtime->wireup != NULL) {
+    if (runtime->aborted_here && runtime->lost) {
+        chi_rt_tell_lost(runtime, runtime->exit_code, runtime->lost_rank);
+    } else if (runtime->aborted_here && runtime->wireup != NULL) {
         chi_wireup_abort(runtime->wireup, runtime->exit_code,
                          "chare: the job was aborted");
     } else if (runtime->pe->end_status != CHARE_OK) {
         /* Who knows of the error tells the launcher first, which then blames
          * that process; this one only heard of it. */
-        (void)nanosleep(&(struct timespec){.tv_nsec = BLAME_GRACE_NS}, NULL);
+        (void)nanosleep(&(struct timespec){.tv_sec = BLAME_GRACE_S}, NULL);
     }
 }
 

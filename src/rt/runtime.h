@@ -83,7 +83,8 @@ struct chare_runtime {
     int exit_code;
     uint32_t exit_missing; /* subtrees that have not stopped */
     bool aborted_here;     /* this PE tells the launcher */
-    uint32_t lost_rank;    /* while the job was ending */
+    bool lost;             /* because of 'lost_rank' */
+    uint32_t lost_rank;    /* the first that is gone */
 };
 
 /* A PE of a simulation: everything real is replaced. */
@@ -109,6 +110,9 @@ CHARE_MUST_CHECK chare_status chi_rt_blob(chare_runtime *runtime, void *out,
 CHARE_MUST_CHECK chare_status
 chi_rt_join(chare_runtime *runtime, const struct chi_wireup_table *table);
 CHARE_MUST_CHECK chare_status chi_rt_start(chare_runtime *runtime);
+
+/* Tell the launcher that a rank is gone; in any thread. */
+void chi_rt_tell_lost(const chare_runtime *runtime, int code, uint32_t rank);
 
 /* The watcher's report; runs in its thread. */
 void chi_rt_watch_lost(void *context, uint32_t rank);

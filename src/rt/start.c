@@ -381,8 +381,6 @@ chi_rt_watch_lost(void *context, uint32_t rank)
                   "PE %u is gone, and this PE is in a long entry method: the "
                   "job ends",
                   rank);
-    if (runtime->wireup != NULL) {
-        chi_wireup_abort(runtime->wireup, 1, "a process of the job is gone");
-    }
+    chi_rt_tell_lost(runtime, 1, rank);
     _exit(1);
 }

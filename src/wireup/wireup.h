@@ -79,6 +79,10 @@ struct chi_wireup_ops {
     void (*abort)(struct chi_wireup *wireup, int code, const char *text);
 };
 
+/* The text of an abort because a rank is gone: a launcher that knows how that
+ * rank has ended blames it, and not the one that says so. */
+#define CHI_WIREUP_LOST_FORMAT "chare: PE %u is gone"
+
 /* First member of every provider's own state. */
 struct chi_wireup {
     const struct chi_wireup_ops *ops;

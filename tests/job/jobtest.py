@@ -54,6 +54,12 @@ def is_dead(pid):
     return stat.rpartition(")")[2].split()[0] in "ZX"
 
 
+def parent(pid):
+    """The parent of a process that lives."""
+    stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    return int(stat.rpartition(")")[2].split()[1])
+
+
 class JobTest(unittest.TestCase):
     """Each test has a TMPDIR of its own and a mark on all its processes."""
 

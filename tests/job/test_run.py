@@ -158,6 +158,36 @@ class ExitTest(jobtest.JobTest):
             self.assertEqual(code, 137, err)
             self.assertIn("rank 1", err)
 
+    def test_the_first_to_die_is_named(self):
+        # Both have died by the time that the launcher looks at them.
+        path = os.path.join(self.tmp, "go")
+        process = self.start(
+            "run", "-n", 3, "sh", "-c",
+            f"""
+            R=$PMIX_RANK; echo $R $$
+            case $R in
+            0) while ! read pid <{path}; do sleep 0.01; done 2>/dev/null
+               kill -ABRT $$;;
+            2) exec sleep 1000;;
+            esac
+            sleep 1000""")
+        pids = dict(line.split() for line in self.read_lines(process, 3))
+        parents = [jobtest.parent(pid) for pid in pids.values()]
+        launcher = parents[0]
+        self.assertEqual(set(parents), {launcher})
+        os.kill(launcher, signal.SIGSTOP)
+        os.kill(int(pids["2"]), signal.SIGSEGV)
+        self.assertTrue(jobtest.wait_until(lambda: jobtest.is_dead(pids["2"])))
+        pathlib.Path(path + ".new").write_text("1\n")
+        os.rename(path + ".new", path)
+        self.assertTrue(jobtest.wait_until(lambda: jobtest.is_dead(pids["0"])))
+        os.unlink(path)
+        os.kill(launcher, signal.SIGCONT)
+        code, _, err = self.finish(process)
+        self.assertEqual(code, 128 + signal.SIGSEGV, err)
+        self.assertRegex(err, r"rank 2 \(.*\) was killed by signal 11")
+        self.assert_clean()
+
     def test_who_ignores_the_end_is_killed(self):
         code, _, _ = self.run_sh(2, "trap '' TERM; [ $R != 1 ] || exit 3; "
                                     "while :; do sleep 1000; done")

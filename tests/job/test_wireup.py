@@ -129,6 +129,18 @@ class WireupTest(jobtest.JobTest):
                               r"as told")
         self.assert_clean()
 
+    def test_who_is_gone_is_blamed_not_who_says_so(self):
+        for signal, want, text in (
+                (11, 139, r"rank 2 \(.*\) was killed by signal 11"),
+                (0, 1, r"rank 2 \(.*\) left the job with code 0 before its "
+                       r"end; ending the others"),
+                (-1, 1, r"rank 1 \(.*\) ended the job with code 1: "
+                        r"chare: PE 2 is gone")):
+            code, _, err = self.probe(4, "--witness", 1, 2, signal)
+            self.assertEqual(code, want, err)
+            self.assertRegex(err, text)
+            self.assert_clean()
+
     def test_rank_never_comes(self):
         self.env["CHARE_START_TIMEOUT"] = "0.5"
         code, _, err = self.probe(4, "--absent", 2)

@@ -11,6 +11,8 @@
  *   --kill R             SIGKILL itself between open and exchange
  *   --kill-late R        SIGKILL itself after the exchange; others sleep
  *   --abort R CODE       abort after the exchange; others sleep
+ *   --witness R X SIGNAL rank R aborts because X is gone; X dies later by SIGNAL,
+ *                        or exits with 0 (SIGNAL 0), or does not (-1)
  *   --twice              open and exchange a second time
  *   --sleep SECONDS      after the exchange
  * A failed exchange aborts the job, as the runtime does.
@@ -28,13 +30,15 @@
 #include "wireup/local.h"
 
 enum {
-    LONG_SLEEP_S = 30
+    LONG_SLEEP_S = 30,
+    WITNESS_NS = 500000000 /* from a report of a death to the death */
 };
 
 struct plan {
     size_t blob_bytes;
     const char *what; /* the option that makes 'who' misbehave, or "" */
     const char *who;
+    const char *victim;
     int code;
     bool twice;
     unsigned sleep_s;
@@ -57,6 +61,9 @@ plan_of(int argc, char **argv)
             plan.who = argv[++i];
             if (strncmp(plan.what, "--leave", 7) == 0 ||
                 strcmp(plan.what, "--abort") == 0) {
+                plan.code = atoi(argv[++i]);
+            } else if (strcmp(plan.what, "--witness") == 0) {
+                plan.victim = argv[++i];
                 plan.code = atoi(argv[++i]);
             }
         }
@@ -119,12 +126,55 @@ exchange(struct chi_wireup *wireup, size_t blob_bytes)
     return status;
 }
 
+/* A victim that hears SIGTERM has been too slow: the job is decided. */
+static void
+die_late(int signal)
+{
+    const struct timespec delay = {.tv_nsec = WITNESS_NS};
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    if (signal >= 0 && sigtimedwait(&set, NULL, &delay) == SIGTERM) {
+        _exit(0);
+    }
+    if (signal > 0) {
+        raise(signal);
+    }
+    if (signal == 0) {
+        _exit(0);
+    }
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    sleep(LONG_SLEEP_S);
+}
+
+static void
+witness(const struct plan *plan, struct chi_wireup *wireup, const char *rank)
+{
+    char text[64];
+
+    if (strcmp(plan->victim, rank) == 0) {
+        die_late(plan->code);
+    } else if (strcmp(plan->who, rank) == 0) {
+        snprintf(text, sizeof(text), CHI_WIREUP_LOST_FORMAT,
+                 (unsigned)atoi(plan->victim));
+        chi_wireup_abort(wireup, 1, text);
+        _exit(1);
+    } else {
+        sleep(LONG_SLEEP_S);
+    }
+}
+
 static void
 misbehave_late(const struct plan *plan, struct chi_wireup *wireup,
                const char *rank)
 {
     if (mine(plan, "--kill-late", rank)) {
         raise(SIGKILL);
+    }
+    if (strcmp(plan->what, "--witness") == 0) {
+        witness(plan, wireup, rank);
     }
     if (mine(plan, "--abort", rank)) {
         chi_wireup_abort(wireup, plan->code, "as told");

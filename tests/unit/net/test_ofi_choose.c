@@ -56,7 +56,7 @@ offer_add(struct market *market, const char *provider, const char *domain,
     offer->info.fabric_attr = &offer->fabric;
     offer->tx.iov_limit = 4;
     offer->tx.inject_size = 64;
-    offer->rx.comp_order = FI_ORDER_STRICT;
+    offer->rx.comp_order = CHI_OFI_ORDER_STRICT;
     offer->ep.type = FI_EP_RDM;
     offer->ep.max_msg_size = SIZE_MAX;
     offer->domain.mr_key_size = 8;
@@ -300,10 +300,10 @@ a_plan_for_sockets(void)
     CHECK(!plan.endpoint_mr && !plan.provider_keys && !plan.raw_keys &&
           !plan.virtual_addresses && !plan.node_only && !plan.loopback);
     /* Many messages in a buffer need completions in order. */
-    offer->rx.comp_order = FI_ORDER_NONE;
+    offer->rx.comp_order = 0;
     chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
     CHECK(!plan.multi_recv);
-    offer->rx.comp_order = FI_ORDER_STRICT;
+    offer->rx.comp_order = CHI_OFI_ORDER_STRICT;
     offer->info.caps &= ~FI_MULTI_RECV;
     chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
     CHECK(!plan.multi_recv);

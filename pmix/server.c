@@ -181,10 +181,20 @@ static const pmix_server_module_t upcalls = {
 
 /* ---- start ---- */
 
-/* hwloc is to look at the processors only, not at all devices. */
-static const char hwloc_variable[] = "HWLOC_COMPONENTS";
-static const char hwloc_components[] =
-    "-pci,-linuxio,-opencl,-gl,-cuda,-nvml,-rsmi,-levelzero";
+/* hwloc is to look at the processors only, not at all devices; and not to load
+ * plugins, which bring OpenCL, libxml and its tables along. */
+static const struct {
+    const char *name;
+    const char *value;
+} hwloc_variables[] = {
+    {"HWLOC_COMPONENTS",
+     "-pci,-linuxio,-opencl,-gl,-cuda,-nvml,-rsmi,-levelzero"},
+    {"HWLOC_PLUGINS_PATH", "/dev/null"},
+};
+
+enum {
+    HWLOC_VARIABLES = sizeof(hwloc_variables) / sizeof(hwloc_variables[0])
+};
 
 static pmix_status_t
 library_start(const struct chi_server_options *options)
@@ -196,14 +206,17 @@ library_start(const struct chi_server_options *options)
     char name[] = "chare-run";
     sigset_t all;
     sigset_t before;
-    bool narrow = getenv(hwloc_variable) == NULL;
+    bool ours[HWLOC_VARIABLES];
     pmix_status_t rc = PMIX_ERR_NOMEM;
 
     /* One kind of store, instead of several that also make files; the ranks
      * need the same one. What the user has set stays. */
     setenv("PMIX_MCA_gds", "hash", 0);
-    if (narrow) {
-        setenv(hwloc_variable, hwloc_components, 1);
+    for (size_t i = 0; i < HWLOC_VARIABLES; i++) {
+        ours[i] = getenv(hwloc_variables[i].name) == NULL;
+        if (ours[i]) {
+            setenv(hwloc_variables[i].name, hwloc_variables[i].value, 1);
+        }
     }
     if (directory != NULL && host != NULL) {
         chi_pmix_info_text(&info[0], PMIX_SERVER_TMPDIR, directory);
@@ -216,8 +229,10 @@ library_start(const struct chi_server_options *options)
         rc = PMIx_server_init(&module, info, 5);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
-    if (narrow) {
-        unsetenv(hwloc_variable); /* ranks may look at devices */
+    for (size_t i = 0; i < HWLOC_VARIABLES; i++) {
+        if (ours[i]) {
+            unsetenv(hwloc_variables[i].name); /* ranks may look at devices */
+        }
     }
     free(directory);
     free(host);

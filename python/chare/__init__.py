@@ -40,7 +40,6 @@ except ImportError as _error:
     ) from None
 from chare._charm import charm, coro, register, threaded
 from chare._collections import Array, ArrayMap, Group, NodeGroup
-from chare._executor import Executor
 from chare._marks import EXPEDITED, local, priority, when
 from chare._reducers import Reducer
 from chare._support import RemoteError, RemoteTraceback
@@ -76,10 +75,15 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name):
-    """readonlies, whose first use matters (_readonlies.py)."""
+    """readonlies, whose first use matters (_readonlies.py), and Executor."""
     if name == "readonlies":
         from chare import _readonlies
 
         value = globals()[name] = _readonlies.get()
         return value
+    if name == "Executor":  # not everybody's: concurrent.futures takes time
+        from chare._executor import Executor
+
+        globals()[name] = Executor
+        return Executor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,7 +5,6 @@ import atexit
 import functools
 import sys
 import types
-from typing import Any
 
 from chare import (
     _core, _doors, _options, _pool, _program, _readonlies, _registry, _remote,
@@ -13,6 +12,10 @@ from chare import (
 )
 from chare._early import watch
 from chare._reducers import Reducer
+
+TYPE_CHECKING = False  # that of typing costs milliseconds at each start
+if TYPE_CHECKING:
+    from typing import Any
 
 INTERRUPTED = 130  # the exit code after SIGINT, as shells have it
 

@@ -24,7 +24,6 @@ one. Promises:
 
 import pickle
 import types
-from typing import Any
 
 from chare import _core, _support
 from chare._jobs import (
@@ -32,6 +31,10 @@ from chare._jobs import (
     ManyFutures, OneFuture, Singles, ToFuture,
 )
 from chare._worker import Worker
+
+TYPE_CHECKING = False  # that of typing costs milliseconds at each start
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def _by_name(function):

@@ -5,12 +5,10 @@ import builtins
 import collections
 import copyreg
 import io
-import numbers
 import os
 import pickle
 import sys
 import time
-import traceback
 import warnings
 
 from chare import _core
@@ -166,6 +164,8 @@ def as_array(data, reducer):
     except ValueError:  # ragged
         return data
     if array.dtype == object:
+        import numbers
+
         known = all(
             isinstance(value, numbers.Number) for value in array.flat
         )
@@ -197,7 +197,7 @@ def signature(name, function, bound):
     """How an entry method is to be called, for messages."""
     if function is None:
         return f"{name}()"
-    import inspect
+    import inspect  # late, as traceback below: milliseconds
 
     try:
         found = inspect.signature(function)
@@ -270,10 +270,18 @@ def _suggest(error):
     setattr(error, "name", None)  # or Python would guess too
 
 
+def _lines(error):
+    try:
+        import traceback
+    except OSError:  # no descriptor is left
+        return [f"{type(error).__name__}: {error}\n"]
+    tb = _without_our_frames(error.__traceback__)
+    return traceback.format_exception(type(error), error, tb)
+
+
 def _format(error):
     _suggest(error)
-    tb = _without_our_frames(error.__traceback__)
-    text = "".join(traceback.format_exception(type(error), error, tb))
+    text = "".join(_lines(error))
     if isinstance(error, RuntimeError) and "running event loop" in str(error):
         text += (
             "(chare drives 'async def' methods itself, without a loop; what "

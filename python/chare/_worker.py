@@ -6,18 +6,20 @@ See _pool.py for the protocol.
 
 import collections
 import functools
-import inspect
 import itertools
 import pickle
 import sys
 import time
-from typing import Any
 
 from chare import _core, _support
 from chare._jobs import (
     STYLE_EAGER, STYLE_ENCODED, STYLE_INDEPENDENT, STYLE_PAIRS, STYLE_SINGLES,
     STYLE_STAR, STYLE_UNIFORM,
 )
+
+TYPE_CHECKING = False  # that of typing costs milliseconds at each start
+if TYPE_CHECKING:
+    from typing import Any
 
 HELD_UP_S = 0.005  # a batch that took longer gives back what is left
 BUSY_S = 0.0002  # after longer batches others have a look in first
@@ -34,6 +36,8 @@ TASK_FAILED = 2
 
 def _kind(function):
     """How a function is run: at once, or as a coroutine."""
+    import inspect  # late, for it takes milliseconds
+
     while isinstance(function, functools.partial):
         function = function.func
     for candidate in (function, getattr(type(function), "__call__", None)):

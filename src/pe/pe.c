@@ -25,7 +25,10 @@
 #include "net/route.h"
 
 enum {
-    CLOCK_EVERY = 8, /* executions, while they are short */
+    CLOCK_EVERY = 8,     /* executions, while they are short */
+    LOOKS_FIRST = 1024,  /* at the clock, after every execution */
+    LOOKS_MAX = 1 << 16, /* the same, earned by long ones */
+    LOOK_SHIFT = 10,     /* so many ticks of long executions buy a look */
 };
 
 chare_status
@@ -43,6 +46,7 @@ chi_pe_open(const struct chi_pe_options *options, struct chi_pe **out)
     pe->simulated = options->clock != &chi_clock_real;
     pe->spin_ns = options->settings->spin_ns;
     pe->poll_ticks = chi_clock_ticks_of_ns(options->settings->poll_ns);
+    pe->looks_left = LOOKS_FIRST;
     chi_queue_init(&pe->queue);
     chi_timers_init(&pe->timers);
     pe->epoll_fd = -1;
@@ -398,6 +402,17 @@ poll_outside(struct chi_pe *pe)
     }
 }
 
+static void
+earn_looks(struct chi_pe *pe, uint64_t ticks)
+{
+    uint64_t looks = pe->looks_left;
+
+    if (ticks > 2 * pe->poll_ticks) {
+        looks += 1 + ((ticks - 2 * pe->poll_ticks) >> LOOK_SHIFT);
+    }
+    pe->looks_left = looks < LOOKS_MAX ? (uint32_t)looks : LOOKS_MAX;
+}
+
 uint64_t
 chi_pe_next_alarm_ns(const struct chi_pe *pe)
 {
@@ -410,8 +425,9 @@ chi_pe_next_alarm_ns(const struct chi_pe *pe)
 
 /*
  * After an execution: poll when it is time. A look at the clock costs a fifth
- * of a short execution, so there is one in CLOCK_EVERY of them; once the time
- * was up, it is looked at after the next one, for that may take long too.
+ * of a short execution, so there is one in CLOCK_EVERY of them. Where long ones
+ * come, more will: each pays, by a hundredth of its time, for looks after every
+ * execution, so that nothing that arrives waits for more than one of them.
  */
 static inline void
 poll_in_time(struct chi_pe *pe)
@@ -421,13 +437,14 @@ poll_in_time(struct chi_pe *pe)
     if (chi_likely(--pe->until_clock > 0)) {
         return;
     }
-    pe->until_clock = CLOCK_EVERY;
     ticks = chi_clock_ticks();
     if (chi_unlikely(ticks - pe->last_poll_ticks > pe->poll_ticks)) {
-        pe->until_clock = 1;
+        earn_looks(pe, ticks - pe->last_poll_ticks);
         pe->last_poll_ticks = ticks;
         poll_outside(pe);
     }
+    pe->until_clock = pe->looks_left > 0 ? 1 : CLOCK_EVERY;
+    pe->looks_left -= pe->looks_left > 0;
 }
 
 uint32_t

@@ -80,6 +80,7 @@ struct chi_pe {
     uint64_t last_poll_ticks;
     uint64_t poll_ticks;  /* how long a busy PE leaves the net alone */
     uint32_t until_clock; /* executions until the next look at the clock */
+    uint32_t looks_left;  /* at it after every execution */
     uint64_t spin_ns;
     uint64_t last_interrupt_check_ns;
     uint64_t deadline_ns; /* the end must have come by then; 0: none */

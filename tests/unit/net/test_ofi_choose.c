@@ -265,7 +265,7 @@ what_cannot_be_used_is_refused(void)
     offer->info.caps |= FI_MSG;
     offer->info.mode = CHI_OFI_MODES;
     CHECK_EQ(chi_ofi_judge(&offer->info, &no_wish), CHI_OFI_FITS);
-    offer->rx.mode = FI_BUFFERED_RECV;
+    offer->rx.mode = UINT64_C(1) << 50; /* none that there is */
     CHECK_EQ(chi_ofi_judge(&offer->info, &no_wish), CHI_OFI_STRANGE_MODE);
     offer->rx.mode = 0;
     offer->domain.mr_mode = CHI_OFI_MR_MODES;

@@ -425,9 +425,9 @@ chi_pe_next_alarm_ns(const struct chi_pe *pe)
 
 /*
  * After an execution: poll when it is time. A look at the clock costs a fifth
- * of a short execution, so there is one in CLOCK_EVERY of them. Where long ones
- * come, more will: each pays, by a hundredth of its time, for looks after every
- * execution, so that nothing that arrives waits for more than one of them.
+ * of a short execution, so there is one in CLOCK_EVERY of them. Where long
+ * ones come, more will: each pays, by a hundredth of its time, for looks after
+ * every execution, so that what arrives waits for no more than one of them.
  */
 static inline void
 poll_in_time(struct chi_pe *pe)

@@ -11,8 +11,8 @@
  *   --kill R             SIGKILL itself between open and exchange
  *   --kill-late R        SIGKILL itself after the exchange; others sleep
  *   --abort R CODE       abort after the exchange; others sleep
- *   --witness R X SIGNAL rank R aborts because X is gone; X dies later by SIGNAL,
- *                        or exits with 0 (SIGNAL 0), or does not (-1)
+ *   --witness R X SIGNAL rank R aborts because X is gone; X dies later by
+ *                        SIGNAL, or exits with 0 (SIGNAL 0), or not (-1)
  *   --twice              open and exchange a second time
  *   --sleep SECONDS      after the exchange
  * A failed exchange aborts the job, as the runtime does.

@@ -4,7 +4,9 @@
 Method: in one process, measure the memory of many plain objects with two
 attributes, and of as many chares of the same attributes in one array, on one
 and on two PEs. A chare may take 1.3 of the object and 128 bytes; sanitizers
-take more, so it is not measured with them.
+take more, so it is not measured with them. Since CPython 3.13, plain objects
+keep their attributes inline, while those with parts in C, as chares are, have
+a dictionary with room for thirty: there, only this is shown.
 """
 
 import os
@@ -54,7 +56,8 @@ def main(args):
     plain = meters[0].plain(N // pes, ret=True).get() * pes / N
     print(f"chare {chare:.0f} bytes, plain object {plain:.0f}")
     assert array[%s].right(ret=True).get()
-    assert plain > 0 and chare <= 1.3 * plain + 128, (chare, plain)
+    more = 128 if sys.version_info < (3, 13) else 464
+    assert plain > 0 and chare <= 1.3 * plain + more, (chare, plain)
     print("done")
     charm.exit()
 charm.start(main)

@@ -181,7 +181,7 @@ def main(args):
         ("sum", [a] * 5 + [np.arange(3)], ValueError, "int64[3]"),
         ("sum", [np.arange(3)] + [a] * 5, ValueError, "int64[3]"),
         ("sum", [a] * 5 + [a.astype("f4")], ValueError, "float32"),
-        ("sum", [np.array(["x"])] * N, TypeError, "reducer 'sum'"),
+        ("sum", [np.array([{}])] * N, TypeError, "reducer 'sum'"),
         ("max", [a.astype(complex)] * N, TypeError, "complex"),
         ("max", [1j] * N, TypeError, "complex"),
         ("sum", [1] * 5 + ["x"], ValueError, "texts"),

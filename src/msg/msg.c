@@ -21,7 +21,9 @@ enum {
     CLASS_SHIFT_MIN = 8, /* 256 bytes */
     CLASS_LARGE = 9,     /* the first beyond 64 KiB: not from slabs */
     CLASS_COUNT = 16,    /* up to 8 MiB */
+    CLASS_SOURCED = 7,   /* the first beyond CHI_MSG_SOURCE_BYTES */
     CLASS_HEAP = CLASS_COUNT,
+    CLASS_SOURCE, /* from the pool's source */
     SLAB_BYTES = 64 * 1024,
     KEPT_BYTES_MAX = 32 * 1024 * 1024,
     ALIGNMENT = 64,
@@ -36,14 +38,32 @@ struct chi_msg_pool {
     struct chi_msg *free[CLASS_COUNT];
     struct slab *slabs;
     uint64_t live;
-    uint64_t kept_bytes; /* in the lists from CLASS_LARGE on */
+    uint64_t kept_bytes;          /* in the lists from CLASS_LARGE on */
+    struct chi_msg_source source; /* its alloc is NULL: none */
+    uint32_t class_large;         /* the first that large_alloc() gets */
 };
+
+static_assert(CHI_MSG_SOURCE_BYTES ==
+                  1 << (CLASS_SHIFT_MIN + CLASS_SOURCED - 1),
+              "what is sourced begins behind a whole class");
 
 chare_status
 chi_msg_pool_create(struct chi_msg_pool **out)
 {
     *out = calloc(1, sizeof(**out));
-    return *out == NULL ? CHARE_ERR_NO_MEMORY : CHARE_OK;
+    if (*out == NULL) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    (*out)->class_large = CLASS_LARGE;
+    return CHARE_OK;
+}
+
+void
+chi_msg_pool_set_source(struct chi_msg_pool *pool,
+                        const struct chi_msg_source *source)
+{
+    pool->source = *source;
+    pool->class_large = CLASS_SOURCED;
 }
 
 void
@@ -124,9 +144,44 @@ static_assert(((uint64_t)1 << CLASS_SHIFT_MIN) - sizeof(struct chi_msg) >=
                   CHI_MSG_TRAILER_BYTES_MAX,
               "a message with a payload takes a trailer without moving");
 
-/* A message of a class of its own, or a kept one; NULL: out of memory. */
-static __attribute__((noinline)) struct chi_msg *
-large_alloc(struct chi_msg_pool *pool, uint32_t size_class, uint64_t total)
+static_assert(((uint64_t)1 << CLASS_SHIFT_MIN) - sizeof(struct chi_msg) >=
+                  CHI_MSG_TRAILER_BYTES_MAX,
+              "a message with a payload takes a trailer without moving");
+
+/* The memory is a message now, of this class, with 'room' for bytes. */
+static inline struct chi_msg *
+msg_init(struct chi_msg_pool *pool, struct chi_msg *msg, uint32_t size_class,
+         uint64_t room)
+{
+    msg->next = NULL;
+    msg->pool = pool;
+    msg->payload_ops = NULL;
+    msg->references = 1;
+    msg->size_class = size_class;
+    msg->room = room;
+    pool->live++;
+    return msg;
+}
+
+/* A message from the slabs, or NULL: out of memory. */
+static inline struct chi_msg *
+small_alloc(struct chi_msg_pool *pool, uint32_t size_class)
+{
+    struct chi_msg *msg;
+
+    if (chi_unlikely(pool->free[size_class] == NULL) &&
+        !class_refill(pool, size_class)) {
+        return NULL;
+    }
+    msg = pool->free[size_class];
+    pool->free[size_class] = msg->next;
+    return msg_init(pool, msg, size_class,
+                    class_bytes(size_class) - sizeof(struct chi_msg));
+}
+
+/* Memory of a class of its own, or kept; NULL: there is none. */
+static struct chi_msg *
+heap_alloc(struct chi_msg_pool *pool, uint32_t size_class, uint64_t total)
 {
     const uint64_t rounded = (total + ALIGNMENT - 1) & ~(ALIGNMENT - 1ull);
     struct chi_msg *msg;
@@ -143,11 +198,39 @@ large_alloc(struct chi_msg_pool *pool, uint32_t size_class, uint64_t total)
     return msg;
 }
 
+static __attribute__((noinline)) struct chi_msg *
+large_alloc(struct chi_msg_pool *pool, uint32_t size_class, uint64_t total)
+{
+    struct chi_msg *msg;
+    uint64_t bytes;
+
+    if (pool->source.alloc != NULL) {
+        msg = pool->source.alloc(pool->source.context, total, &bytes);
+        if (msg != NULL) {
+            return msg_init(pool, msg, CLASS_SOURCE, bytes - sizeof(*msg));
+        }
+    }
+    if (size_class < CLASS_LARGE) {
+        return small_alloc(pool, size_class);
+    }
+    msg = heap_alloc(pool, size_class, total);
+    if (msg == NULL) {
+        return NULL;
+    }
+    bytes = size_class == CLASS_HEAP ? total : class_bytes(size_class);
+    return msg_init(pool, msg, size_class, bytes - sizeof(*msg));
+}
+
 static __attribute__((noinline)) void
 large_release(struct chi_msg_pool *pool, struct chi_msg *msg)
 {
-    const uint64_t bytes = class_bytes(msg->size_class);
+    uint64_t bytes;
 
+    if (msg->size_class == CLASS_SOURCE) {
+        pool->source.release(pool->source.context, msg);
+        return;
+    }
+    bytes = class_bytes(msg->size_class);
     if (msg->size_class == CLASS_HEAP ||
         pool->kept_bytes + bytes > KEPT_BYTES_MAX) {
         free(msg);
@@ -163,35 +246,14 @@ alloc_raw(struct chi_msg_pool *pool, uint64_t room)
 {
     const uint64_t total = sizeof(struct chi_msg) + room;
     const uint32_t size_class = class_of(total);
-    struct chi_msg *msg;
 
     if (total < room) {
         return NULL;
     }
-    if (chi_likely(size_class < CLASS_LARGE)) {
-        if (chi_unlikely(pool->free[size_class] == NULL) &&
-            !class_refill(pool, size_class)) {
-            return NULL;
-        }
-        msg = pool->free[size_class];
-        pool->free[size_class] = msg->next;
-    } else {
-        msg = large_alloc(pool, size_class, total);
-        if (msg == NULL) {
-            return NULL;
-        }
+    if (chi_likely(size_class < pool->class_large)) {
+        return small_alloc(pool, size_class);
     }
-    if (chi_likely(size_class != CLASS_HEAP)) {
-        room = class_bytes(size_class) - sizeof(struct chi_msg);
-    }
-    msg->next = NULL;
-    msg->pool = pool;
-    msg->payload_ops = NULL;
-    msg->references = 1;
-    msg->size_class = size_class;
-    msg->room = room;
-    pool->live++;
-    return msg;
+    return large_alloc(pool, size_class, total);
 }
 
 struct chi_msg *
@@ -268,6 +330,29 @@ chi_msg_add_trailer(struct chi_msg **msg_inout, const void *bytes,
     (*msg_inout)->env.trailer_len =
         (uint16_t)((*msg_inout)->env.trailer_len + len);
     return CHARE_OK;
+}
+
+bool
+chi_msg_can_leave(const struct chi_msg *msg)
+{
+    return msg->size_class == CLASS_SOURCE && msg->references == 1;
+}
+
+void
+chi_msg_leave(struct chi_msg *msg)
+{
+    chi_assert(chi_msg_can_leave(msg));
+    chi_assert(msg->payload_ops == NULL);
+    msg->pool->live--;
+}
+
+struct chi_msg *
+chi_msg_enter(struct chi_msg_pool *pool, void *block, uint64_t wire_len)
+{
+    chi_assert(pool->source.release != NULL);
+    chi_assert(wire_len >= sizeof(struct chi_envelope));
+    return msg_init(pool, block, CLASS_SOURCE,
+                    wire_len - sizeof(struct chi_envelope));
 }
 
 void

@@ -20,6 +20,7 @@
  * references. A message belongs to the thread of its pool.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,10 @@
 enum {
     CHI_MSG_WIRE_VERSION = 1,
     CHI_MSG_TRAILER_BYTES_MAX = 144, /* fits into any message without data */
+};
+
+enum {
+    CHI_MSG_SOURCE_BYTES = 16 * 1024, /* in whole: what is large */
 };
 
 /* Longer than any message; a length beyond it is out of memory at once. */
@@ -67,6 +72,7 @@ enum chi_handler {
     CHI_HANDLER_BULK,        /* net: a piece of a large message */
     CHI_HANDLER_BULK_OFFER,  /* net: a large message to be fetched by RMA */
     CHI_HANDLER_BULK_DONE,   /* net: it was fetched */
+    CHI_HANDLER_BLOCK,       /* net: a message lies in shared memory */
     CHI_HANDLER_COUNT,
 };
 
@@ -140,7 +146,7 @@ chi_msg_data_len(const struct chi_msg *msg)
     return msg->env.len - msg->env.trailer_len;
 }
 
-/* ---- pools: free lists by size; larger messages come from the heap. */
+/* ---- pools: free lists by size, for large ones a source and the heap */
 
 struct chi_msg_pool;
 
@@ -148,6 +154,20 @@ CHARE_MUST_CHECK chare_status chi_msg_pool_create(struct chi_msg_pool **out);
 
 /* All its messages must have been released. Accepts NULL. */
 void chi_msg_pool_destroy(struct chi_msg_pool *pool);
+
+/*
+ * Where a pool takes the memory of messages above CHI_MSG_SOURCE_BYTES from
+ * before it asks the heap; set before the first of them, kept until the pool
+ * is destroyed. alloc() may say NULL: not now.
+ */
+struct chi_msg_source {
+    void *context;
+    void *(*alloc)(void *context, uint64_t bytes, uint64_t *room_out);
+    void (*release)(void *context, void *block);
+};
+
+void chi_msg_pool_set_source(struct chi_msg_pool *pool,
+                             const struct chi_msg_source *source);
 
 /* Messages that are allocated now. */
 uint64_t chi_msg_pool_live(const struct chi_msg_pool *pool);
@@ -195,6 +215,22 @@ chi_msg_trailer(const struct chi_msg *msg)
 {
     return msg->bytes + chi_msg_data_len(msg);
 }
+
+/*
+ * The pool's source got the message's memory, and this is its only reference:
+ * it can be handed to someone else as it is.
+ */
+bool chi_msg_can_leave(const struct chi_msg *msg);
+
+/* Forget a message that can leave; its memory is the caller's. */
+void chi_msg_leave(struct chi_msg *msg);
+
+/*
+ * Make a message of memory that the pool's source will take back: one that has
+ * left, with 'wire_len' bytes for chi_msg_wire().
+ */
+struct chi_msg *chi_msg_enter(struct chi_msg_pool *pool, void *block,
+                              uint64_t wire_len);
 
 /* Give up one reference; the last one frees, with the payload if any. */
 void chi_msg_release(struct chi_msg *msg);

@@ -142,3 +142,25 @@ chi_net_get(struct chi_net *net, uint32_t rank, const void *key,
     chi_assert(len > 0);
     return net->ops->get(net, rank, key, key_len, offset, into, len, token);
 }
+
+chare_status
+chi_net_hand_over(struct chi_net *net, uint32_t rank, struct chi_msg *msg)
+{
+    if (net->ops->hand_over == NULL) {
+        return CHARE_ERR_TOO_LARGE;
+    }
+    chi_assert(msg->payload_ops == NULL); /* encoded */
+    chi_assert(rank < net->options.size);
+    return net->ops->hand_over(net, rank, msg);
+}
+
+struct chi_msg *
+chi_net_take_over(struct chi_net *net, uint32_t rank, struct chi_msg *block)
+{
+    chi_assert(block->env.handler == CHI_HANDLER_BLOCK);
+    if (net->ops->take_over == NULL) {
+        chi_msg_release(block);
+        return NULL;
+    }
+    return net->ops->take_over(net, rank, block);
+}

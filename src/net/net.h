@@ -38,6 +38,7 @@
 
 #define CHI_NET_ABI 1u
 
+struct chi_arena;
 struct chi_msg;
 struct chi_msg_pool;
 struct chi_net;
@@ -66,6 +67,7 @@ struct chi_net_options {
     const struct chi_settings *settings;
     const struct chi_clock *clock;
     struct chi_msg_pool *pool; /* arriving messages are allocated from it */
+    struct chi_arena *arena;   /* the pool's source; NULL: none */
     uint32_t rank;
     uint32_t size;
     void *provider_options; /* sim: its world; else NULL */
@@ -164,6 +166,18 @@ struct chi_net_ops {
     chare_status (*get)(struct chi_net *net, uint32_t rank, const void *key,
                         size_t key_len, uint64_t offset, void *into,
                         uint64_t len, uint64_t token);
+
+    /*
+     * Send a message of any size without copying it through the wire, where
+     * the provider can: as send(). NULL, or CHARE_ERR_TOO_LARGE: it cannot,
+     * or not this one. What arrives is a CHI_HANDLER_BLOCK, in order, which
+     * the peer turns into the message by take_over(); that takes the arrived
+     * one over, and returns NULL when it makes no sense.
+     */
+    chare_status (*hand_over)(struct chi_net *net, uint32_t rank,
+                              struct chi_msg *msg);
+    struct chi_msg *(*take_over)(struct chi_net *net, uint32_t rank,
+                                 struct chi_msg *block);
 };
 
 /* First member of every provider's own state. */
@@ -206,5 +220,10 @@ CHARE_MUST_CHECK chare_status chi_net_get(struct chi_net *net, uint32_t rank,
                                           const void *key, size_t key_len,
                                           uint64_t offset, void *into,
                                           uint64_t len, uint64_t token);
+CHARE_MUST_CHECK chare_status chi_net_hand_over(struct chi_net *net,
+                                                uint32_t rank,
+                                                struct chi_msg *msg);
+struct chi_msg *chi_net_take_over(struct chi_net *net, uint32_t rank,
+                                  struct chi_msg *block);
 
 #endif /* CHI_NET_NET_H */

@@ -69,6 +69,21 @@ done_arrived(struct chi_route *route, struct chi_route_peer *peer,
     }
 }
 
+/* A message that the peer handed over, in order with all others. */
+static void
+block_arrived(struct chi_route_slot *slot, uint32_t rank,
+              struct chi_msg *block)
+{
+    struct chi_route *route = slot->route;
+    struct chi_msg *msg = chi_net_take_over(slot->net, rank, block);
+
+    if (msg == NULL) {
+        route->bulk.dropped++;
+    } else {
+        route->sink.arrived(route->sink.context, msg);
+    }
+}
+
 static void
 net_arrived_bulk(struct chi_route_slot *slot, struct chi_msg *msg)
 {
@@ -81,6 +96,8 @@ net_arrived_bulk(struct chi_route_slot *slot, struct chi_msg *msg)
         chi_msg_release(msg);
     } else if (msg->env.handler == CHI_HANDLER_BULK_DONE) {
         done_arrived(route, peer, msg);
+    } else if (msg->env.handler == CHI_HANDLER_BLOCK) {
+        block_arrived(slot, peer->rank, msg);
     } else {
         chi_bulk_in_arrived(&route->bulk, &peer->in, msg);
     }

@@ -163,6 +163,12 @@ peer_start(struct chi_route *route, struct chi_route_peer *peer,
     if (!large && out->offer_count == 0) {
         return chi_net_send(slot->net, peer->rank, msg);
     }
+    if (large && out->offer_count == 0) {
+        status = chi_net_hand_over(slot->net, peer->rank, msg);
+        if (status != CHARE_ERR_TOO_LARGE) {
+            return status;
+        }
+    }
     if (large && slot->rma) {
         if (out->offer_count == CHI_BULK_OFFERS_MAX) {
             *parked_out = true;

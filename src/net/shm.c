@@ -11,6 +11,9 @@
  * The doorbell is a datagram socket in the abstract namespace, also without a
  * trace in the file system. Anybody may ring it; it carries nothing.
  *
+ * Large messages lie in the sender's arena (arena.h), and only their place
+ * goes through the inbox.
+ *
  * What send() accepts is in the peer's inbox at once, so there is never
  * anything to drain, and the message is released before send() returns.
  */
@@ -34,103 +37,22 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "msg/msg.h"
-#include "net/shm_ring.h"
+#include "net/shm_private.h"
 
 enum {
     EAGER_BYTES_DEFAULT = 16 * 1024,
     EAGER_BYTES_MIN = 1024,
     RINGS_DRAINED_MAX = 64, /* datagrams read by one wait_end() */
-    NO_PEER = -1,
 };
-
-/* How to find an inbox; the provider's address. */
-struct card {
-    uint64_t nonce;
-    uint64_t slot_count;
-    uint64_t inode;
-    uint32_t pid;
-    uint32_t fd;
-};
-
-static_assert(sizeof(struct card) == 32, "the address has no padding");
-
-struct peer {
-    struct chi_shm_ring ring;
-    struct card card;
-    uint32_t rank;
-    bool own;       /* this PE's own inbox: not mapped again */
-    bool refuses;   /* its doorbell is gone */
-    bool told_lost; /* reported to the sink */
-};
-
-struct shm {
-    struct chi_net net; /* first: a chi_net * is a shm * */
-    struct chi_shm_ring ring;
-    uint64_t eager_bytes;
-    bool asleep;
-    bool lost_pending; /* some peer refuses and was not reported */
-    struct card card;
-    int memory;
-    int doorbell; /* bound; readable when somebody rang */
-    int bell;     /* not bound; rings the others' */
-
-    struct peer *peers;
-    uint32_t peer_count;
-    int32_t *peer_of; /* by rank - rank_min; NO_PEER: none */
-    uint32_t rank_min;
-    uint32_t rank_max;
-};
-
-static struct shm *
-shm_of(struct chi_net *net)
-{
-    return (struct shm *)(void *)net;
-}
-
-static const struct shm *
-shm_of_const(const struct chi_net *net)
-{
-    return (const struct shm *)(const void *)net;
-}
 
 /* ---- the doorbell */
 
-/* The abstract name of an inbox's doorbell; returns the address length. */
-static socklen_t
-doorbell_name(uint64_t nonce, struct sockaddr_un *out)
-{
-    int len;
-
-    memset(out, 0, sizeof(*out));
-    out->sun_family = AF_UNIX;
-    len = snprintf(out->sun_path + 1, sizeof(out->sun_path) - 1,
-                   "chare-%016llx", (unsigned long long)nonce);
-    chi_assert(len > 0);
-    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
-                       (size_t)len);
-}
-
-/* Wake the owner of 'card'; 0, or the reason why it cannot be. */
-static int
-doorbell_ring(const struct shm *shm, const struct card *card)
-{
-    struct sockaddr_un name;
-    const socklen_t len = doorbell_name(card->nonce, &name);
-
-    if (sendto(shm->bell, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL,
-               (const struct sockaddr *)&name, len) >= 0 ||
-        errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
-        return 0; /* a full queue is readable already */
-    }
-    return errno;
-}
-
 static chare_status
-doorbell_open(struct shm *shm)
+doorbell_open(struct chi_shm *shm)
 {
     const int type = SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
     struct sockaddr_un name;
-    const socklen_t len = doorbell_name(shm->card.nonce, &name);
+    const socklen_t len = chi_shm_doorbell_name(shm->card.nonce, &name);
 
     shm->doorbell = socket(AF_UNIX, type, 0);
     shm->bell = socket(AF_UNIX, type, 0);
@@ -146,7 +68,7 @@ doorbell_open(struct shm *shm)
 }
 
 static void
-doorbell_drain(const struct shm *shm)
+doorbell_drain(const struct chi_shm *shm)
 {
     char byte;
 
@@ -160,7 +82,7 @@ doorbell_drain(const struct shm *shm)
 /* ---- opening */
 
 static chare_status
-memory_failed(const struct shm *shm, const char *what)
+memory_failed(const struct chi_shm *shm, const char *what)
 {
     chi_log_error(shm->net.options.log,
                   "no shared memory for this process's inbox: %s: %s; try a "
@@ -170,7 +92,7 @@ memory_failed(const struct shm *shm, const char *what)
 }
 
 static chare_status
-inbox_create(struct shm *shm)
+inbox_create(struct chi_shm *shm)
 {
     const size_t bytes = chi_shm_inbox_bytes(shm->card.slot_count);
     struct chi_shm_inbox *inbox;
@@ -205,7 +127,7 @@ inbox_create(struct shm *shm)
 
 /* Take over the settings; they are the user's. */
 static chare_status
-sizes_set(struct shm *shm)
+sizes_set(struct chi_shm *shm)
 {
     const struct chi_settings *settings = shm->net.options.settings;
     const uint64_t slots = settings->ring_bytes / CHI_SHM_SLOT_BYTES;
@@ -239,13 +161,13 @@ sizes_set(struct shm *shm)
 static void
 shm_close(struct chi_net *net)
 {
-    struct shm *shm = shm_of(net);
+    struct chi_shm *shm = chi_shm_of(net);
 
     if (shm->ring.inbox != NULL) {
         chi_shm_end(&shm->ring);
     }
     for (uint32_t i = 0; i < shm->peer_count; i++) {
-        const struct peer *peer = &shm->peers[i];
+        const struct chi_shm_peer *peer = &shm->peers[i];
 
         if (peer->ring.inbox != NULL && !peer->own) {
             (void)munmap(peer->ring.inbox,
@@ -274,7 +196,7 @@ static chare_status
 shm_open_net(const struct chi_net_options *options,
              const struct chi_net_sink *sink, struct chi_net **net_out)
 {
-    struct shm *shm = calloc(1, sizeof(*shm));
+    struct chi_shm *shm = calloc(1, sizeof(*shm));
     chare_status status;
 
     if (shm == NULL) {
@@ -285,6 +207,9 @@ shm_open_net(const struct chi_net_options *options,
         .sink = *sink,
         .options = *options,
     };
+    if (options->arena != NULL) {
+        chi_arena_card(options->arena, &shm->card.arena);
+    }
     shm->memory = -1;
     shm->doorbell = -1;
     shm->bell = -1;
@@ -317,7 +242,7 @@ static void
 shm_limits(const struct chi_net *net, struct chi_net_limits *out)
 {
     *out = (struct chi_net_limits){
-        .eager_bytes = shm_of_const(net)->eager_bytes,
+        .eager_bytes = chi_shm_of_const(net)->eager_bytes,
         .rma = false,
     };
 }
@@ -325,7 +250,7 @@ shm_limits(const struct chi_net *net, struct chi_net_limits *out)
 static chare_status
 shm_address(struct chi_net *net, void *out, size_t *len_inout)
 {
-    const struct shm *shm = shm_of(net);
+    const struct chi_shm *shm = chi_shm_of(net);
 
     if (*len_inout < sizeof(shm->card)) {
         return CHARE_ERR_TOO_LARGE;
@@ -335,185 +260,13 @@ shm_address(struct chi_net *net, void *out, size_t *len_inout)
     return CHARE_OK;
 }
 
-/* ---- peers */
-
-static chare_status
-peer_failed(const struct shm *shm, const struct peer *peer, const char *what,
-            int why)
-{
-    chi_log_error(shm->net.options.log,
-                  "cannot reach PE %u (process %u) through shared memory: "
-                  "%s: %s; CHARE_NET=ofi works without it",
-                  peer->rank, peer->card.pid, what, strerror(why));
-    return CHARE_ERR_SYSTEM;
-}
-
-/* Whether 'fd' is the very memory that the card speaks of. */
-static bool
-memory_is(int fd, const struct card *card)
-{
-    const int want = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-    struct stat stat;
-
-    return fstat(fd, &stat) == 0 && stat.st_ino == card->inode &&
-           (uint64_t)stat.st_size == chi_shm_inbox_bytes(card->slot_count) &&
-           fcntl(fd, F_GET_SEALS) == want;
-}
-
-static chare_status
-peer_map(const struct shm *shm, struct peer *peer)
-{
-    const struct card *card = &peer->card;
-    const size_t bytes = chi_shm_inbox_bytes(card->slot_count);
-    struct chi_shm_inbox *inbox;
-    char path[64];
-    int fd;
-
-    (void)snprintf(path, sizeof(path), "/proc/%u/fd/%u", card->pid, card->fd);
-    fd = open(path, O_RDWR | O_CLOEXEC);
-    if (fd < 0) {
-        return peer_failed(shm, peer, path, errno);
-    }
-    if (!memory_is(fd, card)) {
-        (void)close(fd);
-        return peer_failed(shm, peer, path, ESTALE);
-    }
-    inbox = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    (void)close(fd);
-    if (inbox == MAP_FAILED) {
-        return peer_failed(shm, peer, "mmap", errno);
-    }
-    if (inbox->magic != CHI_SHM_MAGIC || inbox->nonce != card->nonce ||
-        inbox->slot_count != card->slot_count) {
-        (void)munmap(inbox, bytes);
-        return peer_failed(shm, peer, path, ESTALE);
-    }
-    chi_shm_ring_init(&peer->ring, inbox, card->slot_count);
-    return CHARE_OK;
-}
-
-static chare_status
-peer_init(const struct shm *shm, struct peer *peer,
-          const struct chi_net_peer *from)
-{
-    const struct card *card = &peer->card;
-    int why;
-
-    peer->rank = from->rank;
-    if (from->len != sizeof(peer->card)) {
-        return peer_failed(shm, peer, "its address", EINVAL);
-    }
-    memcpy(&peer->card, from->address, sizeof(peer->card));
-    if (card->slot_count < CHI_SHM_SLOTS_MIN ||
-        card->slot_count > CHI_SHM_SLOTS_MAX ||
-        (card->slot_count & (card->slot_count - 1)) != 0) {
-        return peer_failed(shm, peer, "its address", EINVAL);
-    }
-    if (card->nonce == shm->card.nonce) {
-        peer->own = true;
-        chi_shm_ring_init(&peer->ring, shm->ring.inbox, card->slot_count);
-        return CHARE_OK;
-    }
-    /* One ring now shows whether waking it works at all: it does not from
-     * one network namespace to another. */
-    why = doorbell_ring(shm, card);
-    if (why != 0) {
-        return peer_failed(shm, peer, "its doorbell", why);
-    }
-    return peer_map(shm, peer);
-}
-
-static chare_status
-index_create(struct shm *shm, const struct chi_net_peer *peers,
-             uint32_t peer_count)
-{
-    uint32_t span;
-
-    shm->rank_min = peers[0].rank;
-    shm->rank_max = peers[0].rank;
-    for (uint32_t i = 1; i < peer_count; i++) {
-        if (peers[i].rank < shm->rank_min) {
-            shm->rank_min = peers[i].rank;
-        }
-        if (peers[i].rank > shm->rank_max) {
-            shm->rank_max = peers[i].rank;
-        }
-    }
-    span = shm->rank_max - shm->rank_min + 1;
-    shm->peer_of = malloc(span * sizeof(shm->peer_of[0]));
-    shm->peers = calloc(peer_count, sizeof(shm->peers[0]));
-    if (shm->peer_of == NULL || shm->peers == NULL) {
-        return CHARE_ERR_NO_MEMORY;
-    }
-    for (uint32_t i = 0; i < span; i++) {
-        shm->peer_of[i] = NO_PEER;
-    }
-    for (uint32_t i = 0; i < peer_count; i++) {
-        shm->peer_of[peers[i].rank - shm->rank_min] = (int32_t)i;
-    }
-    return CHARE_OK;
-}
-
-static chare_status
-shm_connect(struct chi_net *net, uint64_t job_key,
-            const struct chi_net_peer *peers, uint32_t peer_count)
-{
-    struct shm *shm = shm_of(net);
-    chare_status status;
-
-    (void)job_key; /* the kernel keeps strangers out of the memory */
-    chi_assert(shm->peers == NULL);
-    if (peer_count == 0) {
-        return CHARE_OK;
-    }
-    status = index_create(shm, peers, peer_count);
-    if (status != CHARE_OK) {
-        return status;
-    }
-    shm->peer_count = peer_count;
-    for (uint32_t i = 0; i < peer_count; i++) {
-        status = peer_init(shm, &shm->peers[i], &peers[i]);
-        if (status != CHARE_OK) {
-            return status;
-        }
-    }
-    return CHARE_OK;
-}
-
-static struct peer *
-peer_get(struct shm *shm, uint32_t rank)
-{
-    int32_t index;
-
-    chi_assert(shm->peers != NULL && rank >= shm->rank_min &&
-               rank <= shm->rank_max);
-    index = shm->peer_of[rank - shm->rank_min];
-    chi_assert(index != NO_PEER);
-    return &shm->peers[index];
-}
-
 /* ---- messages */
-
-static __attribute__((noinline, cold)) void
-peer_wake(struct shm *shm, struct peer *peer)
-{
-    const int why = doorbell_ring(shm, &peer->card);
-
-    if (why == ECONNREFUSED && !peer->refuses) {
-        peer->refuses = true;
-        shm->lost_pending = true;
-    } else if (why != 0 && !peer->refuses) {
-        peer->refuses = true;
-        shm->lost_pending = true;
-        (void)peer_failed(shm, peer, "its doorbell", why);
-    }
-}
 
 static chare_status
 shm_send(struct chi_net *net, uint32_t rank, struct chi_msg *msg)
 {
-    struct shm *shm = shm_of(net);
-    struct peer *peer = peer_get(shm, rank);
+    struct chi_shm *shm = chi_shm_of(net);
+    struct chi_shm_peer *peer = chi_shm_peer_get(shm, rank);
     const uint64_t len = chi_msg_wire_len(msg);
     uint64_t position;
     bool wake;
@@ -534,10 +287,116 @@ shm_send(struct chi_net *net, uint32_t rank, struct chi_msg *msg)
                  sizeof(struct chi_envelope) + msg->room);
     chi_shm_publish(&peer->ring, position, len);
     if (chi_unlikely(wake)) {
-        peer_wake(shm, peer);
+        chi_shm_peer_wake(shm, peer);
     }
     chi_msg_release(msg);
     return CHARE_OK;
+}
+
+/* ---- messages handed over: only their place goes through the ring */
+
+/* Where a message lies; the data of a CHI_HANDLER_BLOCK. */
+struct place {
+    uint64_t at;
+    uint64_t wire_len;
+};
+
+/* A message like this one that can leave; NULL: there is no room. */
+static struct chi_msg *
+leaving(struct chi_shm *shm, struct chi_msg *msg)
+{
+    const struct chi_arena *arena = shm->net.options.arena;
+    const uint64_t len = chi_msg_wire_len(msg);
+    struct chi_msg *copy;
+
+    if (chi_msg_can_leave(msg) && chi_arena_owns(arena, msg)) {
+        return msg;
+    }
+    copy = chi_msg_alloc_wire(shm->net.options.pool, len);
+    if (copy != NULL &&
+        !(chi_msg_can_leave(copy) && chi_arena_owns(arena, copy))) {
+        chi_msg_release(copy);
+        return NULL;
+    }
+    if (copy != NULL) {
+        memcpy(chi_msg_wire(copy), chi_msg_wire(msg), len);
+    }
+    return copy;
+}
+
+static chare_status
+shm_hand_over(struct chi_net *net, uint32_t rank, struct chi_msg *msg)
+{
+    struct chi_shm *shm = chi_shm_of(net);
+    struct chi_shm_peer *peer = chi_shm_peer_get(shm, rank);
+    struct chi_arena *arena = net->options.arena;
+    struct chi_msg *block;
+    struct chi_msg *leaver;
+    struct place place;
+    chare_status status = CHARE_ERR_TOO_LARGE;
+
+    if (arena == NULL || peer->arena == NULL || !chi_arena_can_give(arena)) {
+        return status;
+    }
+    if (!chi_shm_has_room(&peer->ring)) {
+        return CHARE_ERR_AGAIN; /* before anything is copied */
+    }
+    block = chi_msg_alloc(net->options.pool, sizeof(place));
+    if (block == NULL) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    leaver = leaving(shm, msg);
+    if (leaver == NULL) {
+        goto release_block;
+    }
+    place.wire_len = chi_msg_wire_len(leaver);
+    place.at = chi_arena_give(arena, leaver);
+    memcpy(block->bytes, &place, sizeof(place));
+    block->env.handler = CHI_HANDLER_BLOCK;
+    block->env.source_pe = net->options.rank;
+    chi_msg_leave(leaver); /* once sent, it is the peer's to write to */
+    status = shm_send(net, rank, block);
+    if (status != CHARE_OK) {
+        chi_arena_take_back(arena, leaver);
+        (void)chi_msg_enter(net->options.pool, leaver, place.wire_len);
+        goto release_leaver;
+    }
+    if (leaver != msg) {
+        chi_msg_release(msg);
+    }
+    return CHARE_OK;
+
+release_leaver:
+    if (leaver != msg) {
+        chi_msg_release(leaver);
+    }
+release_block:
+    chi_msg_release(block);
+    return status;
+}
+
+static struct chi_msg *
+shm_take_over(struct chi_net *net, uint32_t rank, struct chi_msg *block)
+{
+    const struct chi_shm_peer *peer = chi_shm_peer_get(chi_shm_of(net), rank);
+    struct place place = {0, 0};
+    struct chi_msg *msg = NULL;
+
+    if (block->env.len == sizeof(place) && peer->arena != NULL) {
+        memcpy(&place, block->bytes, sizeof(place));
+    }
+    chi_msg_release(block);
+    if (place.wire_len < sizeof(struct chi_envelope) ||
+        place.wire_len > CHI_MSG_LEN_MAX) {
+        return NULL;
+    }
+    msg = chi_arena_take(peer->arena, place.at,
+                         place.wire_len + offsetof(struct chi_msg, env));
+    if (msg == NULL || !chi_msg_wire_ok(chi_msg_wire(msg), place.wire_len) ||
+        msg->env.handler >= CHI_HANDLER_BULK) {
+        return NULL;
+    }
+    return chi_msg_enter(net->options.pool, msg, place.wire_len);
 }
 
 /*
@@ -546,7 +405,7 @@ shm_send(struct chi_net *net, uint32_t rank, struct chi_msg *msg)
  * claims, but no more than is reserved.
  */
 static __attribute__((noinline, cold)) void
-drop_bad_length(struct shm *shm, uint64_t len)
+drop_bad_length(struct chi_shm *shm, uint64_t len)
 {
     struct chi_shm_ring *ring = &shm->ring;
     const uint64_t slots = len == 0 ? 1 : chi_shm_slots_of(len);
@@ -564,12 +423,12 @@ drop_bad_length(struct shm *shm, uint64_t len)
 }
 
 static uint32_t
-report_lost(struct shm *shm, uint32_t events_max)
+report_lost(struct chi_shm *shm, uint32_t events_max)
 {
     uint32_t events = 0;
 
     for (uint32_t i = 0; i < shm->peer_count; i++) {
-        struct peer *peer = &shm->peers[i];
+        struct chi_shm_peer *peer = &shm->peers[i];
 
         if (peer->refuses && !peer->told_lost && events < events_max) {
             peer->told_lost = true;
@@ -585,7 +444,7 @@ report_lost(struct shm *shm, uint32_t events_max)
 static uint32_t
 shm_progress(struct chi_net *net, uint32_t events_max)
 {
-    struct shm *shm = shm_of(net);
+    struct chi_shm *shm = chi_shm_of(net);
     struct chi_shm_ring *ring = &shm->ring;
     uint32_t events = 0;
     uint64_t len;
@@ -639,13 +498,13 @@ shm_drained(const struct chi_net *net)
 static int
 shm_wait_fd(const struct chi_net *net)
 {
-    return shm_of_const(net)->doorbell;
+    return chi_shm_of_const(net)->doorbell;
 }
 
 static chare_status
 shm_wait_begin(struct chi_net *net)
 {
-    struct shm *shm = shm_of(net);
+    struct chi_shm *shm = chi_shm_of(net);
     uint64_t len;
 
     chi_assert(!shm->asleep);
@@ -670,7 +529,7 @@ shm_wait_begin(struct chi_net *net)
 static void
 shm_wait_end(struct chi_net *net)
 {
-    struct shm *shm = shm_of(net);
+    struct chi_shm *shm = chi_shm_of(net);
 
     chi_assert(shm->asleep);
     shm->asleep = false;
@@ -725,7 +584,7 @@ const struct chi_net_ops chi_net_shm_ops = {
     .close = shm_close,
     .limits = shm_limits,
     .address = shm_address,
-    .connect = shm_connect,
+    .connect = chi_shm_connect,
     .send = shm_send,
     .progress = shm_progress,
     .drained = shm_drained,
@@ -735,4 +594,6 @@ const struct chi_net_ops chi_net_shm_ops = {
     .expose = shm_expose,
     .unexpose = shm_unexpose,
     .get = shm_get,
+    .hand_over = shm_hand_over,
+    .take_over = shm_take_over,
 };

@@ -175,6 +175,25 @@ chi_shm_reserve(struct chi_shm_ring *ring, uint64_t slots,
     return CHARE_OK;
 }
 
+/* Whether a short record would probably find room. */
+static inline bool
+chi_shm_has_room(struct chi_shm_ring *ring)
+{
+    /* Relaxed: a guess, as in chi_shm_reserve(). */
+    const uint64_t tail =
+        atomic_load_explicit(&ring->inbox->tail, memory_order_relaxed);
+
+    if ((tail >> CHI_SHM_FLAG_BITS) + CHI_SHM_AHEAD_SLOTS - ring->head <=
+        ring->slot_count) {
+        return true;
+    }
+    /* Acquire: see chi_shm_reserve(). */
+    ring->head =
+        atomic_load_explicit(&ring->inbox->head, memory_order_acquire);
+    return (tail >> CHI_SHM_FLAG_BITS) + CHI_SHM_AHEAD_SLOTS - ring->head <=
+           ring->slot_count;
+}
+
 /*
  * The slot that is written AHEAD slots from now, unless the consumer may still
  * read it: its line comes over while other work is done. Without this each

@@ -124,6 +124,7 @@ route_open(chare_runtime *runtime, uint32_t rank, uint32_t size,
         .settings = &runtime->settings,
         .clock = runtime->clock,
         .pool = runtime->pool,
+        .arena = runtime->arena,
         .rank = rank,
         .size = size,
         .provider_options = provider_options,
@@ -131,6 +132,41 @@ route_open(chare_runtime *runtime, uint32_t rank, uint32_t size,
     const struct chi_route_sink sink = chi_pe_route_sink(runtime->pe);
 
     return chi_route_open(&options, &sink, &runtime->route);
+}
+
+static void *
+arena_alloc(void *context, uint64_t bytes, uint64_t *room_out)
+{
+    return chi_arena_alloc(context, bytes, room_out);
+}
+
+static void
+arena_release(void *context, void *block)
+{
+    chi_arena_release(context, block);
+}
+
+/* Large messages to others of the node are made where they can be seen. */
+static chare_status
+arena_open(chare_runtime *runtime)
+{
+    const uint64_t bytes = runtime->settings.arena_bytes;
+    struct chi_msg_source source = {
+        .alloc = arena_alloc,
+        .release = arena_release,
+    };
+    chare_status status;
+
+    if (bytes == 0 || runtime->wireup->local_size == 1 ||
+        strcmp(runtime->settings.net, "ofi") == 0) {
+        return CHARE_OK;
+    }
+    status = chi_arena_create(&runtime->log, bytes, &runtime->arena);
+    if (status == CHARE_OK) {
+        source.context = runtime->arena;
+        chi_msg_pool_set_source(runtime->pool, &source);
+    }
+    return status == CHARE_ERR_SYSTEM ? CHARE_OK : status; /* or without */
 }
 
 static chare_status
@@ -169,7 +205,10 @@ others_open(chare_runtime *runtime)
     chi_log_info(&runtime->log, "%s", runtime->binding.text);
     chi_machine_place(runtime->machine, &runtime->settings, wireup->host,
                       &runtime->place);
-    status = route_open(runtime, wireup->rank, wireup->size, NULL);
+    status = arena_open(runtime);
+    if (status == CHARE_OK) {
+        status = route_open(runtime, wireup->rank, wireup->size, NULL);
+    }
     if (status == CHARE_OK) {
         status = chi_rt_nets_open(runtime);
     }
@@ -324,6 +363,7 @@ chi_rt_close(chare_runtime *runtime)
     chi_machine_close(runtime->machine);
     chi_registry_fini(&runtime->registry);
     chi_msg_pool_destroy(runtime->pool);
+    chi_arena_destroy(runtime->arena);
     chi_wireup_close(runtime->wireup);
     free(runtime);
 }

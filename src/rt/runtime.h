@@ -16,6 +16,7 @@
 #include "entry/registry.h"
 #include "future/future.h"
 #include "msg/msg.h"
+#include "net/arena.h"
 #include "net/route.h"
 #include "net/watch.h"
 #include "obj/obj.h"
@@ -61,6 +62,7 @@ struct chare_runtime {
     struct chi_layout *layout;
 
     struct chi_msg_pool *pool;
+    struct chi_arena *arena; /* the pool's source; NULL: none */
     struct chi_registry registry;
     struct chi_route *route; /* NULL: alone */
     struct chi_net *shm;

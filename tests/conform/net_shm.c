@@ -15,13 +15,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-/* The address as shm.c writes it: nonce, slots, inode, pid, descriptor. */
+/* The address as shm.c writes it. */
 struct address {
     uint64_t nonce;
     uint64_t slot_count;
     uint64_t inode;
     uint32_t pid;
     uint32_t fd;
+    uint64_t arena[3];
 };
 
 /* Publish a record that claims 'claimed' bytes in as many slots as 'len'. */

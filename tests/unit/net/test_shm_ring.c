@@ -256,7 +256,7 @@ victim_open(struct victim *victim, const char *ring_bytes)
         .clock = &chi_clock_real,
         .size = 1,
     };
-    uint64_t address[4]; /* as shm.c writes it */
+    uint64_t address[7]; /* as shm.c writes it */
     size_t len = sizeof(address);
     char error[200];
     chare_status status;
@@ -378,10 +378,10 @@ settings_that_make_no_sense_are_refused(void)
 static void
 an_address_of_another_time_is_refused(void)
 {
-    struct chi_net_peer peer = {.rank = 0, .len = 32};
+    uint64_t address[7];
+    struct chi_net_peer peer = {.rank = 0, .len = sizeof(address)};
     struct victim victim;
     struct victim old;
-    uint64_t address[4];
     size_t len = sizeof(address);
 
     CHECK_EQ(victim_open(&victim, "16k"), CHARE_OK);

@@ -458,7 +458,10 @@ PE can call through a proxy. Chare(Worker, args, onPE) creates one Worker\n\
 with these arguments on a PE (-1: the runtime chooses) and returns a proxy,\n\
 which can be used at once.\n\
 \n\
-Raises TypeError when the arguments do not fit the constructor.");
+Raises TypeError when the arguments do not fit the constructor, ValueError\n\
+when there is no such PE, and Error when the class is not registered.\n\
+\n\
+Example: worker = Chare(Worker, args=[10], onPE=charm.numPes() - 1)");
 
 PyDoc_STRVAR(reduce_doc, "reduce($self, callback, data=None, reducer=None, \
 section=None)\n--\n\n\
@@ -476,7 +479,9 @@ Example: self.reduce(future, self.count, Reducer.sum)");
 
 PyDoc_STRVAR(contribute_doc,
              "contribute($self, data, reducer, callback, section=None)\n--\n\n\
-The same as reduce(), in an older spelling.");
+The same as reduce(), in an older spelling.\n\
+\n\
+Example: self.contribute(self.count, Reducer.sum, future)");
 
 PyDoc_STRVAR(allreduce_doc, "allreduce($self, data=None, reducer=None, \
 section=None)\n--\n\n\

@@ -576,16 +576,22 @@ Give up waiting: get() raises CancelledError, for those who wait too.\n\
 \n\
 Values that are still to come are dropped in silence. What charm.spawn()\n\
 runs for it gets the CancelledError where it waits; calls made go on.\n\
-Returns False when the future was complete, and then does nothing.");
+Returns False when the future was complete, and then does nothing.\n\
+\n\
+Example: stopped = future.cancel()");
 
 PyDoc_STRVAR(send_doc, "send($self, value=None)\n--\n\n\
 Send a value from any PE; an exception makes get() raise it. Also from other\n\
 threads of the PE's process, which must not change the value afterwards.\n\
 \n\
-One value too many ends the job with an error.");
+One value too many ends the job with an error.\n\
+\n\
+Example: done.send(numpy.zeros(3))");
 
 PyDoc_STRVAR(ready_doc, "ready($self)\n--\n\n\
-Whether all values have arrived.");
+Whether all values have arrived: get() would not wait.\n\
+\n\
+Example: if future.ready(): total = future.get()");
 
 static PyMethodDef future_methods[] = {
     {"get", (PyCFunction)(void (*)(void))future_get,

@@ -439,8 +439,15 @@ static PyGetSetDef proxy_getset[] = {
 PyDoc_STRVAR(insert_doc, "ckInsert($self, index, args=[], onPE=-1)\n--\n\n\
 Add one chare to an array that was created without dimensions.\n\
 \n\
-Any PE may do so until ckDoneInserting(). An index that is taken ends the\n\
-job with an error that names it.");
+index is an int or a tuple of ints, args the constructor's arguments, onPE\n\
+where the chare is made (-1: the runtime chooses). Any PE may do so until\n\
+ckDoneInserting(). An index that is taken ends the job with an error that\n\
+names it.\n\
+\n\
+Raises Error when the array has all its chares, TypeError or ValueError for\n\
+arguments that are none.\n\
+\n\
+Example: particles.ckInsert((3, -7), args=[mass])");
 
 PyDoc_STRVAR(destroy_doc, "ckDestroy($self, awaitable=False)\n--\n\n\
 Destroy this chare, or all chares of this collection, from anywhere.\n\
@@ -477,7 +484,9 @@ Example: cache = caches.ckLocalBranch()");
 PyDoc_STRVAR(insert_done_doc, "ckDoneInserting($self)\n--\n\n\
 All chares of this array have been inserted; to be called once.\n\
 \n\
-Until then reductions of the array and awaited broadcasts do not finish.");
+Until then reductions of the array and awaited broadcasts do not finish.\n\
+\n\
+Example: charm.waitQD(); particles.ckDoneInserting()");
 
 static PyMethodDef proxy_methods[] = {
     {"ckInsert", (PyCFunction)(void (*)(void))core_proxy_insert,

@@ -45,7 +45,14 @@ _registered = []
 def register(cls):
     """Decorator: register a class of chares that is not in the main module.
 
-    Modules named in ``charm.start(modules=)`` do not need it.
+    Modules named in ``charm.start(modules=)`` do not need it. Raises Error for
+    what is no subclass of Chare.
+
+    Example::
+
+        @register
+        class Solver(Chare):
+            ...
     """
     if not (isinstance(cls, type) and issubclass(cls, _core.Chare)):
         raise _core.Error(f"{cls!r} is not a subclass of Chare")
@@ -252,18 +259,29 @@ class Charm(
 
         Does not return: it raises SystemExit, as sys.exit() would, which ends
         the job from an entry method too. Raises ValueError for another code.
+
+        Example: ``charm.exit(0 if good else 1)``
         """
         _core.exit(exit_code)
         raise SystemExit(exit_code)
 
     def abort(self, message=""):
-        """End the job on all PEs because of an error, with exit code 1."""
+        """End the job on all PEs because of an error, with exit code 1.
+
+        The message is written to stderr, with the PE; from any PE. Does not
+        return: it raises SystemExit.
+
+        Example: ``charm.abort(f"no such file: {path}")``
+        """
         _flush(sys.stdout)
         _core.abort(1, str(message))
         raise SystemExit(1)
 
     def print_dbg(self, *args, **keywords):
-        """As print(), with the number of the PE in front."""
+        """As print(), with the number of the PE in front.
+
+        Example: ``charm.print_dbg("step", step)`` prints ``PE 2 : step 5``
+        """
         print("PE", _core.my_pe(), ":", *args, **keywords)
 
     def printStats(self):
@@ -271,58 +289,100 @@ class Charm(
 
         Times are seconds between the beginning of a method and its return or
         suspension. They are taken when ``charm.options.profiling`` was set
-        before charm.start(); messages are counted always. For all PEs:
-        ``charm.thisProxy.printStats(awaitable=True).get()``.
+        before charm.start(); messages are counted always.
+
+        Example, for all PEs:
+        ``charm.thisProxy.printStats(awaitable=True).get()``
         """
         print(_stats.text(self.options.profiling), flush=True)
 
     # ---- where am I
 
     def myPe(self):
-        """The PE this runs on, from 0."""
+        """The PE this runs on, from 0.
+
+        Example: ``right = (charm.myPe() + 1) % charm.numPes()``
+        """
         return _core.my_pe()
 
     def numPes(self):
-        """PEs in the job."""
+        """PEs in the job: the processes, of all hosts.
+
+        Example: ``workers = Array(Worker, 4 * charm.numPes())``
+        """
         return _core.pe_count()
 
     def myHost(self):
-        """The host this runs on, from 0."""
+        """The host this runs on, from 0.
+
+        Example: ``neighbours = charm.getHostPes(charm.myHost())``
+        """
         return _core.node_of(_core.my_pe())
 
     def numHosts(self):
-        """Hosts in the job."""
+        """Hosts in the job.
+
+        Example: ``hosts = range(charm.numHosts())``
+        """
         return _core.node_count()
 
     def getHostPes(self, host):
-        """The PEs on a host, as a list in rising order."""
+        """The PEs on a host, as a list in rising order.
+
+        Raises ValueError when there is no such host.
+
+        Example: ``Group(Cache, onPEs=charm.getHostPes(0))``
+        """
         return _core.node_pes(host)
 
     def getHostFirstPe(self, host):
-        """The lowest PE on a host."""
+        """The lowest PE on a host. ValueError: there is no such host.
+
+        Example: ``charm.getHostFirstPe(charm.myHost()) == charm.myPe()``
+        """
         return _core.node_pes(host)[0]
 
     def getHostNumPes(self, host):
-        """How many PEs a host has."""
+        """How many PEs a host has. ValueError: there is no such host.
+
+        Example: ``share = memory // charm.getHostNumPes(charm.myHost())``
+        """
         return len(_core.node_pes(host))
 
     def getPeHost(self, pe):
-        """The host of a PE."""
+        """The host of a PE, from 0. ValueError: there is no such PE.
+
+        Example: ``near = charm.getPeHost(pe) == charm.myHost()``
+        """
         return _core.node_of(pe)
 
     def getPeHostRank(self, pe):
-        """Which of its host's PEs a PE is, from 0."""
+        """Which of its host's PEs a PE is, from 0.
+
+        Raises ValueError when there is no such PE.
+
+        Example: ``device = charm.getPeHostRank(charm.myPe()) % gpus``
+        """
         return _core.node_pes(_core.node_of(pe)).index(pe)
 
     def hostName(self, host=None):
-        """What the launcher calls a host: this one, or the one given."""
+        """What the launcher calls a host: this one, or the one given.
+
+        Raises ValueError when there is no such host.
+
+        Example: ``print("running on", charm.hostName())``
+        """
         return _core.node_name(self.myHost() if host is None else host)
 
     def scheduleCallableAfter(self, callable_obj, seconds, args=()):
         """Call something on this PE, at least so many seconds later.
 
         It may be a function, a Future or a method of a proxy; one that is
-        decorated with @coro runs as a coroutine.
+        decorated with @coro runs as a coroutine. ``args`` are its arguments.
+        Any number may be outstanding. Raises TypeError for what cannot be
+        called.
+
+        Example: ``charm.scheduleCallableAfter(self.thisProxy.look, 0.5)``
         """
         if not callable(callable_obj):
             raise TypeError(f"{callable_obj!r} cannot be called")

@@ -38,6 +38,7 @@ class ArrayMap(_core.Chare):
     __chare_map__ = True
 
     def procNum(self, index):
+        """The PE on which the chare of an index, a tuple of ints, starts."""
         raise NotImplementedError(
             f"{type(self).__qualname__} does not define procNum()"
         )

@@ -216,6 +216,8 @@ class Executor(concurrent.futures.Executor):
 
         With ``cancel_futures`` those that have not begun are cancelled. In an
         ``async def`` await what it returns, or use ``async with``.
+
+        Example: ``executor.shutdown(cancel_futures=True)``
         """
         self._closed = True
         if cancel_futures:

@@ -142,7 +142,10 @@ class Pool:
 
     def starmap_async(self, func, iterable, chunksize=1, ncores=-1,
                       multi_future=False, progress=False):
-        """Like starmap(), without waiting; see map_async()."""
+        """Like starmap(), without waiting; see map_async().
+
+        Example: ``future = charm.pool.starmap_async(pow, [(2, 3), (3, 2)])``
+        """
         return self._map(func, iterable, chunksize, ncores, multi_future,
                          progress, star=True)
 
@@ -157,7 +160,10 @@ class Pool:
 
     def submit_async(self, iterable, chunksize=1, ncores=-1,
                      multi_future=False, progress=False):
-        """Like submit(), without waiting; see map_async()."""
+        """Like submit(), without waiting; see map_async().
+
+        Example: ``future = charm.pool.submit_async([(abs, -1), (len, "x")])``
+        """
         return self._submit(iterable, chunksize, ncores, multi_future,
                             progress)
 

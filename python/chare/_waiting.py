@@ -238,13 +238,20 @@ class Waiting:
         """Tell a callback when nothing is executing, queued or under way.
 
         The callback is a Future or a method of a proxy; it gets no argument.
+        Raises TypeError for another one.
+
+        Example: ``charm.startQD(self.thisProxy.all_done)``
         """
         _core.quiescence(callback)
 
     def waitQD(self):
         """Wait, in a coroutine, until nothing else is going on.
 
-        To be awaited in an ``async def`` method.
+        Nowhere in the job is a method running, or a message queued or under
+        way. To be awaited in an ``async def`` method. Raises NotThreadedError
+        outside of coroutines.
+
+        Example: ``walkers.walk(9); charm.waitQD()``
         """
         future = _core.Future()
         _core.quiescence(future)
@@ -254,7 +261,9 @@ class Waiting:
         """Suspend the coroutine for some seconds.
 
         To be awaited in an ``async def`` method. Outside of coroutines the
-        whole PE sleeps.
+        whole PE sleeps. Any number of coroutines may sleep.
+
+        Example: ``charm.sleep(0.5)``
         """
         if _core.waits():
             return _core.sleep(seconds)

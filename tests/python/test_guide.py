@@ -3,8 +3,9 @@
 
 A fenced block of Python with charm.start() in it is a program. It runs on four
 PEs; the text block right after it, if there is one, is what it prints. What
-several PEs print comes in any order, so lines are compared sorted. Other
-blocks of Python must be Python.
+several PEs print comes in any order, so lines are compared sorted. A report
+block after that says that the job fails: each of its lines, in which '...' is
+any text, is one of stderr. Other blocks of Python must be Python.
 """
 
 import glob
@@ -20,7 +21,8 @@ SOURCE = os.path.abspath(
 )
 PES = 4
 BLOCK = re.compile(
-    r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<said>.*?)^```\n)?",
+    r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<said>.*?)^```\n)?"
+    r"(?:\n```text report\n(?P<report>.*?)^```\n)?",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -36,10 +38,13 @@ def pages():
 
 
 class GuideTest(program.ProgramCase):
-    def check_program(self, code, said):
+    def check_program(self, code, said, report):
         result = self.run_program(code, PES, prelude="")
         text = f"\n{result.stdout}\n{result.stderr}"
-        self.assertEqual(result.returncode, 0, text)
+        self.assertEqual(result.returncode, 0 if report is None else 1, text)
+        for line in (report or "").splitlines():
+            pattern = re.escape(line).replace(re.escape("..."), ".*")
+            self.assertRegex(result.stderr, f"(?m)^{pattern}$")
         if said is not None:
             self.assertEqual(
                 sorted(result.stdout.splitlines()), sorted(said.splitlines())
@@ -53,7 +58,7 @@ class GuideTest(program.ProgramCase):
             with self.subTest(line=line):
                 code = match["code"]
                 if "charm.start(" in code:
-                    self.check_program(code, match["said"])
+                    self.check_program(code, match["said"], match["report"])
                 else:
                     compile(code, path, "exec")
 

@@ -284,6 +284,19 @@ results_get(struct core_chare *self, chare_collection section)
     return list;
 }
 
+/* Nothing is under way in a section: keep no list for it. */
+static void
+results_drop(struct core_chare *self, chare_collection section)
+{
+    PyObject *lists = core_chare_rare(self)->section_results;
+    PyObject *key = PyLong_FromUnsignedLongLong(section);
+
+    if (key == NULL || PyDict_DelItem(lists, key) < 0) {
+        PyErr_Clear(); /* it is only a list that stays */
+    }
+    Py_XDECREF(key);
+}
+
 /*
  * allreduce(data=None, reducer=None, section=None): the result is broadcast to
  * the hidden method _chare_result(), which completes the oldest future of this
@@ -339,15 +352,16 @@ chare_result(PyObject *op, PyObject *const *args, Py_ssize_t arg_count)
     struct core_chare *self = (struct core_chare *)op;
     struct core_state *state = chare_state(self);
     PyObject *value = arg_count > 0 ? args[0] : Py_None;
+    chare_collection section;
     PyObject *results;
     PyObject *future;
 
     if (state == NULL || core_pe_get(state) == NULL) {
         return NULL;
     }
-    results = results_get(self, chare_is_section(state->current->called)
-                                    ? state->current->called
-                                    : 0);
+    section =
+        chare_is_section(state->current->called) ? state->current->called : 0;
+    results = results_get(self, section);
     if (results == NULL) {
         return NULL;
     }
@@ -360,6 +374,9 @@ chare_result(PyObject *op, PyObject *const *args, Py_ssize_t arg_count)
     if (PyList_SetSlice(results, 0, 1, NULL) < 0) {
         Py_DECREF(future);
         return NULL;
+    }
+    if (section != 0 && PyList_GET_SIZE(results) == 0) {
+        results_drop(self, section);
     }
     core_future_deliver((struct core_future *)future, Py_NewRef(value));
     Py_DECREF(future);

@@ -20,6 +20,18 @@ destroy(struct core_pe *pe, const struct core_proxy *proxy,
                                     done);
 }
 
+void
+core_raise_called(struct core_state *state, chare_status status,
+                  const struct core_proxy *proxy, const char *what)
+{
+    if (status != CHARE_ERR_NOT_FOUND || core_proxy_is_element(proxy)) {
+        core_raise(state, status, what);
+        return;
+    }
+    PyErr_Format(PyExc_LookupError, "%R was destroyed; %s was called on it",
+                 (PyObject *)proxy, what);
+}
+
 PyObject *
 core_proxy_destroy(PyObject *self, PyTypeObject *defining_class,
                    PyObject *const *args, Py_ssize_t arg_count,
@@ -51,7 +63,9 @@ core_proxy_destroy(PyObject *self, PyTypeObject *defining_class,
             core_future_cancel(future);
             Py_DECREF(future);
         }
-        return core_raise(state, status, "ckDestroy()");
+        core_raise_called(state, status, (struct core_proxy *)self,
+                          "ckDestroy()");
+        return NULL;
     }
     if (future != NULL) {
         return (PyObject *)future;

@@ -33,7 +33,8 @@ send_data(struct core_pe *pe, const struct core_entry *entry,
     if (data != NULL) {
         core_data_drop(data);
     }
-    core_raise(pe->state, status, PyUnicode_AsUTF8(entry->fullname));
+    core_raise_called(pe->state, status, proxy,
+                      PyUnicode_AsUTF8(entry->fullname));
     return -1;
 }
 

@@ -450,7 +450,8 @@ arguments that are none.\n\
 Example: particles.ckInsert((3, -7), args=[mass])");
 
 PyDoc_STRVAR(destroy_doc, "ckDestroy($self, awaitable=False)\n--\n\n\
-Destroy this chare, or all chares of this collection, from anywhere.\n\
+Destroy this chare, or all chares of this collection, from anywhere; or a\n\
+section, whose chares live on.\n\
 \n\
 It goes the way of a call: calls made before by the same PE are executed\n\
 first. A chare may destroy itself; its running method goes on to its end. A\n\
@@ -460,8 +461,13 @@ Reductions that the chare has contributed to include it, others do not wait\n\
 for it. In an array that is still open, its index can be inserted again once\n\
 it is gone.\n\
 \n\
+Calls of a collection or section that is gone raise LookupError: where they\n\
+are made, if it is known there, or where the result is awaited; one that\n\
+nobody awaits ends the job. A section takes memory until it is destroyed,\n\
+for its proxies can be anywhere.\n\
+\n\
 Returns None; with awaitable=True a Future that is ready when it is gone,\n\
-and raises LookupError when it was not there.\n\
+and raises LookupError when it was not there. Any context.\n\
 \n\
 Example: particles[3].ckDestroy(awaitable=True).get()");
 

@@ -172,7 +172,7 @@ contribute_failed(struct core_state *state, struct core_chare *chare,
                   chare_collection section, chare_status status)
 {
     return section == 0 ? core_raise(state, status, "cannot contribute")
-                        : core_section_refused(state, chare, status);
+                        : core_section_refused(state, chare, section, status);
 }
 
 static PyObject *

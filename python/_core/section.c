@@ -314,6 +314,10 @@ static PyObject *
 section_id(struct core_state *state, chare_status status, const char *what,
            chare_collection id)
 {
+    if (status == CHARE_ERR_NOT_FOUND) {
+        PyErr_Format(PyExc_LookupError, "%s: it was destroyed", what);
+        return NULL;
+    }
     if (status != CHARE_OK) {
         return core_raise(state, status, what);
     }
@@ -589,6 +593,10 @@ core_section_len(struct core_state *state, const struct core_proxy *proxy)
     }
     status =
         chare_section_size(pe->runtime, proxy->element.collection, &count);
+    if (status == CHARE_ERR_NOT_FOUND) {
+        core_raise_called(state, status, proxy, "len()");
+        return -1;
+    }
     if (status != CHARE_OK) {
         PyErr_SetString(state->Error,
                         "the size of a section is known where it was made, "
@@ -624,12 +632,16 @@ core_section_parse(struct core_state *state, const struct core_chare *chare,
 
 PyObject *
 core_section_refused(struct core_state *state, struct core_chare *chare,
-                     chare_status status)
+                     chare_collection section, chare_status status)
 {
+    char number[CORE_ID_TEXT_BYTES];
+
     if (status != CHARE_ERR_NOT_FOUND) {
         return core_raise(state, status, "cannot contribute to a section");
     }
-    PyErr_Format(PyExc_ValueError, "%R is no member of this section",
-                 (PyObject *)chare);
+    core_id_text(section, number);
+    PyErr_Format(PyExc_ValueError,
+                 "%R is no member of this section %s, or it was destroyed",
+                 (PyObject *)chare, number);
     return NULL;
 }

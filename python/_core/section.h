@@ -25,6 +25,7 @@ int core_section_parse(struct core_state *state,
 
 /* Make the exception of a refused contribution. */
 PyObject *core_section_refused(struct core_state *state,
-                               struct core_chare *chare, chare_status status);
+                               struct core_chare *chare,
+                               chare_collection section, chare_status status);
 
 #endif /* CHARE_PY_SECTION_H */

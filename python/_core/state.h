@@ -547,6 +547,10 @@ PyObject *core_proxy_destroy(PyObject *self, PyTypeObject *defining_class,
                              PyObject *const *args, Py_ssize_t arg_count,
                              PyObject *kwnames);
 
+/* Raise for a call that was refused: LookupError for what was destroyed. */
+void core_raise_called(struct core_state *state, chare_status status,
+                       const struct core_proxy *proxy, const char *what);
+
 /* The runtime is done with a chare: end its coroutines, let it go. */
 void core_chare_destroyed(struct core_pe *pe, PyObject *object);
 

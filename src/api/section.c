@@ -85,6 +85,19 @@ chare_section_size(const chare_runtime *runtime, chare_collection section,
 }
 
 chare_status
+chare_section_destroy(chare_runtime *runtime, chare_collection section,
+                      const chare_callback *done)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    if (!chare_is_section(section)) {
+        return CHARE_ERR_INVALID;
+    }
+    return chi_obj_destroy_collection(runtime->obj, section, done);
+}
+
+chare_status
 chare_section_contribute(chare_runtime *runtime, const chare_element *self,
                          chare_collection section, uint32_t reducer,
                          const chare_data *value,

@@ -43,6 +43,7 @@ struct chi_coll_set {
     bool is_root;
     bool local_known;          /* this PE's part of the census is in */
     bool census_known;         /* the whole subtree's is */
+    bool closed;               /* at the root: see chi_coll_close() */
     uint32_t census_missing;   /* children that have not told */
     uint64_t local_count;      /* elements here */
     uint64_t subtree_count;    /* elements in this PE's subtree */
@@ -69,6 +70,10 @@ struct chi_coll_ops {
 
     /* At the root: all PEs have told how many elements they have. */
     void (*census_done)(void *context, struct chi_coll_set *set);
+
+    /* At the root: a closed set has delivered its last reduction. The engine
+     * still uses the set when this returns. */
+    void (*over)(void *context, struct chi_coll_set *set);
 };
 
 /* A question to all PEs: write this PE's words and return true, or false when
@@ -174,13 +179,19 @@ void chi_coll_leave(struct chi_coll *coll, struct chi_coll_set *set,
                     uint64_t tag, uint32_t count);
 
 /*
- * At the root: reduction 'tag' will come; it is delivered at once if the
- * collection turns out to be empty. Only while the census is not known, or
- * when it counted nobody.
+ * At the root: the completion 'tag' of a broadcast, which the root executes,
+ * will come. It is not delivered before.
  */
 void chi_coll_expect(struct chi_coll *coll, struct chi_coll_set *set,
                      uint64_t tag, uint32_t reducer,
                      const chare_callback *callback);
+
+/*
+ * At the root: all elements are to leave, and no more completions are expected
+ * than have been; what comes of others is dropped (R6). ops->over() is called
+ * once, when the last of those has been delivered.
+ */
+void chi_coll_close(struct chi_coll *coll, struct chi_coll_set *set);
 
 /* Ask all PEs; 'done' runs on this PE. One survey of a kind at a time. */
 void chi_coll_survey(struct chi_coll *coll, enum chi_survey survey,

@@ -12,7 +12,11 @@
  *  R5  own reductions are passed on in their order, and an element that is
  *      destroyed before its contribution t is expected in all below t and in
  *      none from t on: since it is missing at t, no PE above has passed t on
- *      when it hears of it.
+ *      when it hears of it;
+ *  R6  the root delivers the completion of a broadcast only if, and after, it
+ *      expects it; when a set is closed, what comes of others is dropped, and
+ *      it is over when nothing is expected any more: its own reductions were
+ *      all delivered then, for all elements have left.
  */
 #include "config.h"
 
@@ -26,7 +30,8 @@ struct chi_reduction {
     uint64_t local_count;
     uint64_t children_reported; /* a bit for each */
     uint32_t reducer;
-    bool known; /* reducer and callback are set */
+    bool known;    /* reducer and callback are set */
+    bool expected; /* at the root: R6 */
     bool mixed; /* contributions named different reducers: parts is an error */
     chare_callback callback;
     struct chi_msg_queue parts;
@@ -234,6 +239,16 @@ reduction_combine(struct chi_coll *coll, struct chi_reduction *reduction)
     return chi_coll_combine(coll, reduction->reducer, &reduction->parts);
 }
 
+/* R6: at the root. */
+static void
+over_check(struct chi_coll *coll, struct chi_coll_set *set)
+{
+    if (set->closed && set->reductions.count == 0 && set->census_known &&
+        set->left_count == set->subtree_count) {
+        coll->ops->over(coll->ops_context, set);
+    }
+}
+
 /* Pass on or deliver; all of this subtree is in. */
 static void
 reduction_finish(struct chi_coll *coll, struct chi_coll_set *set,
@@ -247,6 +262,7 @@ reduction_finish(struct chi_coll *coll, struct chi_coll_set *set,
     part = reduction_combine(coll, reduction);
     if (set->is_root) {
         reduction_deliver(coll, reduction, part);
+        over_check(coll, set);
     } else {
         reduction_pass_up(coll, set, reduction, part);
     }
@@ -294,7 +310,8 @@ reduction_check(struct chi_coll *coll, struct chi_coll_set *set,
     }
     if (is_own_stream(reduction->tag)) {
         stream_check(coll, set);
-    } else if (reduction->count >= set->subtree_count) {
+    } else if (reduction->count >= set->subtree_count &&
+               (reduction->expected || !set->is_root)) {    /* R6 */
         chi_assert(reduction->count == set->subtree_count); /* R1 */
         reduction_finish(coll, set, reduction);
     }
@@ -342,10 +359,41 @@ chi_coll_expect(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag,
 {
     struct chi_reduction *reduction = reduction_get(coll, set, tag);
 
-    chi_assert(set->is_root);
-    chi_assert(!set->census_known || set->subtree_count == 0);
+    chi_assert(set->is_root && !set->closed);
+    reduction->expected = true;
     reduction_describe(coll, reduction, reducer, callback);
     reduction_check(coll, set, reduction);
+}
+
+void
+chi_coll_close(struct chi_coll *coll, struct chi_coll_set *set)
+{
+    size_t cursor = 0;
+    uint64_t tag;
+    void *value;
+
+    chi_assert(set->is_root && !set->closed);
+    set->closed = true;
+    while (chi_map_next(&set->reductions, &cursor, &tag, &value)) {
+        struct chi_reduction *reduction = value;
+
+        if (!is_own_stream(tag) && !reduction->expected) {
+            chi_map_remove(&set->reductions, tag);
+            chi_msg_queue_clear(&reduction->parts);
+            free(reduction);
+            cursor = 0; /* a removal moves others */
+        }
+    }
+    set->recent = NULL;
+    over_check(coll, set);
+}
+
+/* R6: of a broadcast that the root has refused. */
+static bool
+is_refused(const struct chi_coll_set *set, uint64_t tag)
+{
+    return set->closed && !is_own_stream(tag) &&
+           chi_map_get(&set->reductions, tag) == NULL;
 }
 
 void
@@ -371,6 +419,10 @@ chi_coll_reduce_execute(void *context, struct chi_msg *msg)
         chi_log_warn(coll->pe->options.log,
                      "dropped a malformed partial result from PE %u",
                      msg->env.source_pe);
+        chi_msg_release(msg);
+        return;
+    }
+    if (chi_unlikely(is_refused(set, msg->env.key))) {
         chi_msg_release(msg);
         return;
     }

@@ -1078,14 +1078,21 @@ CHARE_MUST_CHECK chare_status chare_destroy(chare_runtime *runtime,
 /**
  * chare_collection_destroy() - the end of all chares of a collection.
  *
- * A broadcast: those made before by the same PE are executed first. Broadcasts
- * that come later reach nobody. A sparse array takes no insertions any more.
+ * A broadcast: those made before by the same PE are executed first. What comes
+ * later is an error: of a broadcast with a reply, to who waits for that, else
+ * it ends the job; where it is known, it is a status. A sparse array takes no
+ * insertions any more. Nothing but a bit is kept of what was destroyed.
+ *
+ * Of a section only the section ends, and its members live on; see
+ * chare_section_destroy().
  *
  * @runtime:    a started runtime.
- * @collection: a group or an array.
- * @done:       told when all are gone; NULL: nobody.
+ * @collection: a group, an array or a section.
+ * @done:       told when all are gone, or an error when they were destroyed
+ *              before; NULL: nobody.
  *
- * Returns:   as chare_broadcast().
+ * Returns:   as chare_broadcast(); CHARE_ERR_NOT_FOUND - it was destroyed, as
+ *            far as known on this PE.
  * Since:     0.1
  */
 CHARE_MUST_CHECK chare_status
@@ -1266,12 +1273,37 @@ CHARE_MUST_CHECK chare_status chare_section_close(
  *
  * Returns:   CHARE_OK; CHARE_ERR_AGAIN - not known yet, or not on this PE: it
  *            is where the section was made, once it is formed, and where it
- *            has members; CHARE_ERR_INVALID - no section.
+ *            has members; CHARE_ERR_NOT_FOUND - it was destroyed;
+ *            CHARE_ERR_INVALID - no section.
  * Since:     0.1
  */
 CHARE_MUST_CHECK chare_status chare_section_size(const chare_runtime *runtime,
                                                  chare_collection section,
                                                  uint64_t *count_out);
+
+/**
+ * chare_section_destroy() - the end of a section; its members live on.
+ *
+ * To be called on any PE, when nobody uses the section any more: sections are
+ * values that can be anywhere, so nobody else can know. It goes the way of a
+ * broadcast to the section: those made before by the same PE are executed
+ * first, and it waits until the section is formed. Reductions of the section
+ * that some members have contributed to complete with these. Later uses are
+ * errors that name the section, as for chare_collection_destroy(); one is a
+ * result that is to be broadcast to the section itself.
+ *
+ * @runtime: a started runtime.
+ * @section: the section.
+ * @done:    told when it is gone everywhere, or an error when it was destroyed
+ *           before; NULL: nobody.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_INVALID - no section; CHARE_ERR_NOT_FOUND -
+ *            it was destroyed, as far as known on this PE; CHARE_ERR_STATE.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status
+chare_section_destroy(chare_runtime *runtime, chare_collection section,
+                      const chare_callback *done);
 
 /* ------------------------------------------------------------------------
  * Calling chares
@@ -1485,12 +1517,13 @@ CHARE_MUST_CHECK chare_status chare_contribute(chare_runtime *runtime,
  * @self:     a chare on this PE, a member of @section.
  * @section:  the section.
  *
- * The other parameters are those of chare_contribute(). A contribution of a
- * chare that is no member ends the job with an error if that turns out later,
- * because the section's members were not known here yet.
+ * The other parameters are those of chare_contribute(). That a chare is no
+ * member may turn out later, because the section's members were not known here
+ * yet: then the job ends with an error that names the chare and the section.
  *
  * Returns:   as chare_contribute(); CHARE_ERR_NOT_FOUND - @self is not here,
- *            or is no member; CHARE_ERR_INVALID - no section.
+ *            or is no member, or the section was destroyed; CHARE_ERR_INVALID
+ *            - no section.
  * Since:     0.1
  */
 CHARE_MUST_CHECK chare_status chare_section_contribute(

@@ -301,6 +301,9 @@ chi_loc_arrived(struct chi_loc *loc, struct chi_msg *msg)
         if (!loc->ops->known(loc->context, msg)) {
             return true;
         }
+        if (loc->ops->over(loc->context, &element)) {
+            return false; /* nothing is under way any more */
+        }
     } else if (!loc->ops->target(loc->context, msg, &element)) {
         return true;
     }
@@ -386,6 +389,8 @@ update_execute(void *context, struct chi_msg *msg)
         chi_log_warn(loc->pe->options.log, "dropped a malformed location");
     } else if (!loc->ops->known(loc->context, msg)) {
         return; /* executed again later */
+    } else if (loc->ops->over(loc->context, &element)) {
+        chi_log_debug(loc->pe->options.log, "an array is no more");
     } else if (home == loc->pe->rank) {
         update_at_home(loc, &element, pe);
     } else if (entry_find(loc, &element) == NULL) {

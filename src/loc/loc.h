@@ -48,6 +48,9 @@ struct chi_loc_ops {
      * message was kept. */
     bool (*known)(void *context, struct chi_msg *msg);
 
+    /* Whether the element's array was destroyed and forgotten here. */
+    bool (*over)(void *context, const chare_element *element);
+
     /* What was sent to this element, which is here, by way of its home has all
      * come back. */
     void (*drained)(void *context, const chare_element *element);

@@ -52,6 +52,7 @@ enum chi_handler {
     CHI_HANDLER_INSERT_DONE, /* obj: a sparse array is complete */
     CHI_HANDLER_DESTROY,     /* obj: the end of one chare */
     CHI_HANDLER_BROADCAST,   /* obj: an entry method of all of a collection */
+    CHI_HANDLER_BURY,        /* obj: forget a destroyed collection */
     CHI_HANDLER_ENLIST,      /* obj: one chare joins a section */
     CHI_HANDLER_ROLL,        /* obj: all of a collection join, or report */
     CHI_HANDLER_SECTION,     /* obj: between a section's root and others */

@@ -339,6 +339,10 @@ chi_obj_array_create(struct chi_obj *obj, const chare_array_options *options,
     for (uint32_t i = 0; i < spec.ndims && spec.dense; i++) {
         spec.dims[i] = options->dims[i];
     }
+    if (chi_is_buried(obj, spec.map_group) ||
+        chi_is_buried(obj, spec.bound_to)) {
+        return CHARE_ERR_NOT_FOUND;
+    }
     spec.id = chi_collection_new_id(obj, CHI_KIND_ARRAY, 1);
     status = creation_msg(obj, &spec, NULL, args, options->created, &msg);
     if (status != CHARE_OK) {
@@ -433,6 +437,23 @@ populate(struct chi_obj *obj, struct chi_collection *collection,
                                     msg) != NULL;
 }
 
+static void
+needs_the_dead(struct chi_obj *obj, const struct chi_collection_spec *spec,
+               chare_collection missing)
+{
+    char name[256];
+    char text[512];
+
+    chi_collection_text(obj, missing, name, sizeof(name));
+    snprintf(text, sizeof(text),
+             "an array of %s cannot be made: %s, which it was to follow, was "
+             "destroyed",
+             chi_registry_type_name(obj->registry, spec->type), name);
+    if (!obj->pe->ended) {
+        obj->fatal(obj->fatal_context, text);
+    }
+}
+
 void
 chi_create_execute(void *context, struct chi_msg *msg)
 {
@@ -455,7 +476,12 @@ chi_create_execute(void *context, struct chi_msg *msg)
         msg->env.spare = 1; /* passed on: it may have to wait here */
     }
     if (!chi_spec_ready(obj, &spec, &missing)) {
-        chi_keep_creation(obj, missing, msg);
+        if (!chi_is_buried(obj, missing)) {
+            chi_keep_creation(obj, missing, msg);
+            return;
+        }
+        needs_the_dead(obj, &spec, missing);
+        chi_msg_release(msg);
         return;
     }
     collection = collection_known(obj, &spec);

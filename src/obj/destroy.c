@@ -19,8 +19,9 @@
  *      that come behind its destruction wait for that, too.
  *
  * A collection is destroyed by a broadcast; its record stays on every PE, as
- * that of a collection whose chares are all gone. A single chare leaves only
- * its name.
+ * that of a collection whose chares are all gone, until it is buried (bury.c).
+ * A single chare leaves only its name. A section is destroyed in the same way,
+ * down its own tree: its members leave it, and live on.
  */
 #include "config.h"
 
@@ -121,15 +122,10 @@ element_end(struct chi_obj *obj, struct chi_collection *collection,
 static void
 single_end(struct chi_obj *obj, struct chi_collection *collection)
 {
-    const chare_collection id = collection->spec.id;
-    const uintptr_t type = collection->spec.type;
-
-    chi_map_remove(&obj->collections, id);
+    chi_tomb_make(obj, &collection->spec);
+    chi_map_remove(&obj->collections, collection->spec.id);
     obj->recent = NULL;
     chi_collection_free(obj, collection);
-    if (chi_map_put(&obj->destroyed, id, (void *)(type + 1)) != CHARE_OK) {
-        chi_pe_die(obj->pe, "out of memory for the name of a chare");
-    }
 }
 
 static void
@@ -222,9 +218,9 @@ destroy_here(struct chi_obj *obj, struct chi_collection *collection)
     }
 }
 
-bool
-chi_destroy_waits(struct chi_obj *obj, struct chi_collection *collection,
-                  struct chi_msg *msg)
+static bool
+destroy_waits(struct chi_obj *obj, struct chi_collection *collection,
+              struct chi_msg *msg)
 {
     for (size_t i = 0; i < collection->count; i++) {
         if (must_stay(collection->elements[i])) {
@@ -236,9 +232,27 @@ chi_destroy_waits(struct chi_obj *obj, struct chi_collection *collection,
 }
 
 void
-chi_destroy_all(struct chi_obj *obj, struct chi_collection *collection)
+chi_destroy_all_execute(struct chi_obj *obj, struct chi_collection *collection,
+                        struct chi_msg *msg)
 {
-    destroy_here(obj, collection);
+    const bool is_section = collection->kind == CHI_KIND_SECTION;
+
+    if (!is_section && destroy_waits(obj, collection, msg)) {
+        return;
+    }
+    chi_broadcast_expect(obj, collection, msg); /* E1: accepted */
+    if (is_section) {
+        chi_section_end(obj, collection);
+    } else {
+        destroy_here(obj, collection);
+    }
     collection->destroyed = true;
-    chi_collection_complete(obj, collection);
+    if (!is_section) {
+        chi_collection_complete(obj, collection);
+    }
+    if (collection->set.is_root) {
+        chi_coll_close(obj->coll, &collection->set);
+    }
+    chi_broadcast_absent(obj, collection, msg);
+    chi_msg_release(msg);
 }

@@ -406,30 +406,33 @@ static void
 roll_run(struct chi_obj *obj, struct chi_collection *collection,
          const struct roll *roll, const chare_reply *reply)
 {
-    const bool over_section = collection->kind == CHI_KIND_SECTION;
-    const size_t count =
-        over_section ? collection->section->count : collection->count;
-    struct chi_collection *section =
-        roll->op == ROLL_REPORT ? NULL : chi_section_get(obj, roll->first);
+    const struct chi_section *over = collection->section; /* or NULL */
+    const size_t count = over != NULL ? over->count : collection->count;
     struct chi_msg *report;
 
-    for (size_t i = 0; i < count && section != NULL; i++) {
-        struct chi_element *element =
-            over_section ? collection->section->members[i]->element
-                         : collection->elements[i];
+    for (size_t i = 0; i < count && roll->op != ROLL_REPORT; i++) {
+        struct chi_element *element = over != NULL
+                                          ? chi_section_element(over, i)
+                                          : collection->elements[i];
 
-        if (roll_takes(obj, roll, element)) {
-            (void)chi_section_join(obj, section, element);
+        /* Only a PE with members has a record of the section. */
+        if (element != NULL && roll_takes(obj, roll, element)) {
+            (void)chi_section_join(obj, chi_section_get(obj, roll->first),
+                                   element);
         }
     }
     report = roll_report(obj, roll);
-    chi_assert(report == NULL || count > 0);
     for (size_t i = 0; i < count; i++) {
-        roll_contribute(obj, collection, reply,
-                        over_section ? collection->section->members[i]->element
-                                     : collection->elements[i],
-                        i == 0 ? report : NULL);
+        struct chi_element *element = over != NULL
+                                          ? chi_section_element(over, i)
+                                          : collection->elements[i];
+
+        if (element != NULL) {
+            roll_contribute(obj, collection, reply, element, report);
+            report = NULL;
+        }
     }
+    chi_assert(report == NULL); /* who has joined is here */
 }
 
 void
@@ -620,6 +623,9 @@ chi_obj_section_combine(struct chi_obj *obj, const chare_collection *parts,
         if (!chi_broadcast_ok(obj, parts[i])) {
             return CHARE_ERR_INVALID;
         }
+        if (chi_collection_is_over(obj, parts[i])) {
+            return CHARE_ERR_NOT_FOUND;
+        }
     }
     section = open_run(obj, 1);
     roll.first = section->spec.id;
@@ -662,6 +668,9 @@ chi_obj_section_slice(struct chi_obj *obj, chare_collection collection,
             roll.has_to |= (uint32_t)slices[i].has_to << i;
         }
     }
+    if (chi_collection_is_over(obj, collection)) {
+        return CHARE_ERR_NOT_FOUND;
+    }
     section = open_run(obj, 1);
     roll.first = section->spec.id;
     section->section->former->awaited = 1;
@@ -697,6 +706,9 @@ chi_obj_section_enlist(struct chi_obj *obj, const chare_element *self,
     if (element == NULL) {
         return CHARE_ERR_NOT_FOUND;
     }
+    if (chi_is_buried(obj, id) || chi_tombs_has(&obj->strangers, id)) {
+        return CHARE_ERR_STATE;
+    }
     section = chi_section_get(obj, id);
     if (section->populated || section->section->absent) {
         return CHARE_ERR_STATE;
@@ -717,6 +729,9 @@ chi_obj_section_close(struct chi_obj *obj, chare_collection first,
     if (!chi_section_id_ok(obj, first) || !chi_broadcast_ok(obj, over) ||
         collection == NULL) {
         return CHARE_ERR_INVALID;
+    }
+    if (chi_collection_is_over(obj, over)) {
+        return CHARE_ERR_NOT_FOUND;
     }
     former = collection->section->former;
     if (former == NULL || former->closed || former->run != count) {

@@ -113,20 +113,38 @@ chi_element_text(const struct chi_obj *obj, const chare_element *element,
 {
     const struct chi_collection *collection =
         chi_map_get(&obj->collections, element->collection);
+    const struct chi_grave *grave = chi_grave_find(obj, element->collection);
+    const uint32_t ndims =
+        chi_collection_kind(element->collection) == CHI_KIND_SINGLE &&
+                collection == NULL
+            ? 0
+            : element->index.ndims;
     size_t len;
 
-    len = (size_t)snprintf(
-        out, room, "%s",
-        collection == NULL ? "unknown collection"
-        : collection->kind == CHI_KIND_SECTION
-            ? "section"
-            : chi_registry_type_name(obj->registry, collection->spec.type));
-    for (uint32_t i = 0; i < element->index.ndims && len < room; i++) {
+    if (collection == NULL && grave != NULL) {
+        len = (size_t)snprintf(
+            out, room, "%s",
+            chi_registry_type_name(obj->registry, grave->type));
+    } else if (collection == NULL) {
+        len = (size_t)snprintf(
+            out, room, "of number %llu of PE %u",
+            (unsigned long long)(element->collection &
+                                 ((1ull << CHI_COLLECTION_PE_SHIFT) - 1)),
+            chi_collection_creator(element->collection));
+    } else {
+        len =
+            (size_t)snprintf(out, room, "%s",
+                             collection->kind == CHI_KIND_SECTION
+                                 ? "section"
+                                 : chi_registry_type_name(
+                                       obj->registry, collection->spec.type));
+    }
+    for (uint32_t i = 0; i < ndims && len < room; i++) {
         len += (size_t)snprintf(out + len, room - len, "%s%lld",
                                 i == 0 ? "[" : ",",
                                 (long long)element->index.at[i]);
     }
-    if (element->index.ndims > 0 && len < room) {
+    if (ndims > 0 && len < room) {
         snprintf(out + len, room - len, "]");
     }
 }

@@ -111,7 +111,7 @@ dispatch_bound(struct chi_obj *obj, struct chi_collection *collection,
         chi_collection_find(obj, collection->spec.bound_to);
     chare_element anchor;
 
-    chi_assert(other != NULL); /* chi_spec_ready() */
+    chi_assert(other != NULL); /* chi_spec_ready(), E6 */
     if (msg->env.key != CHARE_ANY_PE) {
         (void)insert_target(collection, msg, &anchor);
         chi_insert_fatal(obj, &anchor,
@@ -329,6 +329,8 @@ survey_done(void *context, uint64_t argument,
     msg->env.spare = INSERT_DONE_COMPLETE;
     chi_pe_send(obj->pe, obj->pe->rank, msg);
     obj->pe->counted_done++; /* see start_survey() */
+    collection->in_survey = false;
+    chi_bury_check(obj, collection);
     survey_next(obj);
 }
 
@@ -344,8 +346,10 @@ start_survey(struct chi_obj *obj, struct chi_collection *collection,
         return;
     }
     collection->surveying = true;
+    collection->in_survey = true;
     collection->has_created = chi_callback_read(&reader, &collection->created);
     if (collection->set.census_known) { /* it was destroyed meanwhile */
+        collection->in_survey = false;
         chi_cb_call_or_die(obj->cb, &collection->created, NULL);
         return;
     }
@@ -369,12 +373,34 @@ chi_collection_complete(struct chi_obj *obj, struct chi_collection *collection)
                     collection->count + collection->gone);
 }
 
+/* The array was destroyed, and with it all that could be waited for. */
+static void
+insert_done_late(struct chi_obj *obj, struct chi_msg *msg)
+{
+    struct chi_reader reader = chi_reader_of(msg->bytes, msg->env.len);
+    chare_callback done;
+
+    if (msg->env.spare != INSERT_DONE_ASK) {
+        if (msg->env.source_pe < obj->pe->size) {
+            chi_coll_send_down(obj->coll, msg->env.source_pe, msg);
+        }
+    } else if (chi_callback_read(&reader, &done)) {
+        chi_cb_call_or_die(obj->cb, &done, NULL);
+    }
+    chi_msg_release(msg);
+}
+
 void
 chi_insert_done_execute(void *context, struct chi_msg *msg)
 {
     struct chi_obj *obj = context;
-    struct chi_collection *collection = chi_collection_ready(obj, msg);
+    struct chi_collection *collection;
 
+    if (chi_is_buried(obj, msg->env.collection)) {
+        insert_done_late(obj, msg);
+        return;
+    }
+    collection = chi_collection_ready(obj, msg);
     if (collection == NULL) {
         return; /* the message was kept */
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * invoke.c - calls: sending them, executing them, answering them.
+ * invoke.c - calls: sending them, executing them, answering them; also those
+ * that broadcasts make.
  */
 #include "config.h"
 
@@ -184,8 +185,8 @@ add_trailer(struct chi_msg **msg_inout, const chare_index *wide,
 }
 
 /* Undo chi_cb_data_msg() for a call that failed: the data is the caller's. */
-static void
-give_data_back(struct chi_msg *msg, const chare_data *data)
+void
+chi_give_data_back(struct chi_msg *msg, const chare_data *data)
 {
     if (data != NULL && data->buffer != NULL) {
         msg->env.len -= msg->env.trailer_len;
@@ -220,7 +221,7 @@ chi_message_for(struct chi_obj *obj, const chare_element *target,
     if (chi_unlikely(!packed || reply != NULL)) {
         status = add_trailer(&msg, packed ? NULL : &target->index, reply);
         if (status != CHARE_OK) {
-            give_data_back(msg, data);
+            chi_give_data_back(msg, data);
             return status;
         }
     }
@@ -254,7 +255,7 @@ chi_obj_send(struct chi_obj *obj, const chare_element *target, uint32_t entry,
     if (element == NULL && msg->payload_ops != NULL) {
         status = chi_pe_encode(obj->pe, &msg);
         if (status != CHARE_OK) {
-            give_data_back(msg, data);
+            chi_give_data_back(msg, data);
             return status;
         }
     }
@@ -321,15 +322,6 @@ reply_done(struct invocation *run)
     }
 }
 
-/* Whether an entry is one of the collection's own type. */
-static inline bool
-entry_fits(const struct chi_obj *obj, const struct chi_collection *collection,
-           uint32_t entry)
-{
-    return entry != 0 && entry < obj->registry->entry_count &&
-           obj->registry->entries[entry].type == collection->spec.type;
-}
-
 void
 chi_refuse_entry(struct chi_obj *obj, const chare_element *target,
                  struct chi_msg *msg)
@@ -373,7 +365,7 @@ chi_invoke_execute(void *context, struct chi_msg *msg)
     if (chi_unlikely(element->dying) && chi_destroy_holds(obj, element, msg)) {
         return; /* kept behind the destruction */
     }
-    if (chi_unlikely(!entry_fits(obj, collection, msg->env.entry))) {
+    if (chi_unlikely(!chi_entry_fits(obj, collection, msg->env.entry))) {
         chi_element_self(element, &target);
         chi_refuse_entry(obj, &target, msg);
         return;
@@ -388,159 +380,6 @@ chi_invoke_execute(void *context, struct chi_msg *msg)
     }
 }
 
-/* ---- broadcasts */
-
-chare_status
-chi_broadcast_add_trailer(struct chi_obj *obj, struct chi_msg **msg_inout,
-                          enum chi_reply_kind kind,
-                          const chare_callback *callback)
-{
-    unsigned char trailer[16 + CHI_CALLBACK_WIRE_BYTES_MAX];
-    struct chi_writer writer = chi_writer_of(trailer, sizeof(trailer));
-
-    chi_write_u64(&writer,
-                  CHI_COLL_TAG_CALL |
-                      (uint64_t)obj->pe->rank << CHI_COLL_TAG_PE_SHIFT |
-                      obj->calls++);
-    chi_write_u32(&writer, (uint32_t)kind);
-    chi_callback_write(&writer, callback);
-    chi_assert(!writer.bad);
-    (*msg_inout)->env.flags |= CHI_ENV_REPLY;
-    return chi_msg_add_trailer(msg_inout, trailer,
-                               (uint16_t)(writer.at - trailer));
-}
-
-bool
-chi_broadcast_read_trailer(const struct chi_msg *msg, chare_reply *out)
-{
-    struct chi_reader reader =
-        chi_reader_of(chi_msg_trailer(msg), msg->env.trailer_len);
-
-    out->tag = chi_read_u64(&reader);
-    out->kind = chi_read_u32(&reader);
-    return chi_callback_read(&reader, &out->callback);
-}
-
-static uint32_t
-reply_reducer(const chare_reply *reply)
-{
-    return reply->kind == CHI_REPLY_GATHER ? CHARE_REDUCE_GATHER
-           : reply->kind == CHI_REPLY_ROLL ? CHI_COLL_REDUCE_JOIN
-                                           : CHARE_REDUCE_NOP;
-}
-
-void
-chi_broadcast_start(struct chi_obj *obj, struct chi_msg *msg)
-{
-    const chare_collection id = msg->env.collection;
-
-    chi_pe_send(obj->pe,
-                chi_collection_kind(id) == CHI_KIND_SECTION
-                    ? chi_collection_creator(id)
-                    : obj->pe->rank,
-                msg);
-}
-
-bool
-chi_broadcast_ok(const struct chi_obj *obj, chare_collection id)
-{
-    const enum chi_kind kind = chi_collection_kind(id);
-
-    return kind == CHI_KIND_GROUP || kind == CHI_KIND_ARRAY ||
-           kind == CHI_KIND_NODE_GROUP ||
-           (kind == CHI_KIND_SECTION &&
-            chi_collection_creator(id) < obj->pe->size);
-}
-
-/* Entry 0 destroys. */
-static chare_status
-broadcast(struct chi_obj *obj, chare_collection collection, uint32_t entry,
-          const chare_data *data, const chare_send_options *options)
-{
-    struct chi_msg *msg;
-    chare_status status;
-
-    if (!chi_broadcast_ok(obj, collection)) {
-        return CHARE_ERR_INVALID;
-    }
-    status = chi_cb_data_msg(obj->pe, CHI_HANDLER_BROADCAST, data, &msg);
-    if (status != CHARE_OK) {
-        return status;
-    }
-    if (msg->payload_ops != NULL) {
-        status = chi_pe_encode(obj->pe, &msg);
-    }
-    if (status == CHARE_OK && options != NULL && options->reply != NULL &&
-        options->reply->kind != CHARE_CALLBACK_NONE) {
-        status = chi_broadcast_add_trailer(
-            obj, &msg,
-            options->gather ? CHI_REPLY_GATHER : CHI_REPLY_REDUCTION,
-            options->reply);
-    }
-    if (status != CHARE_OK) {
-        give_data_back(msg, data);
-        return status;
-    }
-    msg->env.collection = collection;
-    msg->env.entry = entry;
-    msg->env.priority = options == NULL ? 0 : options->priority;
-    chi_broadcast_start(obj, msg);
-    return CHARE_OK;
-}
-
-chare_status
-chi_obj_broadcast(struct chi_obj *obj, chare_collection collection,
-                  uint32_t entry, const chare_data *data,
-                  const chare_send_options *options)
-{
-    if (entry == 0 || entry >= obj->registry->entry_count) {
-        return CHARE_ERR_INVALID;
-    }
-    return broadcast(obj, collection, entry, data, options);
-}
-
-chare_status
-chi_obj_destroy_collection(struct chi_obj *obj, chare_collection collection,
-                           const chare_callback *done)
-{
-    const chare_send_options options = {.size = sizeof(options),
-                                        .reply = done};
-
-    if (chi_collection_kind(collection) == CHI_KIND_SECTION) {
-        return CHARE_ERR_INVALID;
-    }
-    return broadcast(obj, collection, 0, NULL, &options);
-}
-
-void
-chi_broadcast_expect(struct chi_obj *obj, struct chi_collection *collection,
-                     const struct chi_msg *msg)
-{
-    chare_reply reply;
-
-    if ((msg->env.flags & CHI_ENV_REPLY) != 0 && collection->set.is_root &&
-        (!collection->set.census_known ||
-         collection->set.subtree_count == 0) &&
-        chi_broadcast_read_trailer(msg, &reply)) {
-        chi_coll_expect(obj->coll, &collection->set, reply.tag,
-                        reply_reducer(&reply), &reply.callback);
-    }
-}
-
-void
-chi_broadcast_absent(struct chi_obj *obj, struct chi_collection *collection,
-                     const struct chi_msg *msg)
-{
-    chare_reply reply;
-
-    if (collection->gone > 0 && (msg->env.flags & CHI_ENV_REPLY) &&
-        chi_broadcast_read_trailer(msg, &reply)) {
-        chi_coll_absent(obj->coll, &collection->set, reply.tag,
-                        reply_reducer(&reply), collection->gone,
-                        &reply.callback);
-    }
-}
-
 void
 chi_broadcast_run(struct chi_obj *obj, struct chi_element *element,
                   struct chi_msg *msg)
@@ -551,86 +390,6 @@ chi_broadcast_run(struct chi_obj *obj, struct chi_element *element,
     run_entry(obj, &run, element->object);
     if (run.call.wants_reply && !run.reply_taken) {
         reply_done(&run);
-    }
-}
-
-struct chi_collection *
-chi_broadcast_ready(struct chi_obj *obj, struct chi_msg *msg)
-{
-    struct chi_collection *collection;
-
-    if (chi_collection_kind(msg->env.collection) == CHI_KIND_SECTION) {
-        if (!chi_section_known(obj, msg)) {
-            return NULL;
-        }
-        collection = chi_collection_ready(obj, msg);
-        if (collection != NULL) {
-            chi_coll_send_along(obj->coll, collection->set.edges, msg);
-        }
-        return collection;
-    }
-    if (msg->env.spare == 0) {
-        if (msg->env.source_pe >= obj->pe->size) {
-            chi_msg_release(msg);
-            return NULL;
-        }
-        chi_coll_send_down(obj->coll, msg->env.source_pe, msg);
-        msg->env.spare = 1; /* passed on: it may have to wait here */
-    }
-    return chi_collection_ready(obj, msg);
-}
-
-void
-chi_broadcast_execute(void *context, struct chi_msg *msg)
-{
-    struct chi_obj *obj = context;
-    struct chi_collection *collection = chi_broadcast_ready(obj, msg);
-
-    if (collection == NULL) {
-        return; /* the message was kept */
-    }
-    if (collection->kind == CHI_KIND_SECTION) {
-        chi_broadcast_expect(obj, collection, msg);
-        chi_broadcast_absent(obj, collection, msg);
-        chi_section_run(obj, collection, msg);
-        return;
-    }
-    if (msg->env.entry == 0 && chi_destroy_waits(obj, collection, msg)) {
-        return;
-    }
-    if (msg->env.entry != 0 && !entry_fits(obj, collection, msg->env.entry)) {
-        const chare_element all = {.collection = collection->spec.id};
-
-        chi_refuse_entry(obj, &all, msg);
-        return;
-    }
-    chi_broadcast_expect(obj, collection, msg);
-    if (msg->env.entry == 0) {
-        chi_destroy_all(obj, collection);
-    }
-    chi_broadcast_absent(obj, collection, msg);
-    for (size_t i = 0; i < collection->count && !obj->pe->ended; i++) {
-        chi_broadcast_run(obj, collection->elements[i], msg);
-    }
-    if (collection->complete || collection->spec.dense ||
-        collection->kind != CHI_KIND_ARRAY) {
-        chi_msg_release(msg);
-    } else {
-        chi_keep_for_late(obj, collection, msg);
-    }
-}
-
-void
-chi_broadcast_late(struct chi_obj *obj, struct chi_collection *collection,
-                   struct chi_element *element)
-{
-    for (struct chi_msg *msg = collection->late.head;
-         msg != NULL && !obj->pe->ended; msg = msg->next) {
-        if (msg->env.handler == CHI_HANDLER_ROLL) {
-            chi_roll_late(obj, collection, element, msg);
-        } else {
-            chi_broadcast_run(obj, element, msg);
-        }
     }
 }
 
@@ -721,7 +480,7 @@ chi_value_msg(struct chi_obj *obj, const chare_data *data,
     if (status == CHARE_OK && (*msg_out)->payload_ops != NULL) {
         status = chi_pe_encode(obj->pe, msg_out);
         if (status != CHARE_OK) {
-            give_data_back(*msg_out, data);
+            chi_give_data_back(*msg_out, data);
         }
     }
     return status;
@@ -739,12 +498,18 @@ chi_obj_reply(struct chi_obj *obj, const chare_reply *reply,
         return chi_cb_call(obj->cb, &reply->callback, data);
     }
     collection = chi_collection_find(obj, reply->collection);
-    if (collection == NULL) {
+    if (collection == NULL && !chi_is_buried(obj, reply->collection)) {
         return CHARE_ERR_NOT_FOUND;
     }
     status = chi_value_msg(obj, data, &msg);
     if (status != CHARE_OK) {
         return status;
+    }
+    if (collection == NULL) {
+        if (msg != NULL) {
+            chi_msg_release(msg);
+        }
+        return CHARE_OK; /* the root has refused the broadcast */
     }
     if (reply->kind == CHI_REPLY_GATHER && msg == NULL) {
         msg = none_msg(obj);
@@ -754,7 +519,7 @@ chi_obj_reply(struct chi_obj *obj, const chare_reply *reply,
         msg = NULL;
     }
     chi_coll_contribute(obj->coll, &collection->set, reply->tag,
-                        reply_reducer(reply), msg, &reply->self,
+                        chi_reply_reducer(reply), msg, &reply->self,
                         &reply->callback);
     return CHARE_OK;
 }

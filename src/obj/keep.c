@@ -67,7 +67,11 @@ chi_obj_kept_count(const struct chi_obj *obj)
 void
 chi_keep_for_collection(struct chi_obj *obj, struct chi_msg *msg)
 {
-    keep_pending(obj, msg->env.collection, msg);
+    if (chi_is_buried(obj, msg->env.collection)) {
+        chi_buried_take(obj, msg);
+    } else {
+        keep_pending(obj, msg->env.collection, msg);
+    }
 }
 
 void
@@ -129,13 +133,7 @@ chi_keep_until_ready(struct chi_obj *obj, struct chi_collection *collection,
                      struct chi_msg *msg)
 {
     chi_pe_hold(obj->pe, msg);
-    if (collection == NULL &&
-        chi_map_get(&obj->destroyed, msg->env.collection) != NULL) {
-        const chare_element target =
-            chare_element_1d(msg->env.collection, (int64_t)msg->env.key);
-
-        chi_undeliverable(obj, &target, msg);
-    } else if (collection == NULL) {
+    if (collection == NULL) {
         chi_keep_for_collection(obj, msg);
     } else {
         chi_keep_for_population(obj, collection, msg);
@@ -294,18 +292,15 @@ missing_text(const struct chi_obj *obj, const chare_element *target, char *out,
 {
     const struct chi_collection *collection =
         chi_map_get(&obj->collections, target->collection);
-    const uintptr_t type =
-        (uintptr_t)chi_map_get(&obj->destroyed, target->collection);
     const char *why = "";
     char name[256];
     uint64_t position;
 
-    if (type != 0) {
-        snprintf(out, room, "chare %s was destroyed",
-                 chi_registry_type_name(obj->registry, (uint32_t)type - 1));
+    chi_element_text(obj, target, name, sizeof(name));
+    if (chi_is_buried(obj, target->collection)) {
+        snprintf(out, room, "chare %s was destroyed", name);
         return;
     }
-    chi_element_text(obj, target, name, sizeof(name));
     if (collection != NULL &&
         (collection->gone > 0 || collection->destroyed)) {
         if (collection->kind != CHI_KIND_ARRAY ||

@@ -17,6 +17,10 @@ set_find(void *context, uint64_t id, struct chi_msg *msg)
     struct chi_obj *obj = context;
     struct chi_collection *collection = chi_collection_find(obj, id);
 
+    if (collection == NULL && chi_is_buried(obj, id)) {
+        chi_msg_release(msg); /* E4 */
+        return NULL;
+    }
     if (collection == NULL) {
         chi_pe_hold(obj->pe, msg);
         chi_keep_for_collection(obj, msg);
@@ -38,9 +42,19 @@ census_done(void *context, struct chi_coll_set *set)
     }
 }
 
+static void
+set_over(void *context, struct chi_coll_set *set)
+{
+    struct chi_collection *collection = (struct chi_collection *)set;
+
+    collection->over = true;
+    chi_bury_check(context, collection); /* E3 */
+}
+
 static const struct chi_coll_ops coll_ops = {
     .find = set_find,
     .census_done = census_done,
+    .over = set_over,
 };
 
 /* ---- for loc */
@@ -98,11 +112,18 @@ loc_known(void *context, struct chi_msg *msg)
 {
     struct chi_obj *obj = context;
 
-    if (chi_collection_find(obj, msg->env.collection) == NULL) {
+    if (chi_collection_find(obj, msg->env.collection) == NULL &&
+        !chi_is_buried(obj, msg->env.collection)) {
         chi_keep_for_collection(obj, msg);
         return false;
     }
     return true;
+}
+
+static bool
+loc_over(void *context, const chare_element *element)
+{
+    return chi_is_buried(context, element->collection);
 }
 
 static void
@@ -149,6 +170,7 @@ static const struct chi_loc_ops loc_ops = {
     .placed = loc_placed,
     .placed_twice = loc_placed_twice,
     .known = loc_known,
+    .over = loc_over,
     .drained = loc_drained,
     .target = loc_target,
 };
@@ -167,8 +189,7 @@ static chare_status
 broadcast_target(void *context, const chare_callback *callback,
                  const chare_data *data)
 {
-    return chi_obj_broadcast(context, callback->element.collection,
-                             callback->entry, data, NULL);
+    return chi_obj_broadcast_result(context, callback, data);
 }
 
 /* ---- life */
@@ -200,7 +221,8 @@ chi_obj_create(struct chi_pe *pe, struct chi_registry *registry,
         free(obj);
         return status;
     }
-    chi_map_init(&obj->destroyed);
+    chi_tombs_init(&obj->tombs);
+    chi_tombs_init(&obj->strangers);
     status = chi_loc_create(pe, &loc_ops, obj, &obj->loc);
     if (status != CHARE_OK) {
         free(obj);
@@ -213,6 +235,7 @@ chi_obj_create(struct chi_pe *pe, struct chi_registry *registry,
     chi_pe_set_handler(pe, CHI_HANDLER_INVOKE, chi_invoke_execute, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_DESTROY, chi_destroy_execute, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_BROADCAST, chi_broadcast_execute, obj);
+    chi_pe_set_handler(pe, CHI_HANDLER_BURY, chi_bury_execute, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_ENLIST, chi_enlist_execute, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_ROLL, chi_roll_execute, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_SECTION, chi_section_execute, obj);
@@ -239,7 +262,8 @@ chi_obj_destroy(struct chi_obj *obj)
     }
     chi_map_fini(&obj->collections);
     chi_map_fini(&obj->alikes);
-    chi_map_fini(&obj->destroyed);
+    chi_tombs_fini(&obj->tombs);
+    chi_tombs_fini(&obj->strangers);
     chi_msg_queue_clear(&obj->destructions);
     chi_keep_clear(obj);
     chi_loc_destroy(obj->loc);

@@ -7,6 +7,7 @@
  */
 
 #include "obj/obj.h"
+#include "obj/tombs.h"
 
 /*
  * A collection's name: kind, the PE that created it, and that PE's counter.
@@ -51,6 +52,7 @@ struct chi_member {
     struct chi_collection *section;
     struct chi_element *element;
     uint64_t reduction_next; /* the number of its next contribution */
+    size_t at;               /* in the section's members */
 };
 
 struct chi_element {
@@ -101,7 +103,12 @@ struct chi_collection {
     bool populated; /* this PE's chares were created; a section is formed */
     bool complete;  /* no chare will be inserted any more */
     bool destroyed; /* as a whole */
+    bool doomed;    /* its destruction was asked for here */
+    bool over;      /* at the root: all that was accepted is complete */
+    bool buried;    /* to be forgotten when nothing depends on it */
     bool has_created;
+    uint32_t dependents; /* collections here that it is the map of, or that
+                            are bound to it */
     uint64_t dense_count;
     struct chi_map packed;
     struct chi_map wide;
@@ -116,7 +123,19 @@ struct chi_collection {
     uint64_t insertions_started;        /* by this PE */
     uint64_t insertions_done;           /* known to this PE as their home */
     bool surveying;                     /* at the root */
+    bool in_survey;                     /* the same, and not done */
     struct chi_collection *survey_next; /* of those that wait for their turn */
+};
+
+enum {
+    CHI_GRAVES = 256
+};
+
+/* What else is known of a collection that was destroyed lately. */
+struct chi_grave {
+    chare_collection collection;
+    uint32_t type;
+    uint32_t ndims;
 };
 
 /* Messages for an array that is not known here. */
@@ -138,8 +157,10 @@ struct chi_obj {
     uint64_t kept_bytes;    /* in all queues for missing things */
     uint64_t kept_count;    /* the same, without copies for late elements */
     uint64_t draining;      /* chares here that drain */
-    struct chi_msg_queue destructions;  /* and calls behind them, see D4 */
-    struct chi_map destroyed;           /* single chare -> its type + 1 */
+    struct chi_msg_queue destructions; /* and calls behind them, see D4 */
+    struct chi_tombs tombs;            /* what was destroyed */
+    struct chi_tombs strangers;        /* sections that have nobody here */
+    struct chi_grave graves[CHI_GRAVES];
     struct chi_collection *survey_head; /* the array that is surveyed */
     struct chi_collection *survey_tail;
     uint32_t roll_function; /* id: the result of a roll call */
@@ -363,6 +384,18 @@ bool chi_target_ok(const struct chi_obj *obj,
                    const struct chi_collection *collection,
                    const chare_element *target);
 
+/* Whether an entry is one of the collection's own type. */
+static inline bool
+chi_entry_fits(const struct chi_obj *obj,
+               const struct chi_collection *collection, uint32_t entry)
+{
+    return entry != 0 && entry < obj->registry->entry_count &&
+           obj->registry->entries[entry].type == collection->spec.type;
+}
+
+/* Undo chi_cb_data_msg() for a call that failed: the data is the caller's. */
+void chi_give_data_back(struct chi_msg *msg, const chare_data *data);
+
 /* A message that calls an entry of 'target'; chare_send() has the errors. */
 CHARE_MUST_CHECK chare_status
 chi_message_for(struct chi_obj *obj, const chare_element *target,
@@ -404,6 +437,17 @@ void chi_broadcast_expect(struct chi_obj *obj,
 
 /* Whether a broadcast can be sent to a collection of this name. */
 bool chi_broadcast_ok(const struct chi_obj *obj, chare_collection id);
+
+/* It is known here that a collection is destroyed, or will be. */
+bool chi_collection_is_over(struct chi_obj *obj, chare_collection id);
+
+/* The result of a reduction goes to all of a collection. */
+CHARE_MUST_CHECK chare_status
+chi_obj_broadcast_result(struct chi_obj *obj, const chare_callback *callback,
+                         const chare_data *data);
+
+/* How the answers to a broadcast are combined. */
+uint32_t chi_reply_reducer(const chare_reply *reply);
 
 /* Send a broadcast to where it starts from. */
 void chi_broadcast_start(struct chi_obj *obj, struct chi_msg *msg);
@@ -460,11 +504,10 @@ bool chi_insert_survey(void *context, uint64_t argument,
 
 void chi_destroy_execute(void *context, struct chi_msg *msg);
 
-/* A broadcast that destroys all has to wait for some chare here; it was
- * kept. */
-bool chi_destroy_waits(struct chi_obj *obj, struct chi_collection *collection,
-                       struct chi_msg *msg);
-void chi_destroy_all(struct chi_obj *obj, struct chi_collection *collection);
+/* Execute a broadcast that destroys all; takes it. */
+void chi_destroy_all_execute(struct chi_obj *obj,
+                             struct chi_collection *collection,
+                             struct chi_msg *msg);
 
 /* Some chare has drained, or a section is formed: what waits for that may go
  * on. */
@@ -473,5 +516,37 @@ void chi_destroy_retry(struct chi_obj *obj);
 /* A call that is executing has to wait for its target's end; it was kept. */
 bool chi_destroy_holds(struct chi_obj *obj, const struct chi_element *element,
                        struct chi_msg *msg);
+
+/* ---- bury.c */
+
+/* It was here, was destroyed, and is forgotten. */
+bool chi_is_buried(const struct chi_obj *obj, chare_collection id);
+
+/* What is known of it; NULL: nothing. */
+const struct chi_grave *chi_grave_find(const struct chi_obj *obj,
+                                       chare_collection id);
+
+/* "the array of Worker, number 5 of PE 0" or so, for people. */
+void chi_collection_text(const struct chi_obj *obj, chare_collection id,
+                         char *out, size_t room);
+
+/* Remember that a collection was destroyed; its record goes. */
+void chi_tomb_make(struct chi_obj *obj,
+                   const struct chi_collection_spec *spec);
+
+/* At the root: bury a collection everywhere, if it is time. */
+void chi_bury_check(struct chi_obj *obj, struct chi_collection *collection);
+/* Free a record that is buried, unless others depend on it. */
+void chi_bury(struct chi_obj *obj, struct chi_collection *collection);
+void chi_bury_execute(void *context, struct chi_msg *msg);
+
+/* A broadcast is executing, for a collection that is destroyed, or not known
+ * (NULL). True: it came too late, and is gone. */
+bool chi_broadcast_over(struct chi_obj *obj,
+                        const struct chi_collection *collection,
+                        struct chi_msg *msg);
+
+/* Take a message, which is not executing, for a collection that is buried. */
+void chi_buried_take(struct chi_obj *obj, struct chi_msg *msg);
 
 #endif /* CHI_OBJ_PRIVATE_H */

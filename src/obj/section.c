@@ -131,6 +131,7 @@ chi_section_join(struct chi_obj *obj, struct chi_collection *collection,
         .next = element->members,
         .section = collection,
         .element = element,
+        .at = section->count,
     };
     element->members = member;
     section->members[section->count++] = member;
@@ -149,26 +150,74 @@ chi_members_stay(const struct chi_element *element)
     return false;
 }
 
+/* Close the gaps when half of the places are empty. */
+static void
+places_compact(struct chi_section *section)
+{
+    size_t count = 0;
+
+    if (section->left * 2 < section->count) {
+        return;
+    }
+    for (size_t i = 0; i < section->count; i++) {
+        if (section->members[i] != NULL) {
+            section->members[i]->at = count;
+            section->members[count++] = section->members[i];
+        }
+    }
+    section->count = count;
+    section->left = 0;
+}
+
 void
 chi_members_leave(struct chi_obj *obj, struct chi_element *element)
 {
     while (element->members != NULL) {
         struct chi_member *member = element->members;
         struct chi_section *section = member->section->section;
-        size_t i = 0;
 
-        while (section->members[i] != member) {
-            i++;
-            chi_assert(i < section->count);
-        }
-        memmove(&section->members[i], &section->members[i + 1],
-                (section->count - i - 1) * sizeof(struct chi_member *));
-        section->count--;
+        chi_assert(section->members[member->at] == member);
+        section->members[member->at] = NULL;
+        section->left++;
+        places_compact(section);
         member->section->gone++;
         chi_coll_leave(obj->coll, &member->section->set,
                        member->reduction_next, 1);
         element->members = member->next;
         free(member);
+    }
+}
+
+void
+chi_section_end(struct chi_obj *obj, struct chi_collection *collection)
+{
+    struct chi_section *section = collection->section;
+    uint64_t tag = 0;
+    uint32_t same = 0;
+
+    for (size_t i = 0; i < section->count; i++) {
+        struct chi_member *member = section->members[i];
+
+        if (member == NULL) {
+            continue;
+        }
+        if (same > 0 && member->reduction_next != tag) {
+            chi_coll_leave(obj->coll, &collection->set, tag, same);
+            same = 0;
+        }
+        tag = member->reduction_next;
+        same++;
+        collection->gone++;
+        (void)member_find(member->element, collection); /* comes first */
+        chi_assert(member->element->members == member);
+        member->element->members = member->next;
+        free(member);
+    }
+    free(section->members);
+    section->members = NULL;
+    section->count = section->room = section->left = 0;
+    if (same > 0) {
+        chi_coll_leave(obj->coll, &collection->set, tag, same);
     }
 }
 
@@ -227,23 +276,23 @@ early_add(struct chi_obj *obj, struct chi_section *section,
     section->early_tail = early;
 }
 
+/* It was found out too late for a status. */
 static void
-not_a_member(struct chi_obj *obj, const chare_element *element,
+not_a_member(struct chi_obj *obj, const struct chi_early *early,
              chare_collection section)
 {
     char name[256];
-    char text[512];
+    char section_name[256];
+    char text[1024];
 
-    if (obj->pe->ended) {
-        return;
-    }
-    chi_element_text(obj, element, name, sizeof(name));
+    chi_element_text(obj, &early->self, name, sizeof(name));
+    chi_collection_text(obj, section, section_name, sizeof(section_name));
     snprintf(text, sizeof(text),
-             "chare %s contributed to section %llx, made on PE %u, that it is "
-             "no member of",
-             name, (unsigned long long)section,
-             chi_collection_creator(section));
-    obj->fatal(obj->fatal_context, text);
+             "chare %s contributed to %s, that it is no member of", name,
+             section_name);
+    if (!obj->pe->ended) {
+        obj->fatal(obj->fatal_context, text);
+    }
 }
 
 /* What was contributed before members were known; S4. */
@@ -267,7 +316,7 @@ early_run(struct chi_obj *obj, struct chi_collection *collection)
             contribute(obj, collection, member, early->reducer, early->value,
                        &early->callback);
         } else {
-            not_a_member(obj, &early->self, collection->spec.id);
+            not_a_member(obj, early, collection->spec.id);
             if (early->value != NULL) {
                 chi_msg_release(early->value);
             }
@@ -300,6 +349,9 @@ chi_obj_section_contribute(struct chi_obj *obj, const chare_element *self,
     struct chi_msg *msg;
     chare_status status;
 
+    if (chi_tombs_has(&obj->strangers, id) || chi_is_buried(obj, id)) {
+        return CHARE_ERR_NOT_FOUND;
+    }
     if (!chi_section_id_ok(obj, id) || callback == NULL ||
         !chi_coll_has_reducer(obj->coll, reducer) ||
         (value == NULL && reducer != CHARE_REDUCE_NOP) ||
@@ -344,6 +396,10 @@ chi_obj_section_size(const struct chi_obj *obj, chare_collection id,
 
     if (!chi_section_id_ok(obj, id)) {
         return CHARE_ERR_INVALID;
+    }
+    if (chi_is_buried(obj, id) ||
+        (collection != NULL && collection->destroyed)) {
+        return CHARE_ERR_NOT_FOUND;
     }
     if (collection == NULL || !collection->populated) {
         return CHARE_ERR_AGAIN;
@@ -401,6 +457,9 @@ chi_section_form(struct chi_obj *obj, struct chi_collection *collection,
         qsort(section->members, section->count, sizeof(struct chi_member *),
               member_compare);
     }
+    for (size_t i = 0; i < section->count; i++) {
+        section->members[i]->at = i;
+    }
     section->total = total;
     former_free(section->former);
     section->former = NULL;
@@ -417,11 +476,20 @@ chi_section_absent(struct chi_obj *obj, struct chi_collection *collection)
 {
     struct chi_section *section = collection->section;
 
-    if (collection->populated || section->count > 0) {
+    if (collection->populated || section->count > 0 || section->absent) {
         return; /* S4: the tree comes, or has come */
     }
     section->absent = true;
     early_run(obj, collection);
+    if (collection->waiting.head != NULL) {
+        return; /* nothing comes here but by mistake */
+    }
+    if (chi_tombs_add(&obj->strangers, collection->spec.id) != CHARE_OK) {
+        chi_pe_die(obj->pe, "out of memory for the name of a section");
+    }
+    chi_map_remove(&obj->collections, collection->spec.id);
+    obj->recent = NULL;
+    chi_collection_free(obj, collection);
 }
 
 /* ---- entries of one name */
@@ -502,11 +570,14 @@ chi_section_run(struct chi_obj *obj, struct chi_collection *collection,
                 struct chi_msg *msg)
 {
     const uint32_t called = msg->env.entry;
-    struct chi_members members = chi_section_members(collection);
+    const struct chi_section *section = collection->section;
 
-    for (size_t i = 0; i < members.count && !obj->pe->ended; i++) {
-        struct chi_element *element = members.items[i]->element;
+    for (size_t i = 0; i < section->count && !obj->pe->ended; i++) {
+        struct chi_element *element = chi_section_element(section, i);
 
+        if (element == NULL) {
+            continue;
+        }
         msg->env.entry = entry_of_member(obj, element, called);
         if (msg->env.entry == 0) {
             chare_element self;

@@ -38,10 +38,11 @@ static_assert(sizeof(struct chi_section_vertex) == 16, "a wire format");
 
 /* What a PE knows of a section; hangs off its struct chi_collection. */
 struct chi_section {
-    struct chi_member *
-        *members; /* in the order of their indices once formed */
-    size_t count;
+    /* In the order of their indices once formed; NULL: has left. */
+    struct chi_member **members;
+    size_t count; /* of places */
     size_t room;
+    size_t left;       /* places of members that have left */
     uint64_t reported; /* of the members, to the root */
     uint64_t total;    /* members everywhere, once formed */
     bool asked;        /* ASK was sent */
@@ -52,16 +53,11 @@ struct chi_section {
     struct chi_former *former; /* at the root, until formed */
 };
 
-struct chi_members {
-    struct chi_member *const *items;
-    size_t count;
-};
-
-static inline struct chi_members
-chi_section_members(const struct chi_collection *collection)
+/* The chare at a place of a section; NULL: it has left. */
+static inline struct chi_element *
+chi_section_element(const struct chi_section *section, size_t i)
 {
-    return (struct chi_members){collection->section->members,
-                                collection->section->count};
+    return section->members[i] == NULL ? NULL : section->members[i]->element;
 }
 
 /* ---- section.c: what is on one PE */
@@ -83,6 +79,9 @@ bool chi_members_stay(const struct chi_element *element);
 
 /* A chare ceases to exist here: it is in no section any more. */
 void chi_members_leave(struct chi_obj *obj, struct chi_element *element);
+
+/* The section is destroyed: all members here leave it. */
+void chi_section_end(struct chi_obj *obj, struct chi_collection *collection);
 
 /* The tree is known: this PE's part of it in preorder, itself first. */
 void chi_section_form(struct chi_obj *obj, struct chi_collection *collection,

@@ -188,6 +188,18 @@ chi_collection_on_pe(const struct chi_collection *collection, uint32_t pe)
     return false;
 }
 
+static void
+dependent_add(struct chi_obj *obj, chare_collection id)
+{
+    struct chi_collection *other =
+        id == 0 ? NULL : chi_map_get(&obj->collections, id);
+
+    if (other != NULL) {
+        chi_assert(other->dependents < UINT32_MAX);
+        other->dependents++; /* E6 */
+    }
+}
+
 struct chi_collection *
 chi_collection_add(struct chi_obj *obj, const struct chi_collection_spec *spec)
 {
@@ -214,6 +226,8 @@ chi_collection_add(struct chi_obj *obj, const struct chi_collection_spec *spec)
         chi_coll_set_init(obj->coll, &collection->set, spec->id,
                           chi_collection_creator(spec->id));
     }
+    dependent_add(obj, spec->map_group);
+    dependent_add(obj, spec->bound_to);
     obj->recent = collection;
     return collection;
 }

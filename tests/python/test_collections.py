@@ -530,12 +530,15 @@ def main(args):
         whole.sum_to(done)
         whole.ckDestroy(awaitable=True).get()
         assert done.get() in (n, 3 * n)
-        assert whole.index(ret=True).get() == []
-        whole.add(1, awaitable=True).get()
+        for call in (lambda: whole.index(ret=True), lambda: whole.add(1),
+                     lambda: whole.add(1, awaitable=True),
+                     lambda: whole.ckDestroy(awaitable=True),
+                     lambda: charm.combine(whole), whole.ckDestroy):
+            text = refused(LookupError, call)
+            assert "destroyed" in text, text
         at = (0, 0) if whole.ndims == 2 else 0
         text = refused((LookupError, Error), whole[at].index, ret=True)
         assert "was destroyed" in text, text
-        whole.ckDestroy(awaitable=True).get()
     print("done")
     charm.exit()
 charm.start(main)

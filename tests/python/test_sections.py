@@ -53,6 +53,24 @@ class Other(Chare):
     def get_heard(self, unlike):
         pass
 
+class User(Chare):
+    @coro
+    def end(self, section):
+        section.ckDestroy(awaitable=True).get()
+
+    @coro
+    def use(self, section):
+        return "destroyed" in gone(lambda: section.hear(awaitable=True))
+
+def gone(function):
+    try:
+        result = function()
+        if isinstance(result, Future):
+            result.get()
+    except LookupError as error:
+        return str(error)
+    assert False, "nothing was raised"
+
 def odd(member):
     return 0 if member.i % 2 else -1
 
@@ -340,8 +358,93 @@ charm.start(main)
             self.assertEqual(result.returncode, 1, result.stderr)
             self.assertRegex(
                 result.stderr,
-                r"Member.*(contributed to section [0-9a-f]+, made on PE 0, "
+                r"Member.*(contributed to a section, number \d+ of PE 0, "
                 r"that it is no member of|is no member of this section)")
+
+    def test_ends(self):
+        self.sections("""
+n = charm.numPes()
+a = Array(Member, 4 * n)
+whole = charm.combine(a)
+s = a[::2]
+s.hear(1)
+total = Future()
+s.contribute_to(s, total)
+results = s.all_in(s, 3, ret=True)
+assert results.get() == [4 * n * n + 2 * n] * (2 * n)
+done = s.ckDestroy(awaitable=True)
+assert total.get() == 2 * n
+assert "was destroyed" in gone(s.hear)
+done.get()
+for use in (s.hear, lambda: s.hear(ret=True), lambda: len(s), s.ckDestroy,
+            lambda: charm.combine(a, s)):
+    assert "destroyed" in gone(use), gone(use)
+# Its chares live on; other sections do not mind.
+assert whole.get_heard(ret=True).get() == [1, 0] * (2 * n)
+future = Future()
+whole.contribute_to(whole, future)
+assert future.get() == 4 * n
+
+# From where it is not known, and before it is formed.
+users = Group(User)
+for pe in range(n):
+    one = charm.split(a, 1, elems=[0, 1])[0]
+    users[pe].end(one, awaitable=True).get()
+    assert all(users.use(one, ret=True).get())
+""")
+
+    def test_ends_keep_nothing(self):
+        self.sections("""
+import ctypes
+class Info(ctypes.Structure):
+    _fields_ = [(n, ctypes.c_size_t) for n in (
+        "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks "
+        "keepcost").split()]
+count = ctypes.CDLL(None).mallinfo2
+count.restype = Info
+
+def used():
+    import gc
+    gc.collect()
+    return count().uordblks + count().hblkhd
+
+n = charm.numPes()
+def live(rounds):
+    for i in range(rounds):
+        a = Array(Member, 2)
+        s = a[:]
+        future = Future()
+        s.contribute_to(s, future)
+        assert future.get() == 2
+        s.all_in(s, 1, awaitable=True).get()
+        s.ckDestroy(awaitable=True).get()
+        a.ckDestroy(awaitable=True).get()
+
+live(200)
+before = used()
+live(1500)
+assert used() - before < 30000, (before, used())
+""")
+
+    def test_results_of_the_dead(self):
+        for pes in (1, 4):
+            result = self.run_program(MEMBER + """
+def program():
+    a = Array(Member, 4)
+    s = charm.combine(a)
+    s.ckDestroy(awaitable=True).get()
+    charm.thisProxy  # a section is a value: another PE may not know
+    callback = s.hear
+    a.contribute_to(None, callback)
+    charm.sleep(60)
+
+charm.start(main)
+""", pes)
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertRegex(
+                result.stderr,
+                r"a section, number \d+ of PE 0, was destroyed; Member.hear "
+                r"was called on it from PE \d+")
 
     def test_trees(self):
         self.sections("""

@@ -8,13 +8,15 @@
  *         contributions of those that have made a k-th one, and they are
  *         delivered in their order; a gathered broadcast has exactly one
  *         result for each execution; indices of open arrays can be inserted
- *         again; a destroyed collection has no chares.
+ *         again; a destroyed collection has no chares, refuses what comes
+ *         later, and is forgotten on every PE once all is quiet.
  * Method: one array or group, dense or sparse, with calls, contributions,
  *         broadcasts, insertions and destructions from all PEs at random.
  *         Each life of a chare is one row of a table that all PEs see.
  */
 #include "config.h"
 
+#include "obj/obj_private.h"
 #include "sim_job.h"
 
 enum {
@@ -270,6 +272,13 @@ cast_told(const chare_call *call, void *context)
     chare_value value;
 
     cast->told++;
+    if (call->format == CHARE_FORMAT_ERROR) {
+        if (!test->destroyed) {
+            SIM_WRONG(test->job, "broadcast %u was refused",
+                      (unsigned)call->argument);
+        }
+        return;
+    }
     chare_decoder_init(&decoder, call->bytes, call->len);
     if (chare_get(&decoder, &value) != CHARE_OK ||
         value.tag != CHARE_TAG_LIST || value.as.count != cast->executed) {
@@ -290,10 +299,17 @@ make_cast(struct delete_test *test)
         .size = sizeof(options), .gather = true, .reply = &reply};
     const chare_data data = chare_data_bytes(&n, sizeof(n));
 
+    chare_status status;
+
     if (test->cast_count < BROADCASTS_MAX) {
         test->cast_count++;
-        SIM_OK(job, chare_broadcast(runtime, test->id, test->entry_cast, &data,
-                                    &options));
+        status = chare_broadcast(runtime, test->id, test->entry_cast, &data,
+                                 &options);
+        if (status == CHARE_ERR_NOT_FOUND && test->destroyed) {
+            test->casts[n].told++; /* refused where it was made */
+        } else {
+            SIM_OK(job, status);
+        }
     }
 }
 
@@ -589,6 +605,14 @@ check_all(struct delete_test *test)
                       slot->destructions, slot->told);
         }
     }
+    for (uint32_t pe = 0; test->destroyed && pe < test->job->pe_count; pe++) {
+        const struct chi_obj *obj = sim_rt(test->job, pe)->obj;
+
+        if (obj->collections.count > 0 || obj->pending.count > 0 ||
+            obj->kept_bytes > 0) {
+            SIM_WRONG(test->job, "PE %u remembers what was destroyed", pe);
+        }
+    }
     if (test->destroyed && test->all_gone != 1) {
         SIM_WRONG(test->job, "the end of all told %u times", test->all_gone);
     }
@@ -625,7 +649,10 @@ run(struct delete_test *test, struct sim_job *job, uint64_t seed,
     if (!test->destroyed && sim_below(job, 2) == 0) {
         make_cast(test);
         destroy_all(test);
-        make_cast(test);
+        for (uint64_t n = sim_below(job, 4); n > 0; n--) {
+            make_cast(test);
+            (void)sim_job_step(job);
+        }
         make_call(test, sim_any(job), 0);
     }
     sim_job_settle(job);

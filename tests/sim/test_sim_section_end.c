@@ -1,0 +1,786 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_sim_section_end.c - sections whose members die, and that end.
+ *
+ * Goal:   with members, whole collections and sections destroyed at any time:
+ *         a call of a section comes to members only, to each at most once,
+ *         and its end is told once, with one result for each execution, or
+ *         with an error if the section was destroyed; the k-th reduction of a
+ *         section has exactly the contributions of those that have made a
+ *         k-th one; the end of a section is told once, and its members live
+ *         on; who uses it later is refused; what was destroyed is forgotten
+ *         on every PE once all is quiet.
+ * Method: a group and an array, and overlapping sections of them, made in all
+ *         ways; calls, contributions and destructions from all PEs at random.
+ *         In one case results go to the section itself: it may have ended
+ *         meanwhile, which ends the job, but nothing else may.
+ */
+#include "config.h"
+
+#include "obj/obj_private.h"
+#include "sim_section_end.h"
+
+enum {
+    SEEDS = 300
+};
+
+static int64_t
+value_of(uint32_t s, uint32_t chare, uint32_t k)
+{
+    return (int64_t)(chi_mix64(((uint64_t)s * 100 + chare) * 10 + k) >> 16);
+}
+
+static uint32_t
+number_of(const struct test *test, const struct chare *chare)
+{
+    return (uint32_t)(chare - test->chares);
+}
+
+/* ---- chares */
+
+static chare_status
+create(const chare_call *call, void *context, void **object_out)
+{
+    struct test *test = context;
+
+    for (uint32_t i = 0; i < test->chare_count; i++) {
+        struct chare *chare = &test->chares[i];
+
+        if (memcmp(&chare->self, call->self, sizeof(chare->self)) == 0 &&
+            !chare->exists && !chare->gone) {
+            chare->exists = true;
+            *object_out = chare;
+            return CHARE_OK;
+        }
+    }
+    SIM_WRONG(test->job, "a chare that should not be");
+    return CHARE_ERR_INVALID;
+}
+
+static void
+destroy(void *object, void *context)
+{
+    struct test *test = context;
+    struct chare *chare = object;
+
+    if (!chare->exists || (!chare->dying && !test->closing)) {
+        SIM_WRONG(test->job, "chare %u was destroyed", number_of(test, chare));
+    }
+    chare->exists = false;
+    chare->gone = true;
+}
+
+static void
+cast_executed(void *object, const chare_call *call, void *context)
+{
+    struct test *test = context;
+    struct chare *chare = object;
+    const uint32_t i = number_of(test, chare);
+    struct cast *cast;
+    uint64_t n;
+
+    memcpy(&n, call->bytes, sizeof(n));
+    cast = &test->casts[n];
+    if (!chare->exists || !test->sections[cast->section].member[i] ||
+        cast->executed[i] ||
+        call->collection != test->sections[cast->section].id) {
+        SIM_WRONG(test->job, "call %" PRIu64 " came to chare %u", n, i);
+    }
+    if (test->sections[cast->section].ends > 0) {
+        SIM_WRONG(test->job, "call %" PRIu64 " came after the end", n);
+    }
+    cast->executed[i] = true;
+    cast->executed_count++;
+}
+
+static void
+contribute(void *object, const chare_call *call, void *context)
+{
+    struct test *test = context;
+    struct chare *chare = object;
+    chare_callback callback;
+    chare_status status;
+    chare_encoder encoder;
+    chare_buffer *buffer;
+    chare_data data;
+    uint32_t s;
+
+    memcpy(&s, call->bytes, sizeof(s));
+    if (chare->contributed[s] == ROUNDS) {
+        return;
+    }
+    callback =
+        test->to_section
+            ? chare_callback_broadcast(test->sections[s].id, test->entry_told)
+            : chare_callback_function(test->function_sum, 0, s);
+    SIM_OK(test->job, chare_encoder_init(&encoder, call->runtime, 16));
+    chare_put_int(&encoder,
+                  value_of(s, number_of(test, chare), chare->contributed[s]));
+    SIM_OK(test->job, chare_encoder_take(&encoder, &buffer));
+    data = chare_data_buffer(CHARE_FORMAT_VALUE, buffer);
+    status = chare_section_contribute(call->runtime, &chare->self,
+                                      test->sections[s].id, CHARE_REDUCE_SUM,
+                                      &data, &callback);
+    if (status == CHARE_OK) {
+        chare->contributed[s]++;
+        return;
+    }
+    chare_buffer_release(buffer);
+    if (status != CHARE_ERR_NOT_FOUND || test->sections[s].dooms == 0) {
+        SIM_WRONG(test->job, "chare %u cannot contribute: %s",
+                  number_of(test, chare), chare_status_name(status));
+    }
+}
+
+static void
+told(void *object, const chare_call *call, void *context)
+{
+    struct test *test = context;
+    struct chare *chare = object;
+
+    (void)call;
+    if (!chare->exists) {
+        SIM_WRONG(test->job, "a result came to a dead chare");
+    }
+}
+
+/* ---- what is told */
+
+static void
+sum_told(const chare_call *call, void *context)
+{
+    struct test *test = context;
+    struct section *section = &test->sections[call->argument];
+    chare_decoder decoder;
+    chare_value value;
+
+    chare_decoder_init(&decoder, call->bytes, call->len);
+    if (section->delivered == ROUNDS ||
+        chare_get(&decoder, &value) != CHARE_OK ||
+        value.tag != CHARE_TAG_INT) {
+        SIM_WRONG(test->job, "section %u: a wrong result",
+                  (unsigned)call->argument);
+        return;
+    }
+    section->sums[section->delivered++] = value.as.integer;
+}
+
+static void
+cast_told(const chare_call *call, void *context)
+{
+    struct test *test = context;
+    struct cast *cast = &test->casts[call->argument];
+    chare_decoder decoder;
+    chare_value value;
+
+    cast->told++;
+    if (call->format == CHARE_FORMAT_ERROR) {
+        if (test->sections[cast->section].dooms == 0) {
+            SIM_WRONG(test->job, "call %u was refused",
+                      (unsigned)call->argument);
+        }
+        return;
+    }
+    chare_decoder_init(&decoder, call->bytes, call->len);
+    if (chare_get(&decoder, &value) != CHARE_OK ||
+        value.tag != CHARE_TAG_LIST ||
+        value.as.count != cast->executed_count) {
+        SIM_WRONG(test->job, "call %u: %u executions, other results",
+                  (unsigned)call->argument, cast->executed_count);
+    }
+}
+
+static void
+asked(const chare_call *call, void *context)
+{
+    struct test *test = context;
+
+    (void)call;
+    test->asked--;
+}
+
+static void
+gone_told(const chare_call *call, void *context)
+{
+    struct test *test = context;
+    const struct chare *chare = &test->chares[call->argument];
+
+    if (chare->exists || (call->format == CHARE_FORMAT_ERROR &&
+                          !test->sets[chare->set].doomed)) {
+        SIM_WRONG(test->job, "the end of chare %u", (unsigned)call->argument);
+    }
+}
+
+static void
+set_gone_told(const chare_call *call, void *context)
+{
+    struct test *test = context;
+
+    test->sets[call->argument].ends++;
+    for (uint32_t i = 0; i < test->chare_count; i++) {
+        if (test->chares[i].exists && test->chares[i].set == call->argument) {
+            SIM_WRONG(test->job, "a set's end was told before chare %u's", i);
+        }
+    }
+}
+
+static void
+section_ended(const chare_call *call, void *context)
+{
+    struct test *test = context;
+    struct section *section = &test->sections[call->argument];
+
+    if (call->format == CHARE_FORMAT_ERROR) {
+        section->refusals++;
+    } else {
+        section->ends++;
+    }
+}
+
+static void
+created(const chare_call *call, void *context)
+{
+    struct test *test = context;
+
+    test->sections[call->argument].created = true;
+}
+
+static bool
+register_all(struct sim_job *job, chare_runtime *runtime)
+{
+    struct test *test = job->test;
+    const chare_type_ops ops = {
+        .size = sizeof(ops),
+        .name = "Member",
+        .create = create,
+        .destroy = destroy,
+    };
+    const struct {
+        const char *name;
+        void (*function)(const chare_call *call, void *context);
+        uint32_t *id;
+    } functions[] = {
+        {"cast", cast_told, &test->function_cast},
+        {"asked", asked, &test->function_asked},
+        {"sum", sum_told, &test->function_sum},
+        {"gone", gone_told, &test->function_gone},
+        {"set gone", set_gone_told, &test->function_set_gone},
+        {"ended", section_ended, &test->function_ended},
+        {"created", created, &test->function_created},
+    };
+    bool ok =
+        chare_type_register(runtime, &ops, test, &test->type) == CHARE_OK &&
+        chare_entry_register(runtime, test->type, "cast", cast_executed, test,
+                             &test->entry_cast) == CHARE_OK &&
+        chare_entry_register(runtime, test->type, "contribute", contribute,
+                             test, &test->entry_contribute) == CHARE_OK &&
+        chare_entry_register(runtime, test->type, "told", told, test,
+                             &test->entry_told) == CHARE_OK;
+
+    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+        ok = ok && chare_function_register(runtime, functions[i].name,
+                                           functions[i].function, test,
+                                           functions[i].id) == CHARE_OK;
+    }
+    return ok;
+}
+
+/* ---- acts */
+
+static void
+chare_add(struct test *test, uint32_t set, int64_t at)
+{
+    struct chare *chare = &test->chares[test->chare_count++];
+
+    *chare = (struct chare){.set = set};
+    chare->self = chare_element_1d(test->sets[set].id, at);
+}
+
+static void
+create_sets(struct test *test)
+{
+    struct sim_job *job = test->job;
+    const uint32_t count = (uint32_t)sim_below(job, 12);
+    chare_array_options options = {
+        .size = sizeof(options),
+        .type = test->type,
+        .ndims = 1,
+        .dense = true,
+        .dims = {count},
+        .map = (uint32_t)sim_below(job, 3),
+    };
+
+    SIM_OK(job, chare_group_create(sim_any(job), test->type, NULL, NULL,
+                                   &test->sets[0].id));
+    for (uint32_t pe = 0; pe < job->pe_count; pe++) {
+        chare_add(test, 0, pe);
+    }
+    SIM_OK(job, chare_array_create(sim_any(job), &options, NULL,
+                                   &test->sets[1].id));
+    for (uint32_t i = 0; i < count; i++) {
+        chare_add(test, 1, i);
+    }
+}
+
+/* Whether all that joins sections of a set's chares is known, and none of them
+ * is about to die. */
+static bool
+is_quiet(const struct test *test, uint32_t set)
+{
+    for (uint32_t i = 0; i < test->chare_count; i++) {
+        const struct chare *chare = &test->chares[i];
+
+        if (chare->set == set && chare->dying && !chare->gone) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+create_section(struct test *test)
+{
+    struct sim_job *job = test->job;
+    const uint32_t pe = (uint32_t)sim_below(job, job->pe_count);
+    const uint32_t s = test->section_count;
+    const chare_callback callback =
+        chare_callback_function(test->function_created, pe, s);
+    struct section *section = &test->sections[s];
+    const uint64_t way = sim_below(job, 3);
+    const uint32_t set = (uint32_t)sim_below(job, SETS);
+    const chare_collection parts[SETS] = {test->sets[0].id, test->sets[1].id};
+    const chare_slice slice = {.step = 1 + (int64_t)sim_below(job, 3)};
+    chare_element names[CHARES_MAX];
+    size_t count = 0;
+
+    if (s == SECTIONS_MAX || !is_quiet(test, 0) || !is_quiet(test, 1) ||
+        (way > 0 && (test->sets[0].doomed || test->sets[1].doomed))) {
+        return;
+    }
+    test->section_count++;
+    *section = (struct section){0};
+    for (uint32_t i = 0; i < test->chare_count; i++) {
+        const struct chare *chare = &test->chares[i];
+
+        section->member[i] =
+            !chare->dying &&
+            (way == 0   ? sim_below(job, 3) != 0
+             : way == 1 ? chare->set == set &&
+                              chare->self.index.at[0] % slice.step == 0
+                        : true);
+        if (section->member[i]) {
+            names[count++] = chare->self;
+        }
+    }
+    if (way == 0) {
+        SIM_OK(job, chare_section_create(sim_rt(job, pe), names, count,
+                                         &callback, &section->id));
+    } else if (way == 1) {
+        SIM_OK(job, chare_section_slice(sim_rt(job, pe), parts[set], &slice, 1,
+                                        &callback, &section->id));
+    } else {
+        SIM_OK(job, chare_section_combine(sim_rt(job, pe), parts, SETS,
+                                          &callback, &section->id));
+    }
+}
+
+static void
+make_cast(struct test *test, uint32_t s)
+{
+    struct sim_job *job = test->job;
+    chare_runtime *runtime = sim_any(job);
+    const uint64_t n = test->cast_count;
+    const chare_callback reply =
+        chare_callback_function(test->function_cast, chare_my_pe(runtime), n);
+    const chare_send_options options = {
+        .size = sizeof(options),
+        .gather = true,
+        .priority = (int16_t)((int)sim_below(job, 3) - 1),
+        .reply = &reply,
+    };
+    const chare_data data = chare_data_bytes(&n, sizeof(n));
+    chare_status status;
+
+    if (n == CASTS_MAX) {
+        return;
+    }
+    test->casts[test->cast_count++] = (struct cast){.section = s};
+    status = chare_broadcast(runtime, test->sections[s].id, test->entry_cast,
+                             &data, &options);
+    if (status == CHARE_ERR_NOT_FOUND && test->sections[s].dooms > 0) {
+        test->casts[n].told++;
+    } else {
+        SIM_OK(job, status);
+    }
+}
+
+static void
+ask_contribution(struct test *test, uint32_t s, uint32_t i)
+{
+    chare_runtime *runtime = sim_any(test->job);
+    const chare_callback reply =
+        chare_callback_function(test->function_asked, chare_my_pe(runtime), 0);
+    const chare_send_options options = {.size = sizeof(options),
+                                        .reply = &reply};
+    const chare_data data = chare_data_bytes(&s, sizeof(s));
+
+    if (test->sections[s].member[i] && !test->chares[i].gone) {
+        test->asked++;
+        SIM_OK(test->job, chare_send(runtime, &test->chares[i].self,
+                                     test->entry_contribute, &data, &options));
+    }
+}
+
+/* Its membership in all sections is known at their roots. */
+static bool
+may_die(const struct test *test, uint32_t i)
+{
+    for (uint32_t s = 0; s < test->section_count; s++) {
+        if (!test->sections[s].created) {
+            return false;
+        }
+    }
+    return !test->chares[i].dying;
+}
+
+static void
+destroy_chare(struct test *test, uint32_t i)
+{
+    chare_runtime *runtime = sim_any(test->job);
+    const chare_callback done =
+        chare_callback_function(test->function_gone, chare_my_pe(runtime), i);
+
+    if (may_die(test, i)) {
+        test->chares[i].dying = true;
+        SIM_OK(test->job,
+               chare_destroy(runtime, &test->chares[i].self, &done));
+    }
+}
+
+static void
+destroy_set(struct test *test, uint32_t set)
+{
+    chare_runtime *runtime = sim_any(test->job);
+    const chare_callback done = chare_callback_function(
+        test->function_set_gone, chare_my_pe(runtime), set);
+
+    for (uint32_t i = 0; i < test->chare_count; i++) {
+        if (test->chares[i].set == set && !test->chares[i].dying &&
+            !may_die(test, i)) {
+            return;
+        }
+    }
+    for (uint32_t s = 0; s < test->section_count; s++) {
+        if (!test->sections[s].created) {
+            return; /* it may be named as a part */
+        }
+    }
+    if (!test->sets[set].doomed) {
+        test->sets[set].doomed = true;
+        for (uint32_t i = 0; i < test->chare_count; i++) {
+            test->chares[i].dying |= test->chares[i].set == set;
+        }
+        SIM_OK(test->job,
+               chare_collection_destroy(runtime, test->sets[set].id, &done));
+    }
+}
+
+static void
+destroy_section(struct test *test, uint32_t s)
+{
+    struct section *section = &test->sections[s];
+    chare_runtime *runtime = sim_any(test->job);
+    const chare_callback done =
+        chare_callback_function(test->function_ended, chare_my_pe(runtime), s);
+    const chare_status status =
+        chare_collection_destroy(runtime, section->id, &done);
+
+    if (status == CHARE_ERR_NOT_FOUND && section->dooms > 0) {
+        section->refusals++;
+    } else {
+        SIM_OK(test->job, status);
+    }
+    section->dooms++;
+}
+
+static void
+act(struct test *test)
+{
+    struct sim_job *job = test->job;
+    const uint32_t i = (uint32_t)sim_below(job, test->chare_count);
+    const uint32_t s = test->section_count == 0
+                           ? 0
+                           : (uint32_t)sim_below(job, test->section_count);
+
+    switch (test->section_count == 0 ? 0 : sim_below(job, 24)) {
+    case 0:
+    case 1:
+        create_section(test);
+        break;
+    case 2:
+        destroy_chare(test, i);
+        break;
+    case 3:
+        if (!test->to_section || sim_below(job, 8) == 0) {
+            destroy_section(test, s);
+        }
+        break;
+    case 4:
+        if (sim_below(job, 8) == 0) {
+            destroy_set(test, (uint32_t)sim_below(job, SETS));
+        }
+        break;
+    case 5:
+    case 6:
+    case 7:
+    case 8:
+        make_cast(test, s);
+        break;
+    default:
+        for (uint32_t n = 0; n < test->chare_count; n++) {
+            if (sim_below(job, 3) == 0) {
+                ask_contribution(test, s, n);
+            }
+        }
+        break;
+    }
+    for (uint64_t steps = sim_below(job, 40); steps > 0; steps--) {
+        (void)sim_job_step(job);
+    }
+}
+
+/* ---- the end of a run */
+
+static bool
+job_ended(const struct test *test)
+{
+    for (uint32_t pe = 0; pe < test->job->pe_count; pe++) {
+        if (test->job->pes[pe].runtime->pe->ended) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those that live contribute to all rounds of all that is left. */
+static void
+finish(struct test *test)
+{
+    sim_job_settle(test->job);
+    for (uint32_t s = 0; s < test->section_count && !job_ended(test); s++) {
+        for (uint32_t i = 0; i < test->chare_count; i++) {
+            for (uint32_t k = test->chares[i].contributed[s]; k < ROUNDS;
+                 k++) {
+                ask_contribution(test, s, i);
+            }
+        }
+        if (sim_below(test->job, test->to_section ? 20 : 2) == 0) {
+            destroy_section(test, s);
+        }
+    }
+    sim_job_settle(test->job);
+}
+
+static void
+check_section(struct test *test, uint32_t s)
+{
+    const struct section *section = &test->sections[s];
+    uint32_t rounds = 0;
+
+    for (uint32_t i = 0; i < test->chare_count; i++) {
+        if (test->chares[i].contributed[s] > rounds) {
+            rounds = test->chares[i].contributed[s];
+        }
+    }
+    if (section->delivered != rounds && !test->to_section) {
+        SIM_WRONG(test->job, "section %u: %u reductions, %u delivered", s,
+                  rounds, section->delivered);
+    }
+    for (uint32_t k = 0; k < section->delivered; k++) {
+        int64_t sum = 0;
+
+        for (uint32_t i = 0; i < test->chare_count; i++) {
+            if (test->chares[i].contributed[s] > k) {
+                sum += value_of(s, i, k);
+            }
+        }
+        if (section->sums[k] != sum) {
+            SIM_WRONG(test->job, "section %u: reduction %u is wrong", s, k);
+        }
+    }
+    if (section->ends + section->refusals != section->dooms ||
+        section->ends != (section->dooms > 0) || !section->created) {
+        SIM_WRONG(test->job, "section %u: %u ends, %u refusals of %u", s,
+                  section->ends, section->refusals, section->dooms);
+    }
+}
+
+/* Only what lives is known, and not everywhere. */
+static void
+check_memory(struct test *test)
+{
+    uint32_t most = 0;
+
+    for (uint32_t set = 0; set < SETS; set++) {
+        most += !test->sets[set].doomed;
+        if (test->sets[set].ends != test->sets[set].doomed) {
+            SIM_WRONG(test->job, "set %u: the end was told %u times", set,
+                      test->sets[set].ends);
+        }
+    }
+    for (uint32_t s = 0; s < test->section_count; s++) {
+        most += test->sections[s].dooms == 0;
+    }
+    for (uint32_t pe = 0; pe < test->job->pe_count; pe++) {
+        const struct chi_obj *obj = sim_rt(test->job, pe)->obj;
+
+        if (obj->collections.count > most || obj->pending.count > 0 ||
+            obj->kept_bytes > 0) {
+            SIM_WRONG(test->job, "PE %u knows %zu collections of %u", pe,
+                      obj->collections.count, most);
+        }
+    }
+}
+
+static void
+check_all(struct test *test)
+{
+    if (test->asked != 0) {
+        SIM_WRONG(test->job, "%u calls were not answered", test->asked);
+    }
+    for (uint32_t n = 0; n < test->cast_count; n++) {
+        if (test->casts[n].told != 1) {
+            SIM_WRONG(test->job, "the end of call %u told %u times", n,
+                      test->casts[n].told);
+        }
+    }
+    for (uint32_t i = 0; i < test->chare_count; i++) {
+        if (test->chares[i].exists == test->chares[i].dying) {
+            SIM_WRONG(test->job, "chare %u lives, or not", i);
+        }
+    }
+    for (uint32_t s = 0; s < test->section_count; s++) {
+        check_section(test, s);
+    }
+    check_memory(test);
+}
+
+/* True: the job went on to the end. */
+static bool
+run(struct test *test, struct sim_job *job, uint64_t seed,
+    const struct sim_options *options, bool to_section)
+{
+    memset(test, 0, sizeof(*test));
+    test->job = job;
+    test->to_section = to_section;
+    if (!sim_job_open(job, seed, options, register_all, test)) {
+        return false;
+    }
+    create_sets(test);
+    for (uint32_t i = 0; i < ACTS_MAX && job->wrong[0] == '\0'; i++) {
+        act(test);
+        if (job_ended(test)) {
+            return false;
+        }
+    }
+    finish(test);
+    if (job_ended(test)) {
+        return false;
+    }
+    check_all(test);
+    sim_job_check_clean(job);
+    return true;
+}
+
+static void
+close_job(struct test *test)
+{
+    test->closing = true; /* those that live are destroyed, too */
+    sim_job_close(test->job);
+}
+
+static struct test the_test;
+
+static void
+ends_are_exact(void)
+{
+    const struct sim_options options = {0};
+    struct sim_job job;
+
+    SIM_EACH_SEED(seed, SEEDS)
+    {
+        const bool whole = run(&the_test, &job, seed, &options, false);
+
+        if (!whole) {
+            SIM_WRONG(&job, "the job was ended");
+        }
+        close_job(&the_test);
+        SIM_CHECK(&job, job.wrong[0] == '\0');
+    }
+}
+
+/* Results that are broadcast to the section cross its end. */
+static void
+results_cross_the_end(void)
+{
+    const struct sim_options options = {.quiet = true};
+    uint32_t refused = 0;
+    struct sim_job job;
+
+    for (uint64_t seed = 1; seed <= 150; seed++) {
+        const bool whole = run(&the_test, &job, seed, &options, true);
+        uint32_t doomed = 0;
+
+        for (uint32_t s = 0; s < the_test.section_count; s++) {
+            doomed += the_test.sections[s].dooms > 0;
+        }
+        refused += !whole;
+        if (!whole && doomed == 0) {
+            SIM_WRONG(&job, "the job was ended");
+        }
+        close_job(&the_test);
+        SIM_CHECK(&job, job.wrong[0] == '\0');
+    }
+    printf("# refused in %u of 150\n", refused);
+    CHECK(refused > 10 && refused < 140);
+}
+
+static void
+planted_bugs_are_seen(void)
+{
+    static const enum chi_handler handlers[] = {
+        CHI_HANDLER_LEAVE,     CHI_HANDLER_DESTROY, CHI_HANDLER_REDUCE,
+        CHI_HANDLER_BROADCAST, CHI_HANDLER_SECTION, CHI_HANDLER_BURY};
+    enum {
+        BUGS = sizeof(handlers) / sizeof(handlers[0])
+    };
+    uint32_t done[BUGS] = {0};
+    uint32_t seen[BUGS] = {0};
+    struct sim_job job;
+
+    for (uint64_t seed = 1; seed <= 30 * BUGS; seed++) {
+        const uint32_t kind = (uint32_t)(seed % BUGS);
+        const struct sim_options options = {
+            .pe_count = 4,
+            .bug = CHI_SIM_BUG_DROP,
+            .bug_handler = handlers[kind],
+            .bug_at = seed % 3,
+            .quiet = true,
+        };
+        bool bug_done;
+        bool whole = run(&the_test, &job, seed, &options, false);
+
+        bug_done = chi_sim_world_bug_done(job.world);
+        done[kind] += bug_done;
+        seen[kind] += bug_done && (!whole || job.wrong[0] != '\0');
+        close_job(&the_test);
+    }
+    for (uint32_t i = 0; i < BUGS; i++) {
+        printf("# bug %u: %u, seen %u\n", i, done[i], seen[i]);
+        CHECK(done[i] > 10);
+        CHECK_EQ(seen[i], done[i]);
+    }
+}
+
+TAP_MAIN(TAP_CASE(ends_are_exact), TAP_CASE(results_cross_the_end),
+         TAP_CASE(planted_bugs_are_seen))

@@ -68,11 +68,11 @@ doorbell_open(struct chi_shm *shm)
 }
 
 static void
-doorbell_drain(const struct chi_shm *shm)
+doorbell_drain(const struct chi_shm *shm, int rings_max)
 {
     char byte;
 
-    for (int i = 0; i < RINGS_DRAINED_MAX; i++) {
+    for (int i = 0; i < rings_max; i++) {
         if (recv(shm->doorbell, &byte, 1, MSG_DONTWAIT) < 0) {
             break;
         }
@@ -533,10 +533,10 @@ shm_wait_end(struct chi_net *net)
 
     chi_assert(shm->asleep);
     shm->asleep = false;
-    chi_shm_wake(&shm->ring);
-    /* A producer that cleared the flag may ring only after this: a wake-up
-     * for nothing, later, and harmless. */
-    doorbell_drain(shm);
+    /* Who took the flag rings once; maybe only after this: a wake-up for
+     * nothing, later, and harmless. That, and what strangers have sent, is
+     * taken away when nobody took the flag. */
+    doorbell_drain(shm, chi_shm_wake(&shm->ring) ? 1 : RINGS_DRAINED_MAX);
 }
 
 /* ---- no remote memory access */

@@ -340,14 +340,15 @@ chi_shm_sleep(struct chi_shm_ring *ring)
         memory_order_relaxed, memory_order_relaxed);
 }
 
-/* Awake by itself: nobody need ring. */
-static inline void
+/* Awake: nobody need ring any more. True: somebody rings, or has. */
+static inline bool
 chi_shm_wake(struct chi_shm_ring *ring)
 {
     /* Relaxed: see chi_shm_reserve(). */
-    (void)atomic_fetch_and_explicit(&ring->inbox->tail,
-                                    ~(uint64_t)CHI_SHM_FLAG_SLEEP,
-                                    memory_order_relaxed);
+    return (atomic_fetch_and_explicit(&ring->inbox->tail,
+                                      ~(uint64_t)CHI_SHM_FLAG_SLEEP,
+                                      memory_order_relaxed) &
+            CHI_SHM_FLAG_SLEEP) == 0;
 }
 
 static inline void

@@ -181,11 +181,13 @@ one_producer_wakes_the_sleeper(void)
     CHECK(wake);
     CHECK_EQ(chi_shm_reserve(&pair.in, 1, &position, &wake), CHARE_OK);
     CHECK(!wake);
+    CHECK(chi_shm_wake(&pair.out));
     /* Something is reserved: no sleep. */
     CHECK(!chi_shm_sleep(&pair.out));
     pair.out.position += 2;
     CHECK(chi_shm_sleep(&pair.out));
-    chi_shm_wake(&pair.out);
+    /* Who woke it by a ring, and who did not. */
+    CHECK(!chi_shm_wake(&pair.out));
     CHECK_EQ(chi_shm_reserve(&pair.in, 1, &position, &wake), CHARE_OK);
     CHECK(!wake);
     CHECK_EQ(position, 2);

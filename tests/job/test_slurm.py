@@ -11,8 +11,10 @@ Method: private clusters (slurmbox.py): one node on loopback, three nodes in
 
 import os
 import pathlib
+import pty
 import random
 import re
+import select
 import subprocess
 import sys
 import time
@@ -73,6 +75,16 @@ def main(args):
     print("done")
     charm.exit()
 charm.start(main)
+"""
+
+LEAVES = """\
+import os
+from chare import charm, Chare, Group
+class Leaver(Chare):
+    def leave(self):
+        if charm.myPe() == 2:
+            os._exit(0)
+charm.start(lambda args: Group(Leaver).leave())
 """
 
 IMPORT_FAILS = """\
@@ -307,7 +319,49 @@ class Jobs(Slurm):
 
 
 class OneNode(Jobs, unittest.TestCase):
-    pass
+    def test_rank_leaves_with_code_0(self):
+        command = self.example("hello.py")[:1]
+        said = self.bad(*command, "-c", LEAVES, ranks=4)
+        self.assertRegex(said, r"PE 2 \(on \S+\) is gone")
+        self.assertNotRegex(said, r"PE [013] \(on")
+
+    def test_prompt_at_a_terminal(self):
+        command = self.example("hello.py")[:1]
+        mine, theirs = pty.openpty()
+        self.addCleanup(os.close, mine)
+        step = self.box.popen(
+            ["timeout", "-k", "5", str(STEP_SECONDS), "srun", "--mpi=pmix",
+             "-N", "1", "-n", "2", "--pty", *map(str, command), "-m",
+             "chare.interactive"],
+            env={"TERM": "dumb"}, stdin=theirs, stdout=theirs, stderr=theirs,
+            start_new_session=True)
+        os.close(theirs)
+        for typed, answer in (
+                (None, "2 PEs; exit() ends the job"),
+                ("class A(Chare):\r    def f(self): return charm.myPe()\r\r",
+                 "class A is on all PEs"),
+                ("Group(A).f(ret=True).get()\r", "[0, 1]"),
+                ("print('wait' + 'ing'); Future().get()\r", "waiting"),
+                ("\x03", "KeyboardInterrupt"),
+                ("6 * 7\r", "42")):
+            if typed is not None:
+                os.write(mine, typed.encode())
+            self.read_until(mine, answer)
+        os.write(mine, b"exit()\r")
+        self.assertEqual(step.wait(STEP_SECONDS), 0)
+
+    def read_until(self, terminal, text):
+        """Read until it was printed, after which nothing is lost: it waits."""
+        said = ""
+        end = time.monotonic() + STEP_SECONDS
+        while text not in said:
+            left = max(end - time.monotonic(), 0)
+            if not select.select([terminal], [], [], left)[0]:
+                self.fail(f"no {text!r} in {said!r}")
+            try:
+                said += os.read(terminal, 65536).decode(errors="replace")
+            except OSError:
+                self.fail(f"ended before {text!r}: {said!r}")
 
 
 class ThreeNodes(Jobs, unittest.TestCase):

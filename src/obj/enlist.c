@@ -432,7 +432,15 @@ roll_run(struct chi_obj *obj, struct chi_collection *collection,
             report = NULL;
         }
     }
-    chi_assert(report == NULL); /* who has joined is here */
+    if (report != NULL) {
+        /* Nobody here can report who has joined: they are of others. */
+        chi_msg_release(report);
+        if (!obj->pe->ended) {
+            obj->fatal(obj->fatal_context,
+                       "a section was closed over a collection that does not "
+                       "have all its members");
+        }
+    }
 }
 
 void

@@ -386,6 +386,24 @@ charm.start(main)
                 self.assertIn(words, result.stderr)
 
 
+class InsertionTest(ProgramCase):
+    def test_an_index_inserted_twice(self):
+        for first, second in ((0, 0), (1, 2), (2, 1), (-1, 3)):
+            result = self.run_program(WORKER + f"""
+def main(args):
+    n = charm.numPes()
+    array = Array(Worker, ndims=1)
+    array.ckInsert(5, onPE={first})
+    array.ckInsert(6, onPE={first})
+    array.ckInsert(5, onPE={second})
+    array.ckDoneInserting()
+    charm.sleep(60)
+charm.start(main)
+""", 4)
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertIn("Worker[5] was inserted twice", result.stderr)
+
+
 class DeletionTest(ProgramCase):
     def test_elements(self):
         self.check(WORKER + """

@@ -638,6 +638,27 @@ what_cannot_be_delivered_ends_the_job(void)
 }
 
 static void
+sections_are_closed_over_their_members(void)
+{
+    const chare_array_options none = {
+        .size = sizeof(none), .ndims = 1, .dense = true, .dims = {0}};
+    chare_collection section;
+    chare_collection empty;
+    chare_element thing;
+    struct test test;
+
+    CHECK(start_one(&test, &thing));
+    progress(&test);
+    CHECK(chare_array_create(test.rt, &none, NULL, &empty) == CHARE_OK);
+    CHECK(chare_section_open(test.rt, 1, &section) == CHARE_OK);
+    CHECK(chare_section_enlist(test.rt, &thing, section) == CHARE_OK);
+    CHECK(chare_section_close(test.rt, section, 1, empty, NULL) == CHARE_OK);
+    CHECK(ends_with_text(&test, "a section was closed over a collection",
+                         "does not have all its members"));
+    chare_close(test.rt);
+}
+
+static void
 entries_of_other_types_are_refused(void)
 {
     chare_collection group;
@@ -733,5 +754,6 @@ TAP_MAIN(TAP_CASE(life_has_its_order), TAP_CASE(there_is_one_pe),
          TAP_CASE(wrong_arguments_are_refused),
          TAP_CASE(sparse_arrays_reduce_and_get_quiet), TAP_CASE(timers_fire),
          TAP_CASE(what_cannot_be_delivered_ends_the_job),
+         TAP_CASE(sections_are_closed_over_their_members),
          TAP_CASE(entries_of_other_types_are_refused),
          TAP_CASE(wrong_ends_say_why), TAP_CASE(a_run_can_be_interrupted))

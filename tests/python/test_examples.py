@@ -26,6 +26,11 @@ except ImportError:
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 EXAMPLES = TOP / "examples"
 WATER = pathlib.Path("/usr/share/gromacs/top/spc216.gro")
+# A small peptide in 749 waters, equilibrated by OpenMM.
+DIPEPTIDE = pathlib.Path(
+    os.environ.get("CHARE_CHECK_TOOLS", ""), "openmmtools", "data",
+    "alanine-dipeptide-explicit", "alanine-dipeptide.pdb",
+)
 TIMEOUT_S = 240
 
 
@@ -244,6 +249,15 @@ class DynamicsTest(ExampleCase):
         )
         temperature = 39.948 * 0.14 / (3 * 0.00831446)
         self.assertIn(f"temperature {temperature:.1f} K", out)
+
+    @unittest.skipUnless(DIPEPTIDE.exists(), "openmmtools is not installed")
+    def test_solution(self):
+        out = self.verified(
+            "md.py", DIPEPTIDE, "--atoms", "O", "--sigma", 0.3151,
+            "--epsilon", 0.6364, "--mass", 18.015, "--cutoff", 0.8, "--steps",
+            5, pes=(1, 4),
+        )
+        self.assertIn("751 atoms in 48 cells", out)
 
     @unittest.skipUnless(WATER.exists(), "gromacs-data is not installed")
     def test_water(self):

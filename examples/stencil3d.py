@@ -4,8 +4,9 @@
     chare run -n 4 python3 stencil3d.py [--size 96] [--blocks 2 2 4]
                                         [--steps 100] [--verify]
 
-Each chare holds a block with a border of one cell. In a step it swaps its six
-faces with its neighbours and averages. One face of the cube is hot, the others
+Each chare holds a block with a border of one cell, and has a channel to each of
+its neighbours. In a step it sends its faces, receives theirs and averages: a
+channel keeps the order, so nobody has to count steps. One face of the cube is hot, the others
 are cold. --verify compares every cell with the same steps done serially.
 """
 
@@ -13,8 +14,8 @@ import argparse
 
 import numpy
 
-from chare import Array, Reducer, charm, coro
-from ghosts import Progress, Swapper, chunks, finish, positive, verdict
+from chare import Array, Channel, Chare, Reducer, charm, coro
+from ghosts import Progress, chunks, finish, positive, verdict
 
 HOT = 1.0
 
@@ -39,20 +40,19 @@ def face(axis, place):
     return tuple(index)
 
 
-class Block(Swapper):
+class Block(Chare):
     def __init__(self, blocks, shape):
-        super().__init__()
         self.cells = numpy.zeros([n + 2 for n in shape])
         if self.thisIndex[0] == 0:
             self.cells[0] = HOT
-        self.neighbours = {}  # (axis, direction) -> proxy
+        self.channels = {}  # (axis, direction) -> to the neighbour there
         for axis in range(3):
             for direction in (-1, 1):
                 other = list(self.thisIndex)
                 other[axis] += direction
                 if 0 <= other[axis] < blocks[axis]:
-                    self.neighbours[axis, direction] = (
-                        self.thisProxy[tuple(other)]
+                    self.channels[axis, direction] = Channel(
+                        self, self.thisProxy[tuple(other)]
                     )
 
     @coro
@@ -60,13 +60,11 @@ class Block(Swapper):
         """Iterate; returns the largest change of the last step anywhere."""
         change = 0.0
         for _ in range(steps):
-            messages = [
-                (proxy, (axis, -direction),
-                 self.cells[face(axis, 1 if direction < 0 else -2)])
-                for (axis, direction), proxy in self.neighbours.items()
-            ]
-            for (axis, direction), values in self.swap(messages).items():
-                self.cells[face(axis, 0 if direction < 0 else -1)] = values
+            for (axis, direction), channel in self.channels.items():
+                channel.send(self.cells[face(axis, 1 if direction < 0 else -2)])
+            for (axis, direction), channel in self.channels.items():
+                border = face(axis, 0 if direction < 0 else -1)
+                self.cells[border] = channel.recv()
             change = relax(self.cells)
         return self.allreduce(change, Reducer.max).get()
 

@@ -320,11 +320,16 @@ core_channel_receive_end(struct core_state *state, struct core_future *future)
 }
 
 void
-core_channel_receive(struct core_future *future, PyObject *value)
+core_channel_receive(struct core_channel *self, struct core_future *future,
+                     uint64_t sequence, PyObject *value)
 {
-    (void)core_future_complete(future, value);
     /* An exception that was sent is a value like any other. */
-    Py_CLEAR(future->error);
+    future->received = true;
+    future->sequence = sequence;
+    if (future->keeps == NULL) {
+        future->keeps = Py_NewRef((PyObject *)self);
+    }
+    (void)core_future_complete(future, value);
 }
 
 struct core_future *
@@ -335,23 +340,102 @@ core_channel_next_receiver(struct core_channel *self)
             (struct core_future *)core_ring_pop(&self->receivers);
 
         if (!core_future_is_complete(future)) {
+            future->queued = false;
             return future;
         }
-        Py_DECREF(future); /* its time was up */
+        self->receivers_ended--; /* its time was up */
+        Py_DECREF(future);
     }
     return NULL;
 }
 
-static void
-channel_tell_watchers(struct core_channel *self)
+void
+core_channel_receiver_ended(struct core_channel *self)
 {
-    while (self->watchers.count > 0) {
-        struct core_future *future =
-            (struct core_future *)core_ring_pop(&self->watchers);
+    struct core_ring *ring = &self->receivers;
+    const uint32_t count = ring->count;
 
+    if (++self->receivers_ended <= count / 2) {
+        return;
+    }
+    self->receivers_ended = 0;
+    for (uint32_t i = 0; i < count && ring->count > 0; i++) {
+        PyObject *future = core_ring_pop(ring);
+
+        if (!core_future_is_complete((struct core_future *)future)) {
+            core_ring_push(ring, future);
+        }
+        Py_DECREF(future);
+    }
+}
+
+/* Keep a message in the order of the stream. */
+static void
+early_insert(struct core_early **at, uint64_t sequence, PyObject *value)
+{
+    struct core_early *early = PyMem_Malloc(sizeof(*early));
+
+    if (early == NULL) {
+        Py_FatalError("chare: out of memory for a channel's message");
+    }
+    while (*at != NULL && (*at)->sequence < sequence) {
+        at = &(*at)->next;
+    }
+    early->sequence = sequence;
+    early->value = Py_XNewRef(value);
+    early->next = *at;
+    *at = early;
+}
+
+PyObject *
+core_channel_take(struct core_channel *self, uint64_t *sequence_out)
+{
+    struct core_early *returned = self->returned;
+    PyObject *value;
+
+    if (returned != NULL) {
+        value = returned->value;
+        *sequence_out = returned->sequence;
+        self->returned = returned->next;
+        PyMem_Free(returned);
+        return value;
+    }
+    if (self->unread.count == 0) {
+        return NULL;
+    }
+    *sequence_out = self->received - self->closed_there - self->unread.count;
+    return core_ring_pop(&self->unread);
+}
+
+static void
+channel_tell_watcher(struct core_channel *self)
+{
+    struct core_future *future = self->watcher;
+
+    if (future != NULL) {
+        self->watcher = NULL;
         (void)core_future_complete(future, Py_NewRef(Py_None));
         Py_DECREF(future);
     }
+}
+
+void
+core_channel_return(struct core_channel *self, uint64_t sequence,
+                    PyObject *value)
+{
+    struct core_future *future;
+
+    if (self->peer == NULL) {
+        return; /* the chare is gone */
+    }
+    future = core_channel_next_receiver(self);
+    if (future != NULL) {
+        core_channel_receive(self, future, sequence, Py_NewRef(value));
+        Py_DECREF(future);
+        return;
+    }
+    early_insert(&self->returned, sequence, value);
+    channel_tell_watcher(self);
 }
 
 /* The next of the stream; NULL: its end. */
@@ -368,37 +452,18 @@ channel_deliver(struct core_state *state, struct core_channel *self,
             core_channel_receive_end(state, future);
             Py_DECREF(future);
         }
-        channel_tell_watchers(self);
+        channel_tell_watcher(self);
         return;
     }
     future = core_channel_next_receiver(self);
     if (future != NULL) {
-        core_channel_receive(future, Py_NewRef(value));
+        core_channel_receive(self, future, self->received - 1,
+                             Py_NewRef(value));
         Py_DECREF(future);
         return;
     }
     core_ring_push(&self->unread, value);
-    channel_tell_watchers(self);
-}
-
-/* Keep a message that came too early, for its turn. */
-static void
-channel_keep_early(struct core_channel *self, uint64_t sequence,
-                   PyObject *value)
-{
-    struct core_early **at = &self->early;
-    struct core_early *early = PyMem_Malloc(sizeof(*early));
-
-    if (early == NULL) {
-        Py_FatalError("chare: out of memory for a channel's message");
-    }
-    while (*at != NULL && (*at)->sequence < sequence) {
-        at = &(*at)->next;
-    }
-    early->sequence = sequence;
-    early->value = Py_XNewRef(value);
-    early->next = *at;
-    *at = early;
+    channel_tell_watcher(self);
 }
 
 void
@@ -406,7 +471,7 @@ core_channel_arrived(struct core_state *state, struct core_channel *self,
                      uint64_t sequence, PyObject *value)
 {
     if (sequence != self->received) {
-        channel_keep_early(self, sequence, value);
+        early_insert(&self->early, sequence, value);
         return;
     }
     Py_INCREF(self);

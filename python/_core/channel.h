@@ -15,7 +15,7 @@ struct core_ring {
     uint32_t room;
 };
 
-/* A message that overtook another one. */
+/* A message that overtook another one, or that was given back. */
 struct core_early {
     struct core_early *next;
     uint64_t sequence;
@@ -34,10 +34,11 @@ struct core_channel {
     uint64_t received; /* in the stream's order, read or not */
     uint64_t encodings;
     struct core_ring unread;
-    struct core_ring receivers; /* futures */
-    struct core_ring
-        watchers; /* futures that are told that something is there */
-    struct core_early *early; /* by sequence */
+    struct core_early *returned; /* by sequence; before all in 'unread' */
+    struct core_ring receivers;  /* futures */
+    uint32_t receivers_ended;    /* so many of them wait no longer */
+    struct core_future *watcher; /* told that something is there; or NULL */
+    struct core_early *early;    /* by sequence */
     PyObject *weakrefs;
     bool closed_here;
     bool closed_there; /* all that was sent has come */
@@ -90,9 +91,30 @@ void core_channel_unlink(struct core_channel *channel);
 /* The oldest receiver that still waits; new reference or NULL. */
 struct core_future *core_channel_next_receiver(struct core_channel *channel);
 
-/* Complete a receiver's future: with a value, which is stolen, or because the
- * stream has ended. */
-void core_channel_receive(struct core_future *future, PyObject *value);
+/* One of the receivers does not wait any more: it will not be the next. */
+void core_channel_receiver_ended(struct core_channel *channel);
+
+/* Whether recv() would not wait. */
+static inline bool
+core_channel_is_ready(const struct core_channel *channel)
+{
+    return channel->unread.count > 0 || channel->returned != NULL ||
+           channel->closed_there;
+}
+
+/* The oldest message, or NULL; a new reference. */
+PyObject *core_channel_take(struct core_channel *channel,
+                            uint64_t *sequence_out);
+
+/* A message was taken, and not seen: the next receiver is to have it. */
+void core_channel_return(struct core_channel *channel, uint64_t sequence,
+                         PyObject *value);
+
+/* Complete a receiver's future: with a message, which is stolen, or because
+ * the stream has ended. */
+void core_channel_receive(struct core_channel *channel,
+                          struct core_future *future, uint64_t sequence,
+                          PyObject *value);
 void core_channel_receive_end(struct core_state *state,
                               struct core_future *future);
 

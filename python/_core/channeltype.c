@@ -142,7 +142,7 @@ channel_close(PyObject *op, PyTypeObject *defining_class,
         if (core_channel_send(pe, self, true, &none, 1) < 0) {
             return NULL;
         }
-        self->closed_here = true;
+        self->closed_here = true; /* None runs no code of its own */
     }
     Py_RETURN_NONE;
 }
@@ -153,17 +153,18 @@ channel_receive_future(struct core_pe *pe, struct core_channel *self,
                        const char *what, double timeout_s)
 {
     struct core_future *future = core_future_new_local(pe, what);
+    uint64_t sequence;
+    PyObject *value;
 
     if (future == NULL) {
         return NULL;
     }
-    if (self->unread.count > 0) {
-        core_channel_receive(future, core_ring_pop(&self->unread));
+    value = core_channel_take(self, &sequence);
+    if (value != NULL) {
+        core_channel_receive(self, future, sequence, value);
     } else if (self->closed_there) {
         core_channel_receive_end(pe->state, future);
     } else {
-        struct core_future *oldest;
-
         if (timeout_s >= 0) {
             future->timer = core_timer_expire(pe, future, timeout_s);
             if (future->timer == NULL) {
@@ -172,14 +173,7 @@ channel_receive_future(struct core_pe *pe, struct core_channel *self,
             }
         }
         future->keeps = Py_NewRef((PyObject *)self);
-        oldest = core_channel_next_receiver(self);
-        if (oldest != NULL) { /* it stays the first */
-            struct core_ring *ring = &self->receivers;
-
-            ring->first = (ring->first - 1) & (ring->room - 1);
-            ring->at[ring->first] = (PyObject *)oldest;
-            ring->count++;
-        }
+        future->queued = true;
         core_ring_push(&self->receivers, (PyObject *)future);
     }
     return (PyObject *)future;
@@ -193,8 +187,11 @@ channel_receive(struct core_pe *pe, struct core_channel *self,
     PyObject *future;
 
     if (pe->task == NULL) {
-        if (self->unread.count > 0) {
-            return core_ring_pop(&self->unread);
+        uint64_t sequence;
+        PyObject *value = core_channel_take(self, &sequence);
+
+        if (value != NULL) {
+            return value;
         }
         if (self->closed_there) {
             PyErr_SetString(pe->state->ChannelClosed,
@@ -247,7 +244,7 @@ channel_ready(PyObject *op, PyObject *unused)
     struct core_channel *self = (struct core_channel *)op;
 
     (void)unused;
-    return PyBool_FromLong(self->unread.count > 0 || self->closed_there);
+    return PyBool_FromLong(core_channel_is_ready(self));
 }
 
 /* For charm.iwait(): complete when recv() would not wait. */
@@ -263,15 +260,23 @@ channel_ready_future(PyObject *op, PyTypeObject *defining_class,
     (void)args;
     (void)arg_count;
     (void)kwnames;
-    future = pe != NULL ? core_future_new_local(pe, what_ready) : NULL;
+    if (pe == NULL) {
+        return NULL;
+    }
+    /* One is enough for all who watch, and is dropped with none of them. */
+    if (self->watcher != NULL && !core_future_is_complete(self->watcher)) {
+        return Py_NewRef((PyObject *)self->watcher);
+    }
+    future = core_future_new_local(pe, what_ready);
     if (future == NULL) {
         return NULL;
     }
-    if (self->unread.count > 0 || self->closed_there) {
+    if (core_channel_is_ready(self)) {
         (void)core_future_complete(future, Py_NewRef(Py_None));
     } else {
         future->keeps = Py_NewRef(op);
-        core_ring_push(&self->watchers, (PyObject *)future);
+        Py_XSETREF(self->watcher,
+                   (struct core_future *)Py_NewRef((PyObject *)future));
     }
     return (PyObject *)future;
 }
@@ -334,13 +339,29 @@ channel_traverse(PyObject *op, visitproc visit, void *arg)
 
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(self->chare);
+    Py_VISIT(self->watcher);
     for (struct core_early *at = self->early; at != NULL; at = at->next) {
+        Py_VISIT(at->value);
+    }
+    for (struct core_early *at = self->returned; at != NULL; at = at->next) {
         Py_VISIT(at->value);
     }
     if (result == 0) {
         result = core_ring_visit(&self->receivers, visit, arg);
     }
-    return result != 0 ? result : core_ring_visit(&self->watchers, visit, arg);
+    return result;
+}
+
+static void
+early_clear(struct core_early **list)
+{
+    while (*list != NULL) {
+        struct core_early *early = *list;
+
+        *list = early->next;
+        Py_XDECREF(early->value);
+        PyMem_Free(early);
+    }
 }
 
 static int
@@ -351,14 +372,9 @@ channel_clear(PyObject *op)
     core_channel_unlink(self);
     core_ring_clear(&self->unread);
     core_ring_clear(&self->receivers);
-    core_ring_clear(&self->watchers);
-    while (self->early != NULL) {
-        struct core_early *early = self->early;
-
-        self->early = early->next;
-        Py_XDECREF(early->value);
-        PyMem_Free(early);
-    }
+    Py_CLEAR(self->watcher);
+    early_clear(&self->early);
+    early_clear(&self->returned);
     Py_CLEAR(self->remote);
     Py_CLEAR(self->chare);
     return 0;

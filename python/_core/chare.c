@@ -112,6 +112,9 @@ chare_traverse(PyObject *op, visitproc visit, void *arg)
     }
     Py_VISIT(self->rare->results);
     Py_VISIT(self->rare->section_results);
+    if (result == 0) {
+        result = core_build_visit(self, visit, arg);
+    }
     return result != 0 ? result : core_channels_visit(self, visit, arg);
 }
 
@@ -126,6 +129,7 @@ chare_clear(PyObject *op)
     Py_CLEAR(rare->results);
     Py_CLEAR(rare->section_results);
     core_when_clear((struct core_chare *)op);
+    core_build_clear((struct core_chare *)op);
     core_channels_clear((struct core_chare *)op);
     return 0;
 }

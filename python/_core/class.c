@@ -58,8 +58,9 @@ class_construct(struct core_pe *pe, struct core_class *self,
     }
     if ((init->flags & CORE_ENTRY_COROUTINE) != 0 ||
         chare->flavour == CORE_FLAVOUR_MAIN) {
+        core_build_begin(pe->state, chare);
         core_coroutine_start(pe, init, init->function, args + 1, arg_count,
-                             (PyObject *)chare, name, NULL);
+                             (PyObject *)chare, NULL);
         return;
     }
     Py_SETREF(args[0], Py_NewRef((PyObject *)chare));
@@ -71,7 +72,8 @@ class_construct(struct core_pe *pe, struct core_class *self,
         return;
     }
     if (PyCoro_CheckExact(result)) { /* an 'async def' */
-        core_task_start(pe, init, result, name, NULL);
+        core_build_begin(pe->state, chare);
+        core_task_start(pe, init, result, chare, NULL);
     }
     Py_DECREF(result);
 }

@@ -68,8 +68,7 @@ console_interrupt(PyObject *module, PyObject *args)
         return NULL;
     }
     if (waiter->pe == pe && waiter->suspended) {
-        Py_XSETREF(waiter->interrupted, Py_NewRef(error));
-        core_resume(pe, object);
+        core_waiter_interrupt(waiter, error);
     }
     Py_RETURN_NONE;
 }
@@ -80,8 +79,7 @@ console_waiters(PyObject *module, PyObject *object)
 {
     struct core_state *state = core_state_get(module);
     struct core_pe *pe = core_pe_get(state);
-    const struct core_chare *chare = (struct core_chare *)object;
-    chare_element name;
+    const struct core_rare *rare;
     long count = 0;
 
     if (pe == NULL) {
@@ -91,11 +89,11 @@ console_waiters(PyObject *module, PyObject *object)
         PyErr_Format(PyExc_TypeError, "%R is no chare", object);
         return NULL;
     }
-    core_chare_name(chare, &name);
-    for (const struct core_waiter *waiter = pe->waiting; waiter != NULL;
-         waiter = waiter->next) {
-        count += waiter->has_element &&
-                 memcmp(&waiter->element, &name, sizeof(waiter->element)) == 0;
+    rare = ((struct core_chare *)object)->rare;
+    for (const struct core_waiter *waiter = rare != NULL ? rare->waiters
+                                                         : NULL;
+         waiter != NULL; waiter = waiter->same_next) {
+        count += waiter->suspended;
     }
     return PyLong_FromLong(count);
 }

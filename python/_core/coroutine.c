@@ -198,8 +198,6 @@ task_returned(struct core_coroutine *self, PyObject *result)
 {
     struct core_pe *pe = self->base.pe;
     struct task *task = &self->task;
-    const chare_element *element =
-        self->base.has_element ? &self->base.element : NULL;
 
     if (PyCoro_CheckExact(result)) { /* an 'async def' in disguise */
         if (task->result != NULL) {
@@ -207,8 +205,9 @@ task_returned(struct core_coroutine *self, PyObject *result)
                 core_future_complete(task->result, core_exception_take());
             }
         } else {
-            core_task_start(pe, self->base.entry, result, element,
+            core_task_start(pe, self->base.entry, result, self->base.chare,
                             task->replies ? &task->reply : NULL);
+            self->base.builds = false; /* that one does now */
         }
     } else if (task->result != NULL) {
         core_future_complete(task->result, Py_NewRef(result));
@@ -224,6 +223,7 @@ task_raised(struct core_coroutine *self)
     struct core_pe *pe = self->base.pe;
     struct task *task = &self->task;
 
+    self->base.failed = true;
     if (PyErr_ExceptionMatches(greenlet_exit(pe->state))) {
         return;
     }
@@ -232,9 +232,8 @@ task_raised(struct core_coroutine *self)
     } else if (self->base.entry == NULL) {
         core_failed_in_function(pe, task->function);
     } else {
-        core_failed(pe, self->base.entry,
-                    self->base.has_element ? &self->base.element : NULL,
-                    task->replies ? &task->reply : NULL);
+        core_failed_of(pe, self->base.entry, self->base.chare,
+                       task->replies ? &task->reply : NULL);
     }
 }
 
@@ -358,6 +357,9 @@ coroutine_switch(struct core_pe *pe, struct core_coroutine *self,
     pe->coroutine = NULL;
     state->current = pe;
     core_when_stepped(pe, &self->base);
+    if (self->task.slots == NULL) {
+        core_waiter_ended(&self->base);
+    }
     if (result == NULL) {
         PyErr_WriteUnraisable((PyObject *)state->CoroutineType);
         return;
@@ -369,7 +371,7 @@ void
 core_coroutine_start(struct core_pe *pe, const struct core_entry *entry,
                      PyObject *function, PyObject *const *args,
                      Py_ssize_t arg_count, PyObject *self_object,
-                     const chare_element *element, const chare_reply *reply)
+                     const chare_reply *reply)
 {
     struct core_coroutine *self = coroutine_get(pe);
 
@@ -379,11 +381,7 @@ core_coroutine_start(struct core_pe *pe, const struct core_entry *entry,
         core_failed_in(pe, "the start of a coroutine");
         return;
     }
-    self->base.entry = entry;
-    self->base.has_element = element != NULL;
-    if (element != NULL) {
-        self->base.element = *element;
-    }
+    core_waiter_runs(&self->base, entry, (struct core_chare *)self_object);
     self->task.replies = reply != NULL;
     if (reply != NULL) {
         self->task.reply = *reply;
@@ -406,8 +404,6 @@ core_coroutine_spawn(struct core_pe *pe, PyObject *function, PyObject *args,
         Py_XDECREF(self);
         return -1;
     }
-    self->base.entry = NULL;
-    self->base.has_element = false;
     self->task.replies = false;
     self->task.result = (struct core_future *)Py_NewRef((PyObject *)result);
     self->new = true;
@@ -512,6 +508,7 @@ coroutine_traverse(PyObject *op, visitproc visit, void *arg)
 
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(self->base.awaited);
+    Py_VISIT(self->base.chare);
     Py_VISIT(self->greenlet);
     Py_VISIT(self->suspended_in);
     Py_VISIT(self->task.result);

@@ -76,39 +76,37 @@ core_proxy_destroy(PyObject *self, PyTypeObject *defining_class,
 /* Interrupt the coroutines of a chare; they go on when the scheduler has
  * control. */
 static void
-interrupt_all(struct core_pe *pe, const struct core_chare *chare)
+interrupt_all(struct core_pe *pe, struct core_chare *chare)
 {
-    PyObject *error = NULL;
-    chare_element name;
+    struct core_waiter *waiter =
+        chare->rare != NULL ? chare->rare->waiters : NULL;
+    PyObject *error;
 
-    core_chare_name(chare, &name);
-    for (struct core_waiter *waiter = pe->waiting; waiter != NULL;
-         waiter = waiter->next) {
-        if (!waiter->has_element ||
-            memcmp(&waiter->element, &name, sizeof(waiter->element)) != 0) {
-            continue;
-        }
-        if (error == NULL) {
-            error = PyObject_CallFunction(
-                pe->state->Destroyed, "N",
-                PyUnicode_FromFormat("%R was destroyed", chare));
-        }
-        if (error == NULL) {
-            PyErr_WriteUnraisable((PyObject *)chare);
-            return;
-        }
-        Py_XSETREF(waiter->interrupted, Py_NewRef(error));
-        core_resume(pe, (PyObject *)waiter);
+    if (waiter == NULL) {
+        return;
     }
-    Py_XDECREF(error);
+    error = PyObject_CallFunction(
+        pe->state->Destroyed, "N",
+        PyUnicode_FromFormat("%R was destroyed", (PyObject *)chare));
+    if (error == NULL) {
+        PyErr_WriteUnraisable((PyObject *)chare);
+        return;
+    }
+    for (; waiter != NULL; waiter = waiter->same_next) {
+        if (waiter->suspended) {
+            core_waiter_interrupt(waiter, error);
+        }
+    }
+    Py_DECREF(error);
 }
 
 void
 core_chare_destroyed(struct core_pe *pe, PyObject *object)
 {
     core_enter(pe);
+    core_build_abandon(pe, (struct core_chare *)object);
     core_when_abandon(pe, (struct core_chare *)object);
-    if (!pe->exiting && pe->waiting != NULL) {
+    if (!pe->exiting) {
         interrupt_all(pe, (struct core_chare *)object);
     }
     Py_DECREF(object);

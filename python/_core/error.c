@@ -218,6 +218,18 @@ core_failed(struct core_pe *pe, const struct core_entry *entry,
 }
 
 void
+core_failed_of(struct core_pe *pe, const struct core_entry *entry,
+               const struct core_chare *chare, const chare_reply *reply)
+{
+    chare_element name;
+
+    if (chare != NULL) {
+        core_chare_name(chare, &name);
+    }
+    core_failed(pe, entry, chare != NULL ? &name : NULL, reply);
+}
+
+void
 core_failed_in(struct core_pe *pe, const char *what)
 {
     PyObject *error = core_exception_take();

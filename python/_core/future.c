@@ -3,8 +3,8 @@
  * future.c - futures: their life, names, values and who waits for them.
  *
  * An incomplete future of this PE is in the list of the PE, which owns it as
- * soon as somebody may send to it or waits for it, for the runtime holds its
- * address; one that nobody else knows goes when its user drops it. Sent
+ * soon as somebody may send to it, for the runtime holds its address; one that
+ * nobody else knows goes when its user, and who waits for it, drop it. Sent
  * elsewhere, its name arrives there as a Future with no 'pe', good for send()
  * only; back here it is found again in pe->known as long as it lives.
  *
@@ -164,8 +164,12 @@ core_futures_close(struct core_pe *pe)
     while (pe->pending != NULL) {
         struct core_future *self = pe->pending;
 
+        Py_INCREF(self); /* its waiters may own it */
         Py_CLEAR(self->waiter);
-        pending_remove(self);
+        if (self->listed) {
+            pending_remove(self);
+        }
+        Py_DECREF(self);
     }
     Py_CLEAR(pe->known);
 }
@@ -303,6 +307,7 @@ PyObject *
 core_future_outcome(struct core_future *self)
 {
     self->retrieved = true;
+    self->forgotten = false;
     if (self->error != NULL) {
         return self->error;
     }
@@ -352,16 +357,49 @@ future_finish(struct core_future *self, bool drop)
     }
     view_end(self);
     Py_CLEAR(self->runs);
-    Py_CLEAR(self->keeps);
-    if (waiter != NULL && PyList_CheckExact(waiter)) {
-        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(waiter); i++) {
-            core_future_wake(self, PyList_GET_ITEM(waiter, i));
+    if (self->keeps != NULL) {
+        if (self->queued) {
+            core_channel_receiver_ended((struct core_channel *)self->keeps);
+        }
+        if (!self->received) {
+            Py_CLEAR(self->keeps);
+        }
+    }
+    if (waiter != NULL && PyDict_CheckExact(waiter)) {
+        Py_ssize_t at = 0;
+        PyObject *one;
+
+        self->shared = true;
+        while (PyDict_Next(waiter, &at, NULL, &one)) {
+            core_future_wake(self, one);
         }
     } else if (waiter != NULL) {
         core_future_wake(self, waiter);
     }
     Py_XDECREF(waiter);
     Py_DECREF(self);
+}
+
+void
+core_future_return(struct core_future *self)
+{
+    PyObject *channel = self->keeps;
+
+    if (!self->received || self->retrieved || channel == NULL ||
+        !core_future_is_complete(self)) {
+        return;
+    }
+    self->keeps = NULL;
+    self->retrieved = true;
+    self->error = PyObject_CallFunction(self->pe->state->CancelledError, "s",
+                                        "the future was cancelled");
+    if (self->error == NULL) {
+        self->error = core_exception_take();
+    }
+    core_channel_return((struct core_channel *)channel, self->sequence,
+                        self->value);
+    Py_CLEAR(self->value);
+    Py_DECREF(channel);
 }
 
 bool
@@ -412,7 +450,8 @@ core_future_deliver(struct core_future *self, PyObject *value)
         self->error = core_error_among(self->pe, value);
     }
     self->arrived++;
-    if (PyExceptionInstance_Check(value) && self->error == NULL) {
+    if (PyExceptionInstance_Check(value) && self->error == NULL &&
+        !self->received) {
         self->error = Py_NewRef(value);
     }
     if (self->discard) {
@@ -434,42 +473,67 @@ core_future_deliver(struct core_future *self, PyObject *value)
     }
 }
 
+/* Add to a dict of waiters. */
+static int
+waiters_add(PyObject *waiters, PyObject *waiter)
+{
+    char *address = (char *)waiter;
+    PyObject *key = NULL;
+    int found;
+
+    do { /* a function may be there more than once */
+        Py_XSETREF(key, PyLong_FromVoidPtr(address++));
+        found = key != NULL ? PyDict_Contains(waiters, key) : -1;
+    } while (found > 0);
+    if (found == 0) {
+        found = PyDict_SetItem(waiters, key, waiter);
+    }
+    Py_XDECREF(key);
+    return found;
+}
+
 int
 core_future_add_waiter(struct core_future *self, PyObject *waiter)
 {
-    PyObject *list;
+    PyObject *waiters;
 
-    core_future_own(self);
     if (self->waiter == NULL) {
         self->waiter = Py_NewRef(waiter);
         return 0;
     }
-    if (PyList_CheckExact(self->waiter)) {
-        return PyList_Append(self->waiter, waiter);
+    if (PyDict_CheckExact(self->waiter)) {
+        return waiters_add(self->waiter, waiter);
     }
-    list = Py_BuildValue("[OO]", self->waiter, waiter);
-    if (list == NULL) {
+    waiters = PyDict_New();
+    if (waiters == NULL || waiters_add(waiters, self->waiter) < 0 ||
+        waiters_add(waiters, waiter) < 0) {
+        Py_XDECREF(waiters);
         return -1;
     }
-    Py_SETREF(self->waiter, list);
+    Py_SETREF(self->waiter, waiters);
     return 0;
 }
 
 void
 core_future_remove_waiter(struct core_future *self, PyObject *waiter)
 {
+    PyObject *key;
+
     if (self->waiter == waiter) {
         Py_CLEAR(self->waiter);
         return;
     }
-    if (self->waiter == NULL || !PyList_CheckExact(self->waiter)) {
+    if (self->waiter == NULL || !PyDict_CheckExact(self->waiter)) {
         return;
     }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(self->waiter); i++) {
-        if (PyList_GET_ITEM(self->waiter, i) == waiter) {
-            (void)PyList_SetSlice(self->waiter, i, i + 1, NULL);
-            return;
-        }
+    key = PyLong_FromVoidPtr(waiter);
+    if (key == NULL || PyDict_GetItemWithError(self->waiter, key) != waiter ||
+        PyDict_DelItem(self->waiter, key) < 0) {
+        PyErr_Clear(); /* it was not among them */
+    }
+    Py_XDECREF(key);
+    if (PyDict_GET_SIZE(self->waiter) == 0) {
+        Py_CLEAR(self->waiter);
     }
 }
 
@@ -538,7 +602,7 @@ core_future_await(struct core_pe *pe, struct core_future *self,
     PyObject *result = NULL;
 
     if (pe->task != NULL) {
-        self->forgotten = self->local && self->what != NULL;
+        self->forgotten = true;
         return (PyObject *)self;
     }
     if (core_future_is_complete(self)) {

@@ -47,8 +47,23 @@ future_note_maker(struct core_future *self)
 
     if (frame != NULL) {
         self->made_in = (PyObject *)PyFrame_GetCode(frame);
-        self->made_line = PyFrame_GetLineNumber(frame);
+#if PY_VERSION_HEX >= 0x030b0000
+        self->made_at = PyFrame_GetLasti(frame); /* the line costs more */
+#else
+        self->made_at = PyFrame_GetLineNumber(frame);
+#endif
     }
+}
+
+/* The line that made it. */
+static int
+future_made_line(const struct core_future *self)
+{
+#if PY_VERSION_HEX >= 0x030b0000
+    return PyCode_Addr2Line((PyCodeObject *)self->made_in, self->made_at);
+#else
+    return self->made_at;
+#endif
 }
 
 static PyObject *
@@ -339,11 +354,20 @@ future_on_ready(PyObject *op, PyTypeObject *defining_class,
     if (core_pe_get(state) == NULL || !core_future_is_here(state, self)) {
         return NULL;
     }
+    self->forgotten = false;
     if (core_future_is_complete(self)) {
         core_future_wake(self, args[0]);
     } else if (core_future_add_waiter(self, args[0]) < 0) {
         return NULL;
     }
+    Py_RETURN_NONE;
+}
+
+/* What _on_ready() was given is not to be called any more. */
+static PyObject *
+future_off_ready(PyObject *op, PyObject *function)
+{
+    core_future_remove_waiter((struct core_future *)op, function);
     Py_RETURN_NONE;
 }
 
@@ -399,7 +423,8 @@ core_future_describe(const struct core_future *self)
     if (self->made_in != NULL) {
         return PyUnicode_FromFormat(
             "the Future made at %U:%d",
-            ((PyCodeObject *)self->made_in)->co_filename, self->made_line);
+            ((PyCodeObject *)self->made_in)->co_filename,
+            future_made_line(self));
     }
     return PyUnicode_FromString("a Future");
 }
@@ -513,6 +538,9 @@ future_finalize(PyObject *op)
 {
     struct core_future *self = (struct core_future *)op;
 
+    if (self->received && self->pe != NULL) {
+        core_future_return(self);
+    }
     if ((self->error != NULL && !self->retrieved) || self->forgotten) {
         future_complain(self);
         self->retrieved = true;
@@ -606,6 +634,7 @@ static PyMethodDef future_methods[] = {
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
     {"_outcome", (PyCFunction)(void (*)(void))future_get_outcome,
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
+    {"_off_ready", future_off_ready, METH_O, NULL},
     {"_on_ready", (PyCFunction)(void (*)(void))future_on_ready,
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
     {"__reduce__", (PyCFunction)(void (*)(void))future_reduce,

@@ -67,7 +67,7 @@ core_reply(struct core_pe *pe, const struct core_entry *entry,
 
 void
 core_finish(struct core_pe *pe, const struct core_entry *entry,
-            const chare_call *call, PyObject *result)
+            struct core_chare *chare, const chare_call *call, PyObject *result)
 {
     chare_reply reply;
 
@@ -84,7 +84,7 @@ core_finish(struct core_pe *pe, const struct core_entry *entry,
         if (call->wants_reply) {
             chare_call_take_reply(call, &reply);
         }
-        core_task_start(pe, entry, result, call->self,
+        core_task_start(pe, entry, result, chare,
                         call->wants_reply ? &reply : NULL);
     } else if (call->wants_reply && result != Py_None) {
         chare_call_take_reply(call, &reply);
@@ -101,9 +101,18 @@ run(struct core_pe *pe, const struct core_entry *entry, PyObject *object,
     PyObject *result;
     chare_reply reply;
 
+    if (((struct core_chare *)object)->building &&
+        core_build_hold(pe, entry, (struct core_chare *)object, call, slots,
+                        arg_count, NULL)) {
+        return;
+    }
     if (entry->when != NULL) {
-        core_when_arrived(pe, entry, (struct core_chare *)object, call, slots,
-                          arg_count, NULL);
+        if (call->wants_reply) {
+            chare_call_take_reply(call, &reply);
+        }
+        core_when_arrived(pe, entry, (struct core_chare *)object,
+                          call->wants_reply ? &reply : NULL, slots, arg_count,
+                          NULL);
         return;
     }
     if ((entry->flags & CORE_ENTRY_COROUTINE) != 0) {
@@ -111,8 +120,7 @@ run(struct core_pe *pe, const struct core_entry *entry, PyObject *object,
             chare_call_take_reply(call, &reply);
         }
         core_coroutine_start(pe, entry, entry->function, slots + 1, arg_count,
-                             object, call->self,
-                             call->wants_reply ? &reply : NULL);
+                             object, call->wants_reply ? &reply : NULL);
         return;
     }
     slots[0] = Py_NewRef(object); /* the method may have it deleted */
@@ -120,7 +128,7 @@ run(struct core_pe *pe, const struct core_entry *entry, PyObject *object,
     result = core_invoke_function(entry, slots, arg_count);
     pe->running = NULL;
     if (result != Py_None || call->wants_reply) {
-        core_finish(pe, entry, call, result);
+        core_finish(pe, entry, (struct core_chare *)object, call, result);
     } else {
         Py_DECREF(result);
     }
@@ -134,12 +142,10 @@ core_execute(struct core_pe *pe, const struct core_entry *entry,
              const chare_reply *reply)
 {
     PyObject *result;
-    chare_element name;
 
-    core_chare_name(chare, &name);
     if ((entry->flags & CORE_ENTRY_COROUTINE) != 0) {
         core_coroutine_start(pe, entry, entry->function, slots + 1, arg_count,
-                             (PyObject *)chare, &name, reply);
+                             (PyObject *)chare, reply);
         return;
     }
     slots[0] = Py_NewRef((PyObject *)chare);
@@ -147,9 +153,9 @@ core_execute(struct core_pe *pe, const struct core_entry *entry,
     result = core_invoke_function(entry, slots, arg_count);
     pe->running = NULL;
     if (result == NULL) {
-        core_failed(pe, entry, &name, reply);
+        core_failed_of(pe, entry, chare, reply);
     } else if (PyCoro_CheckExact(result)) { /* of an 'async def' */
-        core_task_start(pe, entry, result, &name, reply);
+        core_task_start(pe, entry, result, chare, reply);
     } else if (reply != NULL) {
         core_reply(pe, entry, reply, result);
     }
@@ -189,7 +195,7 @@ invoke_bytes(struct core_pe *pe, const struct core_entry *entry,
         core_decode_args(pe, call, inline_slots + 1, CORE_ARGS_INLINE, &args);
 
     if (count < 0) {
-        core_finish(pe, entry, call, NULL);
+        core_finish(pe, entry, (struct core_chare *)object, call, NULL);
         return;
     }
     if (args != inline_slots + 1) {
@@ -201,7 +207,7 @@ invoke_bytes(struct core_pe *pe, const struct core_entry *entry,
         PyMem_Free(args);
     }
     if (count == 1 && raise_error_argument(entry, call, slots[1])) {
-        core_finish(pe, entry, call, NULL);
+        core_finish(pe, entry, (struct core_chare *)object, call, NULL);
     } else {
         run(pe, entry, object, call, slots, count);
     }

@@ -13,9 +13,11 @@
 
 #include <chare.h>
 
+struct core_build;
 struct core_channels;
 struct core_class;
 struct core_held;
+struct core_waiter;
 
 /* What few chares have. */
 struct core_rare {
@@ -23,6 +25,8 @@ struct core_rare {
     PyObject *section_results; /* dict: section -> such a list, or NULL */
     struct core_held *held;    /* what waits for conditions, or NULL */
     struct core_channels *channels; /* their ends here, or NULL */
+    struct core_build *build;       /* calls that wait for its constructor */
+    struct core_waiter *waiters;    /* that have suspended here; waiter.h */
 };
 
 /*
@@ -39,6 +43,7 @@ struct core_chare {
     uint8_t flavour; /* enum core_flavour */
     uint8_t ndims;
     bool is_wide;
+    bool building;            /* its constructor has not ended; build.h */
     struct core_class *owner; /* borrowed from the state; NULL: by hand */
     struct core_rare *rare;   /* or NULL */
     PyObject *weakrefs;

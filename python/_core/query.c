@@ -346,6 +346,19 @@ query_error_items(PyObject *module, PyObject *flag)
     Py_RETURN_NONE;
 }
 
+/* Whether calls reach a chare while its constructor waits; as in Charm4py. */
+static PyObject *
+query_open_constructors(PyObject *module, PyObject *flag)
+{
+    int truth = PyObject_IsTrue(flag);
+
+    if (truth < 0) {
+        return NULL;
+    }
+    core_state_get(module)->open_constructors = truth != 0;
+    Py_RETURN_NONE;
+}
+
 PyMethodDef core_query_functions[] = {
     {"my_pe", query_my_pe, METH_NOARGS, PyDoc_STR("This PE.")},
     {"pe_count", query_pe_count, METH_NOARGS, PyDoc_STR("PEs in the job.")},
@@ -365,6 +378,8 @@ PyMethodDef core_query_functions[] = {
     {"error_items", query_error_items, METH_O,
      PyDoc_STR("Whether a broadcast's exceptions are items of its result,\n"
                "as in Charm4py, instead of raised by get().")},
+    {"open_constructors", query_open_constructors, METH_O,
+     PyDoc_STR("Whether calls reach chares whose constructors wait.")},
     {"round_trip", query_round_trip, METH_O,
      PyDoc_STR("(value decoded, its bytes); for tests.")},
     {"is_plain", query_is_plain, METH_O,

@@ -101,7 +101,7 @@ start_coroutine(PyObject *module, PyObject *args)
     }
     core_coroutine_start(pe, NULL, function,
                          ((PyTupleObject *)function_args)->ob_item,
-                         PyTuple_GET_SIZE(function_args), NULL, NULL, NULL);
+                         PyTuple_GET_SIZE(function_args), NULL, NULL);
     core_leave(pe); /* what it returned may be a native coroutine */
     Py_RETURN_NONE;
 }

@@ -106,6 +106,7 @@ struct core_state {
     struct core_pe *pe;      /* the one of this process; freed at the end */
     struct core_pe *current; /* the running one, or NULL */
     bool error_items;        /* a broadcast's errors are items of its result */
+    bool open_constructors;  /* nothing waits for constructors to end */
     bool instantiating;      /* the runtime makes a chare, and no user */
 };
 
@@ -198,6 +199,10 @@ PyObject *core_raise(struct core_state *state, chare_status status,
  */
 void core_failed(struct core_pe *pe, const struct core_entry *entry,
                  const chare_element *self, const chare_reply *reply);
+
+/* The same where the chare, or NULL, is at hand. */
+void core_failed_of(struct core_pe *pe, const struct core_entry *entry,
+                    const struct core_chare *chare, const chare_reply *reply);
 
 /* Send an exception as the answer; false: it could not be sent. */
 bool core_error_reply(struct core_pe *pe, PyObject *error,
@@ -431,7 +436,8 @@ core_invoke_function(const struct core_entry *entry, PyObject **slots,
 
 /* What comes after the method: its result, or (NULL) its exception. */
 void core_finish(struct core_pe *pe, const struct core_entry *entry,
-                 const chare_call *call, PyObject *result);
+                 struct core_chare *chare, const chare_call *call,
+                 PyObject *result);
 
 /* ---- class.c */
 
@@ -583,7 +589,8 @@ struct core_future {
     PyObject *value;  /* the value, or a list of them; or NULL */
     PyObject *error;  /* the first exception, or NULL */
     PyObject *waiter; /* what core_resume() takes, a future to be completed
-                          with the same, a list of them, or NULL */
+                         with the same, a dict of them by their addresses, or
+                         NULL */
     const char *what; /* the blocking function it was made by, or NULL */
     struct core_future *next; /* in pe->pending while incomplete */
     struct core_future *prev;
@@ -591,11 +598,13 @@ struct core_future {
     PyObject *runs;             /* what runs to complete it, or NULL */
     struct core_future *source; /* of a view */
     struct core_timer *timer;   /* of a view */
-    PyObject *keeps; /* the channel that completes it, until then; or NULL */
+    PyObject *keeps;   /* the channel that completes it, until then; with
+                          'received' until the value was taken; or NULL */
+    uint64_t sequence; /* of the channel's message that it has got */
     const struct core_entry *called; /* the call whose reply it is, or NULL */
     PyObject *made_in;               /* the code that made it, a label, or
                                         NULL */
-    int made_line;
+    int made_at;                     /* its instruction there */
     bool gathers;   /* the value is a list, from all chares of a broadcast */
     bool discard;   /* the value does not matter: None */
     bool known;     /* it is in pe->known */
@@ -605,6 +614,9 @@ struct core_future {
     bool retrieved; /* somebody has seen the value, or the exception */
     bool awaited;   /* an 'await' has begun */
     bool forgotten; /* a blocking function's, and not yet awaited */
+    bool queued;    /* it is among the receivers of a channel */
+    bool received;  /* the value is a message of 'keeps' */
+    bool shared;    /* several waited for it */
 };
 
 extern PyType_Spec core_future_spec;
@@ -647,6 +659,10 @@ PyObject *core_future_outcome(struct core_future *future);
 /* The value of a complete future; NULL: its exception is set. */
 PyObject *core_future_result(struct core_future *future);
 
+/* It has a channel's message that nobody has seen: it goes back there, to be
+ * received by others. The future then counts as cancelled. */
+void core_future_return(struct core_future *future);
+
 /* Whether this PE may look at the value; false with an exception. */
 bool core_future_is_here(struct core_state *state, struct core_future *future);
 
@@ -680,6 +696,10 @@ void core_futures_close(struct core_pe *pe);
 
 #include "when.h"
 
+/* ---- build.c */
+
+#include "build.h"
+
 /* ---- channel.c */
 
 #include "channel.h"
@@ -691,7 +711,7 @@ extern PyType_Spec core_task_spec;
 /* Run a coroutine object until it suspends or ends, from the scheduler at
  * once. With 'reply' its result is sent there. */
 void core_task_start(struct core_pe *pe, const struct core_entry *entry,
-                     PyObject *coroutine, const chare_element *element,
+                     PyObject *coroutine, struct core_chare *chare,
                      const chare_reply *reply);
 
 /* The same later, for a future of the result; -1 with an exception. */
@@ -717,12 +737,12 @@ int core_coroutine_scheduler(struct core_pe *pe);
 
 /*
  * Run a function in a coroutine until it suspends or ends: the entry's with
- * 'self', or a plain callable without. With 'reply' its result is sent there.
+ * 'self', its chare, or a plain callable without. With 'reply' its result is
+ * sent there.
  */
 void core_coroutine_start(struct core_pe *pe, const struct core_entry *entry,
                           PyObject *function, PyObject *const *args,
                           Py_ssize_t arg_count, PyObject *self,
-                          const chare_element *element,
                           const chare_reply *reply);
 
 /* Run a function in one soon, for a future of the result; -1 with an

@@ -10,6 +10,9 @@
  *   step --(yields a future)--> suspended --(complete)--> step
  *   step --(returns, raises)--> its reply, or its own future; gone
  *
+ * 'return future.get()' means what it means in a @coro method: the value. The
+ * task goes on with the future in the place of the coroutine.
+ *
  * Only the scheduler steps: tasks do not nest.
  */
 #include "state.h"
@@ -60,9 +63,8 @@ task_raised(struct core_pe *pe, struct core_task *self)
     if (self->result != NULL && core_error_travels()) {
         core_future_complete(self->result, core_exception_take());
     } else if (self->base.entry != NULL) {
-        core_failed(pe, self->base.entry,
-                    self->base.has_element ? &self->base.element : NULL,
-                    self->replies ? &self->reply : NULL);
+        core_failed_of(pe, self->base.entry, self->base.chare,
+                       self->replies ? &self->reply : NULL);
     } else {
         core_failed_in_function(pe, self->coroutine);
     }
@@ -90,6 +92,11 @@ task_throw(struct core_task *self, PyObject **out)
     PyObject *error = self->base.interrupted;
 
     self->base.interrupted = NULL;
+    if (!PyCoro_CheckExact(self->coroutine)) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        Py_DECREF(error);
+        return PYGEN_ERROR;
+    }
     *out = PyObject_CallMethod(self->coroutine, "throw", "O", error);
     Py_DECREF(error);
     if (*out != NULL) {
@@ -138,6 +145,21 @@ task_wait(struct core_pe *pe, struct core_task *self, PyObject *awaited)
     return true;
 }
 
+/* What a blocking function has given was returned, instead of awaited. */
+static bool
+task_goes_on(struct core_pe *pe, struct core_task *self, PyObject *value)
+{
+    struct core_future *future = (struct core_future *)value;
+
+    if (!Py_IS_TYPE(value, pe->state->FutureType) || !future->forgotten ||
+        future->pe != pe) {
+        return false;
+    }
+    future->forgotten = false;
+    Py_SETREF(self->coroutine, value);
+    return true;
+}
+
 void
 core_task_step(struct core_pe *pe, PyObject *task)
 {
@@ -161,17 +183,21 @@ core_task_step(struct core_pe *pe, PyObject *task)
         if (result == PYGEN_NEXT) {
             waits = task_wait(pe, self, out);
             Py_DECREF(out);
+        } else if (result == PYGEN_RETURN) {
+            waits = !task_goes_on(pe, self, out);
         }
     } while (!waits);
     core_when_stepped(pe, &self->base);
     if (result == PYGEN_NEXT) {
         return;
     }
+    self->base.failed = result == PYGEN_ERROR;
     if (result == PYGEN_RETURN) {
         task_returned(pe, self, out);
     } else {
         task_raised(pe, self);
     }
+    core_waiter_ended(&self->base);
     Py_CLEAR(self->coroutine);
 }
 
@@ -188,7 +214,7 @@ task_begin(struct core_pe *pe, struct core_task *self)
 
 void
 core_task_start(struct core_pe *pe, const struct core_entry *entry,
-                PyObject *coroutine, const chare_element *element,
+                PyObject *coroutine, struct core_chare *chare,
                 const chare_reply *reply)
 {
     struct core_task *self = task_new(pe, coroutine);
@@ -197,11 +223,7 @@ core_task_start(struct core_pe *pe, const struct core_entry *entry,
         core_failed_in(pe, "the start of a task");
         return;
     }
-    self->base.entry = entry;
-    if (element != NULL) {
-        self->base.element = *element;
-        self->base.has_element = true;
-    }
+    core_waiter_runs(&self->base, entry, chare);
     if (reply != NULL) {
         self->reply = *reply;
         self->replies = true;
@@ -270,6 +292,7 @@ task_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(self->base.awaited);
     Py_VISIT(self->base.interrupted);
+    Py_VISIT(self->base.chare);
     Py_VISIT(self->coroutine);
     Py_VISIT(self->result);
     return 0;

@@ -142,8 +142,11 @@ describe_waiter(struct core_state *state, struct core_waiter *waiter)
         runs = core_coroutine_greenlet((PyObject *)waiter);
         function = core_coroutine_function((PyObject *)waiter);
     }
-    if (waiter->has_element) {
-        Py_SETREF(index, core_index_build(&waiter->element.index));
+    if (waiter->chare != NULL) {
+        chare_element name;
+
+        core_chare_name(waiter->chare, &name);
+        Py_SETREF(index, core_index_build(&name.index));
     }
     if (waiter->awaited != NULL) {
         Py_SETREF(awaited,
@@ -174,10 +177,14 @@ thread_waiting(PyObject *module, PyObject *most)
     while (waiter != NULL && waiter->next != NULL) {
         waiter = waiter->next;
     }
-    for (; list != NULL && waiter != NULL && left > 0;
-         waiter = waiter->prev, left--) {
-        PyObject *item = describe_waiter(state, waiter);
+    for (; list != NULL && waiter != NULL && left > 0; waiter = waiter->prev) {
+        PyObject *item;
 
+        if (!waiter->suspended) {
+            continue;
+        }
+        left--;
+        item = describe_waiter(state, waiter);
         if (item == NULL || PyList_Append(list, item) < 0) {
             Py_CLEAR(list);
         }

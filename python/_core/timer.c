@@ -75,7 +75,7 @@ timer_run(struct core_pe *pe, struct core_timer *timer)
     if (timer->kind == TIMER_RUNS_COROUTINE) {
         core_coroutine_start(pe, NULL, timer->target,
                              ((PyTupleObject *)timer->args)->ob_item,
-                             PyTuple_GET_SIZE(timer->args), NULL, NULL, NULL);
+                             PyTuple_GET_SIZE(timer->args), NULL, NULL);
         return;
     }
     result = PyObject_Call(timer->target, timer->args, NULL);

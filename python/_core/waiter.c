@@ -119,6 +119,14 @@ stop_awaiting(struct core_waiter *self)
     struct core_future *awaited =
         (struct core_future *)Py_NewRef(self->awaited);
 
+    if (core_future_is_complete(awaited)) {
+        /* It was woken, and will not look at what it has got. */
+        if (!awaited->shared) {
+            core_future_return(awaited);
+        }
+        Py_DECREF(awaited);
+        return;
+    }
     core_future_remove_waiter(awaited, (PyObject *)self);
     if (awaited->local && awaited->what != NULL && awaited->waiter == NULL) {
         (void)core_future_abandon(awaited);
@@ -154,23 +162,72 @@ core_waiter_fini(struct core_waiter *self)
 {
     Py_CLEAR(self->awaited);
     Py_CLEAR(self->interrupted);
+    Py_CLEAR(self->chare);
 }
 
-void
-core_waiter_suspended(struct core_waiter *self, PyObject *awaited)
+/* It suspends for the first time. */
+static void
+waiter_list(struct core_waiter *self)
 {
     struct core_pe *pe = self->pe;
 
-    Py_XSETREF(self->awaited, Py_XNewRef(awaited));
     self->prev = NULL;
     self->next = pe->waiting;
     if (pe->waiting != NULL) {
         pe->waiting->prev = self;
     }
     pe->waiting = self;
-    pe->waiting_count++;
-    self->suspended = true;
+    self->listed = true;
     Py_INCREF(self);
+    if (self->chare != NULL) {
+        struct core_rare *rare = core_chare_rare(self->chare);
+
+        if (rare == NULL) {
+            Py_FatalError("chare: out of memory for what is suspended");
+        }
+        self->same_prev = NULL;
+        self->same_next = rare->waiters;
+        if (rare->waiters != NULL) {
+            rare->waiters->same_prev = self;
+        }
+        rare->waiters = self;
+    }
+}
+
+static void
+waiter_unlist(struct core_waiter *self)
+{
+    self->listed = false;
+    if (self->prev != NULL) {
+        self->prev->next = self->next;
+    } else {
+        self->pe->waiting = self->next;
+    }
+    if (self->next != NULL) {
+        self->next->prev = self->prev;
+    }
+    if (self->chare != NULL) {
+        if (self->same_prev != NULL) {
+            self->same_prev->same_next = self->same_next;
+        } else {
+            self->chare->rare->waiters = self->same_next;
+        }
+        if (self->same_next != NULL) {
+            self->same_next->same_prev = self->same_prev;
+        }
+    }
+    Py_DECREF(self);
+}
+
+void
+core_waiter_suspended(struct core_waiter *self, PyObject *awaited)
+{
+    self->awaited = Py_XNewRef(awaited); /* it awaited nothing */
+    self->pe->waiting_count++;
+    self->suspended = true;
+    if (!self->listed) {
+        waiter_list(self);
+    }
 }
 
 void
@@ -180,19 +237,25 @@ core_waiter_resumed(struct core_waiter *self)
         return;
     }
     self->suspended = false;
-    if (self->prev != NULL) {
-        self->prev->next = self->next;
-    } else {
-        self->pe->waiting = self->next;
-    }
-    if (self->next != NULL) {
-        self->next->prev = self->prev;
-    }
-    self->next = NULL;
-    self->prev = NULL;
     self->pe->waiting_count--;
     Py_CLEAR(self->awaited);
-    Py_DECREF(self);
+}
+
+/* The caller holds a reference. */
+void
+core_waiter_ended(struct core_waiter *self)
+{
+    if (self->listed) {
+        waiter_unlist(self);
+    }
+    if (self->builds) {
+        self->builds = false;
+        core_build_end(self->pe, self->chare, self->failed);
+    }
+    Py_CLEAR(self->interrupted);
+    Py_CLEAR(self->chare);
+    self->entry = NULL;
+    self->failed = false;
 }
 
 void
@@ -210,6 +273,7 @@ core_waiters_close(struct core_pe *pe)
         }
         Py_INCREF(self);
         core_waiter_resumed(self);
+        waiter_unlist(self);
         self->pe = NULL;
         Py_DECREF(self);
     }

@@ -27,15 +27,21 @@
 struct core_waiter {
     PyObject_HEAD
     struct core_pe *pe;       /* NULL: the PE is closed */
-    struct core_waiter *next; /* in pe->waiting while suspended; owned there */
+    struct core_waiter *next; /* in pe->waiting from when it first suspends to
+                                 its end; owned there */
     struct core_waiter *prev;
+    struct core_waiter *same_next; /* likewise, of the same chare */
+    struct core_waiter *same_prev;
     PyObject *awaited;     /* the future it is suspended for, or NULL */
     PyObject *interrupted; /* raised where it is suspended, or NULL */
     const struct core_entry *entry; /* its entry method, or NULL */
-    chare_element element;
-    bool has_element;
-    bool suspended; /* it is in pe->waiting */
+    struct core_chare *chare;       /* whose method runs, or NULL */
+    uint32_t at;    /* its place in the future's list of waiters */
+    bool listed;    /* it is in pe->waiting */
+    bool suspended; /* it is to be resumed */
     bool ready;     /* it is in the ready queue */
+    bool builds;    /* it runs a constructor for which calls wait */
+    bool failed;    /* by an exception */
 };
 
 static inline bool
@@ -75,6 +81,21 @@ void core_waiter_interrupt(struct core_waiter *waiter, PyObject *error);
 void core_waiter_suspended(struct core_waiter *waiter, PyObject *awaited);
 void core_waiter_resumed(struct core_waiter *waiter);
 void core_waiter_init(struct core_waiter *waiter, struct core_pe *pe);
+
+/* It runs an entry method of a chare, or (both NULL) something else. */
+static inline void
+core_waiter_runs(struct core_waiter *waiter, const struct core_entry *entry,
+                 struct core_chare *chare)
+{
+    waiter->entry = entry;
+    if (chare != NULL) {
+        waiter->chare = (struct core_chare *)Py_NewRef((PyObject *)chare);
+        waiter->builds = chare->building;
+    }
+}
+
+/* What it ran has ended: it waits for nothing any more. */
+void core_waiter_ended(struct core_waiter *waiter);
 void core_waiter_fini(struct core_waiter *waiter);
 
 /* All that waits on this PE is forgotten. */

@@ -393,10 +393,7 @@ waiting_let_go(struct core_pe *pe, struct core_chare *chare,
                                                         ? core_exception_take()
                                                         : Py_NewRef(Py_None));
     } else if (PyErr_Occurred()) {
-        chare_element name;
-
-        core_chare_name(chare, &name);
-        core_failed(pe, waiting->entry, &name, reply);
+        core_failed_of(pe, waiting->entry, chare, reply);
     } else {
         core_execute(pe, waiting->entry, chare, waiting->slots,
                      waiting->arg_count, reply);
@@ -449,16 +446,6 @@ core_when_touch(struct core_pe *pe, struct core_chare *chare)
     Py_INCREF(chare);
 }
 
-void
-core_when_touch_element(struct core_pe *pe, const chare_element *element)
-{
-    struct core_chare *chare = chare_local(pe->runtime, element);
-
-    if (chare != NULL) {
-        core_when_touch(pe, chare);
-    }
-}
-
 /* ---- waiting */
 
 /* Whether a message of the same method is waiting, which has to go first. */
@@ -482,7 +469,7 @@ held_has(const struct core_chare *chare, const struct core_entry *entry,
 
 static void
 message_keep(struct core_pe *pe, struct core_chare *chare,
-             const struct core_entry *entry, const chare_call *call,
+             const struct core_entry *entry, const chare_reply *reply,
              PyObject **slots, Py_ssize_t arg_count,
              struct core_condition *sent)
 {
@@ -493,44 +480,39 @@ message_keep(struct core_pe *pe, struct core_chare *chare,
     }
     waiting->own = (struct core_condition *)Py_XNewRef(entry->when);
     waiting->sent = (struct core_condition *)Py_XNewRef((PyObject *)sent);
-    waiting->replies = call->wants_reply;
-    if (call->wants_reply) {
-        chare_call_take_reply(call, &waiting->reply);
+    waiting->replies = reply != NULL;
+    if (reply != NULL) {
+        waiting->reply = *reply;
     }
     waiting_append(pe, chare, waiting);
 }
 
 void
 core_when_arrived(struct core_pe *pe, const struct core_entry *entry,
-                  struct core_chare *chare, const chare_call *call,
+                  struct core_chare *chare, const chare_reply *reply,
                   PyObject **slots, Py_ssize_t arg_count,
                   struct core_condition *sent)
 {
     struct core_condition *own = (struct core_condition *)entry->when;
-    chare_reply reply;
     int truth;
 
     slots[0] = (PyObject *)chare;
     truth = core_condition_both_hold(pe, own, sent, entry, slots, arg_count);
     if (truth == 1 && pe->flush_auto &&
         held_has(chare, entry, own != NULL ? own : sent)) {
-        message_keep(pe, chare, entry, call, slots, arg_count, sent);
+        message_keep(pe, chare, entry, reply, slots, arg_count, sent);
         core_when_touch(pe, chare);
         return;
     }
     if (truth == 0) {
-        message_keep(pe, chare, entry, call, slots, arg_count, sent);
+        message_keep(pe, chare, entry, reply, slots, arg_count, sent);
         return;
-    }
-    if (call->wants_reply) {
-        chare_call_take_reply(call, &reply);
     }
     if (truth < 0) {
-        core_failed(pe, entry, call->self, call->wants_reply ? &reply : NULL);
+        core_failed_of(pe, entry, chare, reply);
         return;
     }
-    core_execute(pe, entry, chare, slots, arg_count,
-                 call->wants_reply ? &reply : NULL);
+    core_execute(pe, entry, chare, slots, arg_count, reply);
 }
 
 /* args: the id of the entry, the condition, and the method's arguments. */
@@ -544,6 +526,7 @@ arrived_sent(struct core_pe *pe, struct core_chare *chare,
     PyObject **slots = inline_slots;
     struct core_entry *entry = NULL;
     struct core_condition *sent;
+    chare_reply reply;
     unsigned long id;
 
     if (arg_count >= 2 && PyLong_CheckExact(args[0]) &&
@@ -571,7 +554,14 @@ arrived_sent(struct core_pe *pe, struct core_chare *chare,
     }
     memcpy(slots + 1, args + 2, ((size_t)arg_count - 2) * sizeof(*slots));
     Py_INCREF(sent);
-    core_when_arrived(pe, entry, chare, call, slots, arg_count - 2, sent);
+    if (!chare->building ||
+        !core_build_hold(pe, entry, chare, call, slots, arg_count - 2, sent)) {
+        if (call->wants_reply) {
+            chare_call_take_reply(call, &reply);
+        }
+        core_when_arrived(pe, entry, chare, call->wants_reply ? &reply : NULL,
+                          slots, arg_count - 2, sent);
+    }
     Py_DECREF(sent);
     if (slots != inline_slots) {
         PyMem_Free(slots);
@@ -602,7 +592,7 @@ core_when_invoke(void *object, const chare_call *call, void *context)
     }
     if (count < 0 ||
         arrived_sent(pe, (struct core_chare *)object, call, args, count) < 0) {
-        core_finish(pe, hidden, call, NULL);
+        core_finish(pe, hidden, (struct core_chare *)object, call, NULL);
     }
     for (Py_ssize_t i = 0; owned && i < count; i++) {
         Py_DECREF(args[i]);
@@ -638,6 +628,19 @@ wait_condition(struct core_pe *pe, struct core_chare *chare,
         condition, CORE_CONDITION_CALL);
 }
 
+/* A constructor that waits for what only calls can change lets them in. */
+static void
+wait_opens(struct core_pe *pe, struct core_chare *chare)
+{
+    struct core_waiter *runs =
+        pe->task != NULL ? pe->task : (struct core_waiter *)pe->coroutine;
+
+    if (runs->builds && runs->chare == chare) {
+        runs->builds = false;
+        core_build_end(pe, chare, false);
+    }
+}
+
 PyObject *
 core_when_wait(struct core_pe *pe, struct core_chare *chare,
                PyObject *condition)
@@ -667,6 +670,9 @@ core_when_wait(struct core_pe *pe, struct core_chare *chare,
         (void)core_future_complete(future, Py_NewRef(Py_None));
         return core_future_await(pe, future, "wait()");
     }
+    if (chare->building) {
+        wait_opens(pe, chare);
+    }
     waiting = waiting_new(chare, NULL, 0);
     waiting->own = own;
     waiting->future = (struct core_future *)Py_NewRef((PyObject *)future);
@@ -695,15 +701,12 @@ core_when_abandon(struct core_pe *pe, struct core_chare *chare)
         group->kept = true; /* it is freed with the chare */
         waiting_remove(pe, core_chare_held(chare), waiting);
         if (waiting->entry != NULL) {
-            chare_element name;
-
-            core_chare_name(chare, &name);
             PyErr_Format(pe->state->Error,
                          "%R was destroyed while a message for %U() waited "
                          "for its condition",
                          chare, waiting->entry->fullname);
-            core_failed(pe, waiting->entry, &name,
-                        waiting->replies ? &waiting->reply : NULL);
+            core_failed_of(pe, waiting->entry, chare,
+                           waiting->replies ? &waiting->reply : NULL);
         }
         waiting_free(waiting);
     }

@@ -73,11 +73,11 @@ struct core_condition *core_when_sent(struct core_state *state,
 
 /*
  * A message for a method with a condition: run it, or keep it. slots[0] is
- * free for self; the others are borrowed. 'sent' came with the message, or is
- * NULL.
+ * free for self; the others are borrowed. 'reply' and 'sent', which came with
+ * the message, may be NULL.
  */
 void core_when_arrived(struct core_pe *pe, const struct core_entry *entry,
-                       struct core_chare *chare, const chare_call *call,
+                       struct core_chare *chare, const chare_reply *reply,
                        PyObject **slots, Py_ssize_t arg_count,
                        struct core_condition *sent);
 
@@ -101,13 +101,11 @@ core_when_changed(struct core_pe *pe, struct core_chare *chare)
 }
 
 /* The same after a coroutine's step. */
-void core_when_touch_element(struct core_pe *pe, const chare_element *element);
-
 static inline void
 core_when_stepped(struct core_pe *pe, const struct core_waiter *waiter)
 {
-    if (pe->held_count > 0 && pe->flush_auto && waiter->has_element) {
-        core_when_touch_element(pe, &waiter->element);
+    if (pe->held_count > 0 && pe->flush_auto && waiter->chare != NULL) {
+        core_when_touch(pe, waiter->chare);
     }
 }
 

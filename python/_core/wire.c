@@ -2,7 +2,8 @@
 /*
  * wire.c - what a channel sends, and its arrival.
  *
- * Before the value stands a header: a bytes value of numbers of seven bits a
+ * Behind the value stands a footer, which is made when no code of a user can
+ * run any more that may send, too: a bytes value of numbers of seven bits a
  * byte, the lowest first.
  *
  *   ndims + HEADER_CLOSE | collection | number | sequence | index ...
@@ -18,7 +19,7 @@ enum {
     ROOM_BYTES = 128, /* what most messages need */
 };
 
-/* What stands before a value: who sent it, and what it is. */
+/* What stands behind a value: who sent it, and what it is. */
 struct header {
     chare_element sender;
     uint64_t number;
@@ -133,12 +134,12 @@ parcel_encode(void *opaque, chare_encoder *encoder)
     struct core_pe *pe = parcel->state->current;
 
     pe->encodings++;
-    header_encode(&parcel->header, encoder);
     if (core_encode(pe, encoder,
                     parcel->value != NULL ? parcel->value : Py_None) < 0) {
         PyErr_WriteUnraisable((PyObject *)parcel->state->ChannelType);
         return CHARE_ERR_INVALID;
     }
+    header_encode(&parcel->header, encoder);
     return encoder->status;
 }
 
@@ -204,9 +205,9 @@ parcel_make(struct core_pe *pe, const struct header *header,
 }
 
 static int
-message_encode(struct core_pe *pe, const struct header *header,
-               PyObject *const *args, Py_ssize_t arg_count,
-               chare_data *data_out)
+message_encode(struct core_pe *pe, struct core_channel *self,
+               struct header *header, PyObject *const *args,
+               Py_ssize_t arg_count, chare_data *data_out)
 {
     chare_buffer *buffer;
     chare_encoder encoder;
@@ -218,13 +219,21 @@ message_encode(struct core_pe *pe, const struct header *header,
         core_raise(pe->state, status, "no room for a channel's message");
         return -1;
     }
-    header_encode(header, &encoder);
     failed = arg_count == 1 ? core_encode(pe, &encoder, args[0])
                             : core_encode_args(pe, &encoder, args, arg_count);
     if (failed) {
         chare_encoder_fini(&encoder);
         return -1;
     }
+    /* The objects' own code may have sent, closed or ended this channel. */
+    if (self->peer == NULL || (self->closed_here && !header->close)) {
+        chare_encoder_fini(&encoder);
+        PyErr_SetString(pe->state->ChannelClosed,
+                        "this end was closed while the message was made");
+        return -1;
+    }
+    header->sequence = self->sent;
+    header_encode(header, &encoder);
     status = chare_encoder_take(&encoder, &buffer);
     if (status != CHARE_OK) {
         core_raise(pe->state, status, "encoding failed");
@@ -263,8 +272,9 @@ core_channel_send(struct core_pe *pe, struct core_channel *self, bool close,
     core_chare_name(self->chare, &header.sender);
     parcel = channel_is_local(pe, self) &&
              parcel_make(pe, &header, args, arg_count, &data);
-    if (!parcel && (PyErr_Occurred() ||
-                    message_encode(pe, &header, args, arg_count, &data) < 0)) {
+    if (!parcel &&
+        (PyErr_Occurred() ||
+         message_encode(pe, self, &header, args, arg_count, &data) < 0)) {
         return -1;
     }
     status = chare_send(pe->runtime, &self->peer->element,
@@ -324,20 +334,18 @@ core_channel_invoke(void *object, const chare_call *call, void *context)
         result = message_arrived(pe, chare, &parcel->header, parcel->value);
     } else if (call->payload == NULL) {
         core_reader_init(&reader, pe, call->bytes, call->len, call);
-        if (header_decode(&reader.decoder, &header)) {
-            value = core_decode(&reader);
-        }
-        core_reader_fini(&reader);
-        if (value != NULL) {
+        value = core_decode(&reader);
+        if (value != NULL && header_decode(&reader.decoder, &header)) {
             result = message_arrived(pe, chare, &header, value);
-            Py_DECREF(value);
         }
+        Py_XDECREF(value);
+        core_reader_fini(&reader);
     }
     if (result < 0) {
         if (!PyErr_Occurred()) {
             core_raise(pe->state, CHARE_ERR_FORMAT, "a channel's message");
         }
-        core_finish(pe, entry, call, NULL);
+        core_finish(pe, entry, chare, call, NULL);
     }
     core_leave(pe);
 }

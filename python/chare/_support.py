@@ -551,11 +551,16 @@ def stalled():
     return count
 
 
+def _unawaited(maker):
+    return f"get() of {maker}" if maker.startswith("the ") else maker
+
+
 def forgotten(error, what, maker):
     """A future went away unseen: with an exception, or not awaited."""
     if error is None:
         warnings.warn(
-            f"{what} was never awaited", RuntimeWarning, stacklevel=2
+            f"{what or _unawaited(maker)} was never awaited",
+            RuntimeWarning, stacklevel=2,
         )
         return
     if sys.stderr is None:

@@ -80,26 +80,43 @@ def combine(futures, return_exceptions=False, discard=False):
     return result
 
 
+class _Arrivals:
+    """What has become ready; the futures know this, and not the iterator."""
+
+    def __init__(self):
+        self.ready: collections.deque = collections.deque()
+        self.waiting = None
+
+    def notice(self, obj):
+        self.ready.append(obj)
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            waiting._complete(None)
+
+
 class Completion:
-    """What charm.iwait() returns: an iterator over what gets ready."""
+    """What charm.iwait() returns: an iterator over what gets ready.
+
+    When it goes, what has not become ready forgets it.
+    """
 
     def __init__(self, objects):
-        self._ready: collections.deque = collections.deque()
-        self._waiting = None
+        self._arrivals = _Arrivals()
+        self._watched = []
         self._left = 0
         for obj in objects:
             self._left += 1
             future = ready_future(obj)
             if future.ready():
-                self._ready.append(obj)
-            else:
-                future._on_ready(functools.partial(self._notice, obj))
+                self._arrivals.ready.append(obj)
+                continue
+            notice = functools.partial(self._arrivals.notice, obj)
+            future._on_ready(notice)
+            self._watched.append((future, notice))
 
-    def _notice(self, obj):
-        self._ready.append(obj)
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting._complete(None)
+    def __del__(self):
+        for future, notice in self._watched:
+            future._off_ready(notice)
 
     def __iter__(self):
         return self
@@ -107,15 +124,15 @@ class Completion:
     def __next__(self):
         if self._left == 0:
             raise StopIteration
-        if not self._ready:
+        if not self._arrivals.ready:
             if _core.waits() == "n":
                 raise _core.NotThreadedError(
                     "in an 'async def' method iterate by 'async for'"
                 )
-            self._waiting = _core.local_future()
-            _core.await_(self._waiting, "charm.iwait()")
+            self._arrivals.waiting = _core.local_future()
+            _core.await_(self._arrivals.waiting, "charm.iwait()")
         self._left -= 1
-        return self._ready.popleft()
+        return self._arrivals.ready.popleft()
 
     def __aiter__(self):
         return self
@@ -123,11 +140,11 @@ class Completion:
     async def __anext__(self):
         if self._left == 0:
             raise StopAsyncIteration
-        if not self._ready:
-            self._waiting = _core.local_future()
-            await self._waiting
+        if not self._arrivals.ready:
+            self._arrivals.waiting = _core.local_future()
+            await self._arrivals.waiting
         self._left -= 1
-        return self._ready.popleft()
+        return self._arrivals.ready.popleft()
 
 
 class Waiting:
@@ -136,8 +153,8 @@ class Waiting:
     def awaitCreation(self, *proxies):
         """Wait, in a coroutine, until all chares of the proxies exist.
 
-        Their constructors have then returned, or suspended. An array without
-        dimensions must be complete by ckDoneInserting() for this to return.
+        Their constructors have then ended, but for those that have begun to
+        wait for a condition of their own chare. An array without dimensions must be complete by ckDoneInserting() for this to return.
         To be awaited in an ``async def`` method.
 
         Example: ``charm.awaitCreation(workers, grid)``
@@ -253,7 +270,7 @@ class Waiting:
 
         Example: ``walkers.walk(9); charm.waitQD()``
         """
-        future = _core.Future()
+        future = _core.local_future()
         _core.quiescence(future)
         return _core.await_(future, "charm.waitQD()")
 

@@ -88,6 +88,20 @@ chare_outside_stop(chare_runtime *runtime)
 }
 
 void
+chare_keep_start(chare_runtime *runtime)
+{
+    runtime->pe->counted_done--;
+    chi_obj_kept_add(runtime->obj, 1);
+}
+
+void
+chare_keep_stop(chare_runtime *runtime)
+{
+    runtime->pe->counted_done++;
+    chi_obj_kept_add(runtime->obj, -1);
+}
+
+void
 chare_exit(chare_runtime *runtime, int code)
 {
     chi_rt_exit(runtime, code);

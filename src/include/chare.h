@@ -429,6 +429,29 @@ void chare_outside_start(chare_runtime *runtime);
 void chare_outside_stop(chare_runtime *runtime);
 
 /**
+ * chare_keep_start() - an entry method keeps its call, to go on with it later.
+ *
+ * Until as many calls of chare_keep_stop() have been made the call counts as
+ * a message under way: there is no quiescence. A job in which nothing else
+ * can happen is stuck all the same.
+ *
+ * @runtime: a started runtime.
+ *
+ * Context:   the scheduler's thread, in an entry method.
+ * Since:     0.1
+ */
+void chare_keep_start(chare_runtime *runtime);
+
+/**
+ * chare_keep_stop() - one of those goes on, or is given up.
+ *
+ * @runtime: a runtime, after chare_keep_start().
+ *
+ * Since:     0.1
+ */
+void chare_keep_stop(chare_runtime *runtime);
+
+/**
  * chare_exit() - end the job on all PEs, in order.
  *
  * Messages that are still under way may or may not be delivered.

@@ -65,6 +65,13 @@ chi_obj_kept_count(const struct chi_obj *obj)
 }
 
 void
+chi_obj_kept_add(struct chi_obj *obj, int change)
+{
+    chi_assert(change >= 0 || obj->kept_count > 0);
+    obj->kept_count += (uint64_t)(int64_t)change;
+}
+
+void
 chi_keep_for_collection(struct chi_obj *obj, struct chi_msg *msg)
 {
     if (chi_is_buried(obj, msg->env.collection)) {

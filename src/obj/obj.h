@@ -105,6 +105,9 @@ void *chi_obj_local(const struct chi_obj *obj, const chare_element *element);
 /* Messages kept for collections and elements that do not exist here yet. */
 uint64_t chi_obj_kept_count(const struct chi_obj *obj);
 
+/* So many more are kept by who executes them. */
+void chi_obj_kept_add(struct chi_obj *obj, int change);
+
 /* The call must be one that this room is executing. */
 void chi_obj_take_reply(const chare_call *call, chare_reply *reply_out);
 chare_buffer *chi_obj_take_buffer(const chare_call *call);

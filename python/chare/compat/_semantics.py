@@ -14,6 +14,7 @@
    arguments, as Charm4py does; charm.pool.starmap() does so with any chunks.
 8. ckInsert() at an index that is taken is ignored.
 9. A program that ends without charm.start() says so, whatever it defined.
+10. Calls reach a chare while its constructor, a coroutine, waits.
 """
 
 import functools
@@ -30,6 +31,7 @@ from chare.compat import _arguments, _modules
 def apply():
     """Make this process behave so."""
     _core.error_items(True)
+    _core.open_constructors(True)
     _support.rebuild = _with_stacktrace(_support.rebuild)
     _registry.constructor = _with_parent(_registry.constructor)
     _core.start = _with_start(_core.start)

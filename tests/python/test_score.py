@@ -1,33 +1,40 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The scorecard's arithmetic: made-up runs must give known verdicts."""
+"""The scorecard's arithmetic and its runner: made-up runs must give known
+verdicts, and programs that fail must be said to have failed."""
 
+import json
 import os
+import subprocess
 import sys
+import tempfile
 import unittest
 
 import tapunit
 
-sys.path.insert(0, os.path.join(os.environ.get("top_srcdir", "."), "bench"))
-import score  # noqa: E402
-from score import MET, MISSING, NOT_MET, Case, Goal  # noqa: E402
+BENCH = os.path.abspath(os.path.join(os.environ.get("top_srcdir", "."),
+                                     "bench"))
+sys.path.insert(0, BENCH)
+from harness import report, runner, score  # noqa: E402
+from harness.score import (  # noqa: E402
+    MET, MISSING, NOT_MET, Case, Goal, Measurement, Program)
 
 
-def lines(*values):
-    return [{"p50_ns": value, "p99_ns": 2 * value, "ns_each": value + 1}
-            for value in values]
+def runs_of(*values, what="w"):
+    return [[{"what": what, "p50_ns": value, "p99_ns": 2 * value,
+              "ns_each": value + 1}] for value in values]
 
 
-def row(results, goals, failed=None):
-    case = Case(17, "one way", "p50_ns", dict.fromkeys(results, ["true"]),
-                goals)
-    return score.describe(case, results, failed or {})
+def described(runs, goals=(), failed=None, absolute=None):
+    case = Case(17, "one way", {name: (name, "w") for name in runs},
+                list(goals))
+    return score.describe(case, runs, failed or {}, absolute)
 
 
-def report(rows, time="then", cpu="a cpu"):
-    return {"machine": {"time": time, "cpu": cpu, "kernel": "k", "chare": "c",
-                        "mpi": "m", "processors": 2, "load": [0.0],
-                        "load_after": [0.0], "missing": {"ray": "not here"}},
-            "rounds": 10, "rows": rows}
+def whole(cases, time="then", cpu="a cpu"):
+    return {"machine": {"time": time, "cpu": cpu, "kernel": "k",
+                        "versions": ["c 1"], "processors": 2, "load": [0.0],
+                        "load_after": [0.0], "missing": {"Ray": "not here"}},
+            "rounds": 10, "cases": cases}
 
 
 class NumbersTest(unittest.TestCase):
@@ -44,16 +51,27 @@ class NumbersTest(unittest.TestCase):
         for ours, peer in ((None, 2), (2, None), (2, 0)):
             self.assertIsNone(score.ratio(ours, peer))
 
-    def test_time(self):
+    def test_interval(self):
+        low, high = score.interval(score.median, [10.0, 11.0, 12.0, 13.0, 99])
+        self.assertTrue(10 <= low < 12 < high <= 99, (low, high))
+        self.assertEqual(score.interval(score.median, [5, 5, 5]), [5, 5])
+        self.assertIsNone(score.interval(score.median, [5, 6]))
+        self.assertEqual(score.ratio_interval([4, 4, 4], [2, 2, 2]), [2, 2])
+        again = [score.interval(score.median, [1, 5, 7, 9]) for _ in range(2)]
+        self.assertEqual(*again)
+
+    def test_text(self):
         for ns, text in ((None, "-"), (0.5, "0.5 ns"), (34.81, "34.8 ns"),
                          (999.4, "999 ns"), (999.6, "1 us"),
                          (1.5e6, "1.5 ms"), (2e12, "2e+03 s")):
-            self.assertEqual(score.time_text(ns), text)
+            self.assertEqual(report.text_of(ns), text)
+        self.assertEqual(report.text_of(206, "B"), "206 B")
 
 
 class VerdictTest(unittest.TestCase):
-    def verdicts(self, *arguments):
-        return [goal["verdict"] for goal in row(*arguments)["goals"]]
+    def verdicts(self, *arguments, **keywords):
+        return [goal["verdict"]
+                for goal in described(*arguments, **keywords)["goals"]]
 
     def test_limit(self):
         self.assertEqual(score.verdict(1.5, 1.5), MET)
@@ -61,66 +79,141 @@ class VerdictTest(unittest.TestCase):
         self.assertEqual(score.verdict(None, 1.5), MISSING)
 
     def test_ratio_of_medians(self):
-        results = {"a": lines(10, 30, 20), "b": lines(10, 10, 1000)}
+        runs = {"a": runs_of(10, 30, 20), "b": runs_of(10, 10, 1000)}
         self.assertEqual(
-            self.verdicts(results, [Goal("a", "b", 2.0), Goal("a", "b", 1.9),
-                                    Goal("a", None, 20), Goal("a", None, 19)]),
+            self.verdicts(runs, [Goal("a", "b", 2.0), Goal("a", "b", 1.9),
+                                 Goal("a", None, 20), Goal("a", None, 19)]),
             [MET, NOT_MET, MET, NOT_MET])
 
     def test_not_measured_is_missing(self):
         goals = [Goal("a", "b", 1e9), Goal("b", "a", 1e9),
-                 Goal("b", None, 1e9), Goal("a", "not even named", 1e9)]
-        for other in ([], [{"ns_each": 1}]):
-            results = {"a": lines(1, 2, 3), "b": other}
-            self.assertEqual(self.verdicts(results, goals, {"b": "why"}),
-                             [MISSING] * 4)
+                 Goal("b", None, 1e9), Goal("a", "not even named", 1e9),
+                 Goal("b", "not even named", 1e9, "figure")]
+        for other in ([], [[{"what": "w", "ns_each": 1}]],
+                      runs_of(1, what="something else")):
+            runs = {"a": runs_of(1, 2, 3), "b": other}
+            self.assertEqual(
+                self.verdicts(runs, goals, absolute={"figure": 1}),
+                [MISSING] * 5)
+
+    def test_a_figure_stands_in_for_an_absent_peer(self):
+        goal = [Goal("a", "b", 2, "figure")]
+        said, = described({"a": runs_of(10, 10, 10), "b": []}, goal,
+                          absolute={"figure": 8})["goals"]
+        self.assertEqual((said["value"], said["verdict"], said["absolute"],
+                          said["interval"]),
+                         (1.25, MET, "figure", [1.25, 1.25]))
+        self.assertIn("another machine", report.goal_text(said, "ns"))
+        said, = described({"a": runs_of(10), "b": runs_of(2)}, goal,
+                          absolute={"figure": 8})["goals"]
+        self.assertEqual((said["value"], said["absolute"]), (5, None))
 
     def test_what_is_kept(self):
-        program = row({"a": lines(1, 2, 9)}, [])["programs"]["a"]
-        self.assertEqual((program["median_ns"], program["least_ns"],
-                          program["p99_ns"], program["mean_ns"],
-                          program["runs"]), (2, 1, 4, 3, 3))
-        self.assertNotIn("failed", program)
-        self.assertEqual(row({"a": []}, [], {"a": "why"})["programs"]["a"]
-                         ["failed"], "why")
+        figure = described({"a": runs_of(1, 2, 9)})["figures"]["a"]
+        self.assertEqual((figure["median"], figure["least"], figure["p99"],
+                          figure["mean"], figure["runs"]), (2, 1, 4, 3, 3))
+        self.assertNotIn("failed", figure)
+        self.assertEqual(described({"a": []}, failed={"a": "why"})["figures"]
+                         ["a"]["failed"], "why")
 
 
 class ReportTest(unittest.TestCase):
     def test_table_and_summary(self):
-        rows = [row({"a": lines(10), "b": lines(5)},
-                    [Goal("a", "b", 1.5), Goal("a", "c", 1.5),
-                     Goal("b", None, 6.0)])]
-        text = score.table(report(rows))
-        for part in ("a <= 1.5 x b: 2.00  not met",
-                     "a <= 1.5 x c: -  missing", "b <= 6 ns: 5 ns  met",
-                     "not here: ray", "10 ns"):
+        cases = [described({"a": runs_of(10), "b": runs_of(5)},
+                           [Goal("a", "b", 1.5), Goal("a", "c", 1.5),
+                            Goal("b", None, 6.0)])]
+        text = report.table(whole(cases))
+        for part in ("a <= 1.5 x b: 2  not met", "a <= 1.5 x c: -  missing",
+                     "b <= 6 ns: 5 ns  met", "not here: Ray", "10 ns"):
             self.assertIn(part, text)
-        self.assertEqual(score.summary(report(rows)),
+        self.assertEqual(report.summary(whole(cases)),
                          "1 met, 1 not met, 1 missing")
 
     def test_rows_without_a_program_are_missing(self):
-        whole = report([])
-        whole["unmeasured"] = {7: "METG"}
-        self.assertEqual(score.summary(whole), "0 met, 0 not met, 1 missing")
-        self.assertRegex(score.table(whole), r"7\s+METG\s+missing")
+        empty = whole([])
+        empty["unmeasured"] = {7: "METG"}
+        self.assertEqual(report.summary(empty), "0 met, 0 not met, 1 missing")
+        self.assertRegex(report.table(empty), r"7\s+METG\s+missing")
 
     def test_few_rounds_are_marked(self):
-        whole = report([])
-        self.assertNotIn("too few", score.table(whole))
-        whole["rounds"] = 3
-        self.assertIn("too few", score.table(whole))
+        empty = whole([])
+        self.assertNotIn("too few", report.table(empty))
+        empty["rounds"] = 3
+        self.assertIn("too few", report.table(empty))
 
-    def test_compare(self):
-        before = report([row({"a": lines(100), "b": lines(10), "c": []}, [])])
-        now = report([row({"a": lines(120), "b": lines(10.5),
-                           "c": lines(1), "d": lines(1)}, [])], time="now")
-        text = score.compare(before, now)
-        self.assertIn("against then", text)
-        self.assertIn("100 ns ->   120 ns (+20%)", text)
-        self.assertEqual(len(text.splitlines()), 3)
-        self.assertIn("nothing moved", score.compare(now, now))
-        self.assertIn("another machine",
-                      score.compare(report([], cpu="other"), now))
+
+class CompareTest(unittest.TestCase):
+    BEFORE = {"chare": runs_of(100, 101, 102), "peer": runs_of(10, 11, 12)}
+
+    def compare(self, now):
+        """What bench/compare says, and its exit status."""
+        with tempfile.TemporaryDirectory() as folder:
+            paths = []
+            for name, runs in (("old", self.BEFORE), ("new", now)):
+                paths.append(os.path.join(folder, name))
+                with open(paths[-1], "w", encoding="utf-8") as file:
+                    json.dump(whole([described(runs)], time=name), file)
+            done = subprocess.run(
+                [sys.executable, os.path.join(BENCH, "compare"), *paths],
+                capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    def test_within_the_intervals(self):
+        code, said = self.compare({"chare": runs_of(101, 102, 103),
+                                   "peer": runs_of(9, 10, 11)})
+        self.assertEqual(code, 0)
+        self.assertIn("nothing moved", said)
+
+    def test_slower_and_faster(self):
+        code, said = self.compare({"chare": runs_of(120, 121, 122),
+                                   "peer": runs_of(10, 11, 12)})
+        self.assertEqual(code, 1)
+        self.assertIn("101 ns ->   121 ns (+20%) slower", said)
+        code, said = self.compare({"chare": runs_of(80, 81, 82),
+                                   "peer": runs_of(20, 21, 22)})
+        self.assertEqual(code, 0)
+        self.assertIn("faster", said)
+        self.assertIn("the machine changed", said)
+
+    def test_what_is_no_report(self):
+        done = subprocess.run(
+            [sys.executable, os.path.join(BENCH, "compare"),
+             os.devnull, os.devnull], capture_output=True, check=False)
+        self.assertEqual(done.returncode, 2)
+
+
+def program(text, **more):
+    return Program([sys.executable, "-c", text], **more)
+
+
+class RunnerTest(unittest.TestCase):
+    GOOD = program('print(\'{"what": "w", "p50_ns": 3}\')')
+    BAD = program("import sys; sys.exit('broken')")
+
+    def measure(self, programs, path, rounds=2):
+        case = Case(1, "c", {name: (name, "w") for name in programs})
+        said = []
+        return *runner.measure(Measurement("m", programs, [case]), rounds,
+                               os.environ, runner.Memory(path),
+                               said.append), said
+
+    def test_rounds_failures_and_memory(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "runs")
+            seldom = program(self.GOOD.command[-1], every=3)
+            runs, failed, _ = self.measure(
+                {"good": self.GOOD, "bad": self.BAD, "none": None,
+                 "seldom": seldom}, path)
+            self.assertEqual([len(runs[name]) for name in runs], [2, 0, 0, 1])
+            self.assertEqual(runs["good"][0][0]["p50_ns"], 3)
+            self.assertGreater(runs["good"][0][0]["whole_ns"], 0)
+            self.assertEqual(failed["none"], "not here")
+            self.assertIn("broken", failed["bad"])
+            # What was run is not run again.
+            runs, _, said = self.measure({"good": self.BAD}, path, rounds=3)
+            self.assertEqual((len(runs["good"]), len(said)), (0, 4))
+            runs, _, _ = self.measure({"good": self.BAD}, path)
+            self.assertEqual(len(runs["good"]), 2)
 
 
 if __name__ == "__main__":

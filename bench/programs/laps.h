@@ -21,6 +21,15 @@ enum {
     LAP_FLOOD = 1000
 };
 
+/* A flood's lap: a tenth of few messages. */
+static inline unsigned
+lap_flood(uint64_t count)
+{
+    return count >= 10 * LAP_FLOOD ? LAP_FLOOD
+           : count >= 10           ? (unsigned)(count / 10)
+                                   : 1;
+}
+
 struct laps {
     uint64_t *took_ns;
     size_t count;

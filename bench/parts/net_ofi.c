@@ -2,14 +2,14 @@
 /*
  * net_ofi.c - the libfabric net against a bare loop on the same provider.
  *
- *     net_ofi [PROVIDER [INTERFACE [nofd]]]      default: tcp;ofi_rxm lo
+ *     net_ofi [PROVIDER [INTERFACE [nofd | json]]]   default: tcp;ofi_rxm lo
  *
  * Two processes on this host. Each round measures ours and then the bare loop
  * (fi_tsend and fi_trecv, nothing else): a ping-pong of 8 bytes, and 1 MiB
  * one way, ours by get() and in eager pieces. Rounds are short, so that some
  * pass undisturbed on a busy machine; the table shows the best and the median
  * of them, and the ratios of both. "nofd": ours without a descriptor to
- * sleep on, as the bare loop.
+ * sleep on, as the bare loop. "json": lines for run.py instead of the table.
  */
 #include "config.h"
 
@@ -38,6 +38,7 @@
 
 enum {
     ROUNDS = 60,
+    ROUNDS_JSON = 9,     /* run.py has rounds of its own */
     ROUNDS_PER_BULK = 4, /* bulk is measured in every so many */
     PINGS = 50,
     BULK_BYTES = 1 << 20,
@@ -53,6 +54,7 @@ struct side {
     const char *provider;
     const char *interface;
     struct chi_ofi_force *force;
+    bool json;
 
     struct chi_net *net;
     struct chi_msg_pool *pool;
@@ -171,8 +173,8 @@ ours_open(struct side *side)
              CHARE_OK,
          "open");
     if (side->rank == 0) {
-        printf("open                  %10.1f ms\n",
-               (double)(now_ns() - start) / 1e6);
+        fprintf(stderr, "open                  %10.1f ms\n",
+                (double)(now_ns() - start) / 1e6);
     }
     must(chi_net_address(side->net, mine, &len) == CHARE_OK, "address");
     lens[0] = len;
@@ -508,6 +510,18 @@ row(const char *name, struct series *ours, struct series *bare, bool is_rate,
            middle[0] / middle[1], unit);
 }
 
+/* The bare loop's median, as ns for one message. */
+static void
+json_row(const char *what, struct series *bare, bool is_rate)
+{
+    double middle;
+
+    qsort(bare->values, (size_t)bare->count, sizeof(double), compare);
+    middle = bare->values[bare->count / 2];
+    printf("{\"what\": \"%s\", \"p50_ns\": %.1f}\n", what,
+           is_rate ? BULK_BYTES / middle * 1e3 : middle * 1e3);
+}
+
 static double
 measured(struct side *side, double (*measure)(struct side *))
 {
@@ -524,6 +538,17 @@ run(struct side *side)
     chi_net_limits(side->net, &limits);
     (void)measured(side, ours_ping); /* connects */
     (void)measured(side, bare_ping);
+    if (side->json) {
+        for (int i = 0; i < ROUNDS_JSON; i++) {
+            series_add(&bare_pings, measured(side, bare_ping));
+            series_add(&bulk, measured(side, bare_bulk));
+        }
+        if (side->rank == 0) {
+            json_row("bare 8", &bare_pings, false);
+            json_row("bare 1M", &bulk, true);
+        }
+        return;
+    }
     for (int i = 0; i < ROUNDS; i++) {
         series_add(&ping, measured(side, ours_ping));
         series_add(&bare_pings, measured(side, bare_ping));
@@ -549,9 +574,11 @@ run(struct side *side)
 int
 main(int argc, char **argv)
 {
-    struct chi_ofi_force force = {.no_wait_fd = argc > 3};
+    struct chi_ofi_force force = {.no_wait_fd = argc > 3 &&
+                                                strcmp(argv[3], "nofd") == 0};
     struct side side = {
         .force = &force,
+        .json = argc > 3 && strcmp(argv[3], "json") == 0,
         .provider = argc > 1 ? argv[1] : "tcp;ofi_rxm",
         .interface = argc > 2 ? argv[2] : "lo",
     };

@@ -97,7 +97,8 @@ run(struct peer *peer, void (*step)(struct peer *peer))
         step(peer);
     }
     MPI_Barrier(MPI_COMM_WORLD);
-    laps_start(&peer->laps, peer->count, flood ? LAP_FLOOD : LAP_ROUNDS);
+    laps_start(&peer->laps, peer->count,
+               flood ? lap_flood(peer->count) : LAP_ROUNDS);
     for (uint64_t i = 0; i < peer->count; i++) {
         step(peer);
         laps_round(&peer->laps);

@@ -126,7 +126,7 @@ step_flood(struct bench *bench)
     const chare_element zero = chare_element_1d(bench->array, 0);
 
     if (bench->done == 0) {
-        laps_start(&bench->laps, bench->count, LAP_FLOOD);
+        laps_start(&bench->laps, bench->count, lap_flood(bench->count));
     }
     laps_round(&bench->laps);
     if (++bench->done == bench->count) {

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Row 18: between nodes. One node has to do here: what goes through libfabric's
+tcp provider over the loopback, against a bare loop on the same provider."""
+
+from harness.score import Case, Goal, Measurement, Program
+
+PROVIDERS = {"tcp;ofi_rxm": "tcp", "net": "net"}
+MIB = "1048576"
+
+
+def provider_cases(at, provider, short):
+    def ours(*args):
+        return at.chare_c(2, "calls", *args, CHARE_NET="ofi",
+                          CHARE_OFI_PROVIDER=provider,
+                          CHARE_OFI_INTERFACE="lo")
+    bare = Program([at.built("net_ofi"), provider, "lo", "json"]) \
+        if at.has("net_ofi") else None
+    yield Measurement(f"between nodes, {short}", {
+        "chare, C": ours("pingpong", at.count(5000, 500)),
+        "bulk, C": ours("flood", at.count(400, 100), MIB),
+        "chare": at.chare(2, "calls.py", "pingpong:" + at.count(5000, 500)
+                          + ":int", CHARE_NET="ofi",
+                          CHARE_OFI_PROVIDER=provider,
+                          CHARE_OFI_INTERFACE="lo"),
+        "bare": bare,
+    }, [Case(18, f"one way, 8 B, {short}", {
+        "chare, C": ("chare, C", "pingpong"),
+        "chare, Python, int": ("chare", "pingpong int"),
+        "bare libfabric loop": ("bare", "bare 8"),
+    }, [Goal("chare, C", "bare libfabric loop", 1.15)]),
+        Case(18, f"1 MiB after 1 MiB, {short}", {
+            "chare, C": ("bulk, C", "flood"),
+            "bare libfabric loop": ("bare", "bare 1M"),
+        }, [Goal("chare, C", "bare libfabric loop", 1 / 0.9)])])
+
+
+def measurements(at):
+    for provider, short in PROVIDERS.items():
+        yield from provider_cases(at, provider, short)

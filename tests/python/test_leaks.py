@@ -131,7 +131,7 @@ def main(args):
                 worker.fail(ret=True).get()
             except ValueError:
                 pass
-    flat("errors", errors, 2000, 500)
+    flat("errors", errors, 2000, 2000)
 
     here = Chare(Worker, onPE=0)
     def coroutines(n):

@@ -7,6 +7,7 @@
 #include "cb/callback.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "msg/buffer.h"
 #include "msg/codec.h"
@@ -142,6 +143,63 @@ chi_cb_call_error(struct chi_cb *cb, const chare_callback *callback,
     }
     data = chare_data_buffer(CHARE_FORMAT_ERROR, buffer);
     chi_cb_call_or_die(cb, callback, &data);
+}
+
+bool
+chi_callback_equal(const chare_callback *a, const chare_callback *b)
+{
+    if (a->kind != b->kind) {
+        return false;
+    }
+    switch (a->kind) {
+    case CHARE_CALLBACK_FUNCTION:
+        return a->entry == b->entry && a->future.pe == b->future.pe &&
+               a->future.id == b->future.id;
+    case CHARE_CALLBACK_FUTURE:
+        return a->future.id == b->future.id && a->future.pe == b->future.pe;
+    case CHARE_CALLBACK_ELEMENT:
+        return a->entry == b->entry &&
+               memcmp(&a->element, &b->element, sizeof(a->element)) == 0;
+    case CHARE_CALLBACK_BROADCAST:
+        return a->entry == b->entry &&
+               a->element.collection == b->element.collection;
+    case CHARE_CALLBACK_NONE:
+        break;
+    }
+    return true;
+}
+
+void
+chi_callback_text(const struct chi_cb *cb, const chare_callback *callback,
+                  char *out, size_t room)
+{
+    const char *entry = chi_registry_entry_name(cb->registry, callback->entry);
+    const chare_index *index = &callback->element.index;
+    size_t len;
+
+    switch (callback->kind) {
+    case CHARE_CALLBACK_NONE:
+        snprintf(out, room, "nobody");
+        return;
+    case CHARE_CALLBACK_FUNCTION:
+        snprintf(out, room, "a function on PE %u", callback->future.pe);
+        return;
+    case CHARE_CALLBACK_FUTURE:
+        snprintf(out, room, "future %llu of PE %u",
+                 (unsigned long long)callback->future.id, callback->future.pe);
+        return;
+    case CHARE_CALLBACK_BROADCAST:
+        snprintf(out, room, "%s of all chares", entry);
+        return;
+    case CHARE_CALLBACK_ELEMENT:
+        break;
+    }
+    len = (size_t)snprintf(out, room, "%s of chare ", entry);
+    for (uint32_t i = 0; i < index->ndims && len < room; i++) {
+        len += (size_t)snprintf(out + len, room - len, "%s%lld%s",
+                                i == 0 ? "[" : ",", (long long)index->at[i],
+                                i + 1 == index->ndims ? "]" : "");
+    }
 }
 
 /* ---- on the wire */

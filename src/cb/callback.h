@@ -49,6 +49,13 @@ CHARE_MUST_CHECK chare_status chi_cb_call(struct chi_cb *cb,
 void chi_cb_call_or_die(struct chi_cb *cb, const chare_callback *callback,
                         const chare_data *data);
 
+/* Whether two name the same target. */
+bool chi_callback_equal(const chare_callback *a, const chare_callback *b);
+
+/* What it is, for people. */
+void chi_callback_text(const struct chi_cb *cb, const chare_callback *callback,
+                       char *out, size_t room);
+
 /* Deliver an error made of three texts. */
 void chi_cb_call_error(struct chi_cb *cb, const chare_callback *callback,
                        const char *kind, const char *message);

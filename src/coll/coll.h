@@ -74,6 +74,13 @@ struct chi_coll_ops {
     /* At the root: a closed set has delivered its last reduction. The engine
      * still uses the set when this returns. */
     void (*over)(void *context, struct chi_coll_set *set);
+
+    /* An element's name, for people. */
+    void (*element_text)(void *context, const chare_element *element,
+                         char *out, size_t room);
+
+    /* End the job because of a mistake of its program, with this text. */
+    void (*fatal)(void *context, const char *text);
 };
 
 /* A question to all PEs: write this PE's words and return true, or false when

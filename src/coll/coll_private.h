@@ -72,9 +72,24 @@ struct chi_msg *chi_coll_finish(struct chi_coll *coll, uint32_t reducer,
 bool chi_coll_join(const struct chi_coll *coll, uint32_t *reducer_inout,
                    uint32_t other);
 
+/* Who contributed first; index.ndims 0: that is known on its PE only. */
+struct chi_coll_source {
+    uint32_t pe;
+    chare_element element;
+};
+
 /* An error part that says that two reducers do not go together. */
 struct chi_msg *chi_coll_mixed(struct chi_coll *coll, uint32_t one,
-                               uint32_t other);
+                               const struct chi_coll_source *by_one,
+                               uint32_t other,
+                               const struct chi_coll_source *by_other);
+
+/* End the job: its program names two targets for one reduction, and who waits
+ * at the other would never be told. */
+void chi_coll_targets_differ(struct chi_coll *coll, const chare_callback *one,
+                             const struct chi_coll_source *by_one,
+                             const chare_callback *other,
+                             const struct chi_coll_source *by_other);
 
 /* Whether contributions are kept apart, by index, up to the root. */
 bool chi_coll_keeps_parts(const struct chi_coll *coll, uint32_t reducer);

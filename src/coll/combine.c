@@ -20,6 +20,11 @@
 #include "msg/buffer.h"
 #include "msg/codec.h"
 
+enum {
+    SOURCE_TEXT_BYTES = CHARE_NAME_BYTES_MAX + 160,
+    TARGET_TEXT_BYTES = CHARE_NAME_BYTES_MAX + 160,
+};
+
 struct record {
     int64_t at[CHARE_DIMS_MAX];
     uint64_t collection;
@@ -58,6 +63,22 @@ reducer_name(const struct chi_coll *coll, uint32_t reducer)
     return custom != NULL ? custom->name : chi_reducer_name(reducer);
 }
 
+/* Who contributed, for people. */
+static void
+source_text(const struct chi_coll *coll, const struct chi_coll_source *source,
+            char out[SOURCE_TEXT_BYTES])
+{
+    char name[SOURCE_TEXT_BYTES - 32];
+
+    if (source->element.index.ndims == 0) {
+        snprintf(out, SOURCE_TEXT_BYTES, "a chare on PE %u", source->pe);
+        return;
+    }
+    coll->ops->element_text(coll->ops_context, &source->element, name,
+                            sizeof(name));
+    snprintf(out, SOURCE_TEXT_BYTES, "%s on PE %u", name, source->pe);
+}
+
 /* Whether a registered reducer takes the place of a built-in one. */
 static bool
 stands_for(const struct chi_coll *coll, uint32_t reducer, uint32_t builtin)
@@ -81,17 +102,23 @@ chi_coll_join(const struct chi_coll *coll, uint32_t *reducer_inout,
 }
 
 struct chi_msg *
-chi_coll_mixed(struct chi_coll *coll, uint32_t one, uint32_t other)
+chi_coll_mixed(struct chi_coll *coll, uint32_t one,
+               const struct chi_coll_source *by_one, uint32_t other,
+               const struct chi_coll_source *by_other)
 {
-    char text[2 * CHARE_NAME_BYTES_MAX + 128];
+    char sources[2][SOURCE_TEXT_BYTES];
+    char text[2 * CHARE_NAME_BYTES_MAX + 2 * SOURCE_TEXT_BYTES + 128];
     chare_encoder encoder;
     chare_buffer *buffer;
     struct chi_msg *msg;
 
+    source_text(coll, by_one, sources[0]);
+    source_text(coll, by_other, sources[1]);
     snprintf(text, sizeof(text),
              "contributions to one reduction name different reducers, "
-             "%s and %s",
-             reducer_name(coll, one), reducer_name(coll, other));
+             "%s (%s) and %s (%s)",
+             reducer_name(coll, one), sources[0], reducer_name(coll, other),
+             sources[1]);
     if (chi_encoder_init(&encoder, coll->pe->pool, 256) != CHARE_OK) {
         chi_pe_die(coll->pe, "out of memory for a reduction");
     }
@@ -102,6 +129,28 @@ chi_coll_mixed(struct chi_coll *coll, uint32_t one, uint32_t other)
     msg = chi_msg_of_buffer(buffer);
     msg->env.format = CHARE_FORMAT_ERROR;
     return msg;
+}
+
+void
+chi_coll_targets_differ(struct chi_coll *coll, const chare_callback *one,
+                        const struct chi_coll_source *by_one,
+                        const chare_callback *other,
+                        const struct chi_coll_source *by_other)
+{
+    char targets[2][TARGET_TEXT_BYTES];
+    char sources[2][SOURCE_TEXT_BYTES];
+    char text[2 * (TARGET_TEXT_BYTES + SOURCE_TEXT_BYTES) + 256];
+
+    chi_callback_text(coll->cb, one, targets[0], sizeof(targets[0]));
+    chi_callback_text(coll->cb, other, targets[1], sizeof(targets[1]));
+    source_text(coll, by_one, sources[0]);
+    source_text(coll, by_other, sources[1]);
+    snprintf(text, sizeof(text),
+             "contributions to one reduction name different targets: %s names "
+             "%s, and %s names %s; all members of a reduction name the same "
+             "one, made once and passed to all",
+             sources[0], targets[0], sources[1], targets[1]);
+    coll->ops->fatal(coll->ops_context, text);
 }
 
 static uint64_t
@@ -255,9 +304,11 @@ chi_coll_combine(struct chi_coll *coll, uint32_t reducer,
             .format = (chare_format)msg->env.format,
             .bytes = msg->bytes,
             .len = msg->env.len,
+            .source = msg->env.source_pe + 1,
         };
     }
     msg = run_reducer(coll, reducer, parts, count);
+    msg->env.source_pe = coll->pe->rank;
     free(parts);
     chi_msg_queue_clear(queue);
     return msg;

@@ -35,6 +35,8 @@ struct walk {
     uint32_t depth;
     chare_encoder *out;
     size_t count;
+    const chare_part *parts;
+    size_t last; /* the part that was looked at last */
     chare_decoder decoders[PARTS_MAX];
     const char *error_kind; /* with CHARE_ERR_FORMAT */
     char error_text[TEXT_BYTES_MAX];
@@ -131,6 +133,12 @@ walk_differ(struct walk *walk, const chare_value *a, const chare_value *b)
 
     value_form(a, forms[0]);
     value_form(b, forms[1]);
+    if (walk->parts[0].source != 0 && walk->parts[walk->last].source != 0) {
+        return walk_fail(walk, "ValueError",
+                         "contributions differ: %s (PE %u) and %s (PE %u)",
+                         forms[0], walk->parts[0].source - 1, forms[1],
+                         walk->parts[walk->last].source - 1);
+    }
     return walk_fail(walk, "ValueError", "contributions differ: %s and %s",
                      forms[0], forms[1]);
 }
@@ -148,6 +156,7 @@ walk_undefined(struct walk *walk, const chare_value *value)
 static chare_status
 walk_get(struct walk *walk, size_t part, chare_value *out)
 {
+    walk->last = part;
     if (chare_get(&walk->decoders[part], out) != CHARE_OK) {
         return walk_malformed(walk);
     }
@@ -555,6 +564,8 @@ combine_round(uint32_t reducer, const chare_part *parts, size_t count,
     walk.depth = 0;
     walk.out = out;
     walk.count = count;
+    walk.parts = parts;
+    walk.last = 0;
     for (size_t i = 0; i < count; i++) {
         if (parts[i].format != CHARE_FORMAT_VALUE) {
             status = walk_fail(&walk, "TypeError",

@@ -21,6 +21,7 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "coll/coll_private.h"
 
@@ -33,6 +34,8 @@ struct chi_reduction {
     bool known;    /* reducer and callback are set */
     bool expected; /* at the root: R6 */
     bool mixed; /* contributions named different reducers: parts is an error */
+    bool stray; /* they named different targets: the job ends */
+    struct chi_coll_source source; /* of the reducer and the callback */
     chare_callback callback;
     struct chi_msg_queue parts;
 };
@@ -139,9 +142,10 @@ reduction_get(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag)
 /* From now on the result is an error, which any reducer passes on. */
 static void
 reduction_mix(struct chi_coll *coll, struct chi_reduction *reduction,
-              uint32_t other)
+              uint32_t other, const struct chi_coll_source *source)
 {
-    struct chi_msg *error = chi_coll_mixed(coll, reduction->reducer, other);
+    struct chi_msg *error = chi_coll_mixed(coll, reduction->reducer,
+                                           &reduction->source, other, source);
 
     chi_msg_queue_clear(&reduction->parts);
     chi_msg_queue_push(&reduction->parts, error);
@@ -149,17 +153,59 @@ reduction_mix(struct chi_coll *coll, struct chi_reduction *reduction,
     reduction->mixed = true;
 }
 
+/* Members of a section of several classes name its method each by the entry of
+ * their own class. */
+static bool
+is_alike(const struct chi_coll *coll, const chare_callback *a,
+         const chare_callback *b)
+{
+    const struct chi_registry *registry = coll->cb->registry;
+    const char *names[2];
+
+    if (a->kind != CHARE_CALLBACK_BROADCAST || b->kind != a->kind ||
+        a->element.collection != b->element.collection ||
+        !chare_is_section(a->element.collection)) {
+        return false;
+    }
+    names[0] = strrchr(chi_registry_entry_name(registry, a->entry), '.');
+    names[1] = strrchr(chi_registry_entry_name(registry, b->entry), '.');
+    return names[0] != NULL && names[1] != NULL &&
+           strcmp(names[0], names[1]) == 0;
+}
+
+/* 'element' NULL: of nobody in particular. */
 static void
 reduction_describe(struct chi_coll *coll, struct chi_reduction *reduction,
-                   uint32_t reducer, const chare_callback *callback)
+                   uint32_t reducer, const chare_callback *callback,
+                   uint32_t pe, const chare_element *element)
 {
+    struct chi_coll_source source;
+
     if (!reduction->known) {
         reduction->known = true;
         reduction->reducer = reducer;
         reduction->callback = *callback;
+        reduction->source.pe = pe;
+        if (element != NULL) {
+            reduction->source.element = *element;
+        }
+        return;
+    }
+    if (chi_likely(reduction->reducer == reducer &&
+                   chi_callback_equal(&reduction->callback, callback))) {
+        return;
+    }
+    source.pe = pe;
+    source.element = element != NULL ? *element : (chare_element){0};
+    if (!reduction->stray &&
+        !chi_callback_equal(&reduction->callback, callback) &&
+        !is_alike(coll, &reduction->callback, callback)) {
+        reduction->stray = true;
+        chi_coll_targets_differ(coll, &reduction->callback, &reduction->source,
+                                callback, &source);
     } else if (reduction->reducer != reducer && !reduction->mixed &&
                !chi_coll_join(coll, &reduction->reducer, reducer)) {
-        reduction_mix(coll, reduction, reducer);
+        reduction_mix(coll, reduction, reducer, &source);
     }
 }
 
@@ -191,7 +237,7 @@ static void
 reduction_pass_up(struct chi_coll *coll, struct chi_coll_set *set,
                   struct chi_reduction *reduction, struct chi_msg *part)
 {
-    unsigned char trailer[8 + CHI_CALLBACK_WIRE_BYTES_MAX];
+    unsigned char trailer[8 + 4 + CHI_CALLBACK_WIRE_BYTES_MAX];
     struct chi_writer writer = chi_writer_of(trailer, sizeof(trailer));
 
     if (part == NULL) {
@@ -201,6 +247,7 @@ reduction_pass_up(struct chi_coll *coll, struct chi_coll_set *set,
         part->env.spare = 0;
     }
     chi_write_u64(&writer, reduction->count);
+    chi_write_u32(&writer, reduction->source.pe);
     chi_callback_write(&writer, &reduction->callback);
     chi_assert(!writer.bad);
     if (chi_msg_add_trailer(&part, trailer, (uint16_t)(writer.at - trailer)) !=
@@ -260,7 +307,11 @@ reduction_finish(struct chi_coll *coll, struct chi_coll_set *set,
     chi_map_remove(&set->reductions, reduction->tag);
     set->recent = NULL;
     part = reduction_combine(coll, reduction);
-    if (set->is_root) {
+    if (chi_unlikely(reduction->stray)) {
+        if (part != NULL) {
+            chi_msg_release(part);
+        }
+    } else if (set->is_root) {
         reduction_deliver(coll, reduction, part);
         over_check(coll, set);
     } else {
@@ -325,7 +376,11 @@ chi_coll_contribute(struct chi_coll *coll, struct chi_coll_set *set,
 {
     struct chi_reduction *reduction = reduction_get(coll, set, tag);
 
-    reduction_describe(coll, reduction, reducer, callback);
+    reduction_describe(coll, reduction, reducer, callback, coll->pe->rank,
+                       element);
+    if (value != NULL) {
+        value->env.source_pe = coll->pe->rank;
+    }
     if (value != NULL && chi_coll_keeps_parts(coll, reduction->reducer)) {
         value = chi_coll_record(coll, element, value);
     }
@@ -347,7 +402,8 @@ chi_coll_absent(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag,
         return;
     }
     reduction = reduction_get(coll, set, tag);
-    reduction_describe(coll, reduction, reducer, callback);
+    reduction_describe(coll, reduction, reducer, callback, coll->pe->rank,
+                       NULL);
     reduction->count += count;
     reduction->local_count += count;
     reduction_check(coll, set, reduction);
@@ -361,7 +417,8 @@ chi_coll_expect(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag,
 
     chi_assert(set->is_root && !set->closed);
     reduction->expected = true;
-    reduction_describe(coll, reduction, reducer, callback);
+    reduction_describe(coll, reduction, reducer, callback, coll->pe->rank,
+                       NULL);
     reduction_check(coll, set, reduction);
 }
 
@@ -406,6 +463,7 @@ chi_coll_reduce_execute(void *context, struct chi_msg *msg)
     struct chi_coll_set *set;
     chare_callback callback;
     uint64_t count;
+    uint32_t source_pe;
     uint32_t child;
 
     set = coll->ops->find(coll->ops_context, msg->env.collection, msg);
@@ -413,6 +471,7 @@ chi_coll_reduce_execute(void *context, struct chi_msg *msg)
         return; /* kept until the collection is known here */
     }
     count = chi_read_u64(&reader);
+    source_pe = chi_read_u32(&reader);
     child = child_index(set->edges, msg->env.source_pe);
     if (!chi_callback_read(&reader, &callback) ||
         child == CHI_TREE_CHILDREN_MAX) {
@@ -429,7 +488,8 @@ chi_coll_reduce_execute(void *context, struct chi_msg *msg)
     reduction = reduction_get(coll, set, msg->env.key);
     chi_assert((reduction->children_reported >> child & 1) == 0); /* R2 */
     reduction->children_reported |= (uint64_t)1 << child;
-    reduction_describe(coll, reduction, msg->env.entry, &callback);
+    reduction_describe(coll, reduction, msg->env.entry, &callback, source_pe,
+                       NULL);
     reduction->count += count;
     if (msg->env.spare == 1) {
         chi_msg_release(msg);

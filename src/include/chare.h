@@ -1477,6 +1477,7 @@ typedef struct chare_part {
     chare_format format;
     const void *bytes;
     size_t len;
+    uint32_t source; /* the PE that it came from, plus 1; 0: not known */
 } chare_part;
 
 /*

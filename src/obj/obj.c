@@ -51,10 +51,27 @@ set_over(void *context, struct chi_coll_set *set)
     chi_bury_check(context, collection); /* E3 */
 }
 
+static void
+element_text(void *context, const chare_element *element, char *out,
+             size_t room)
+{
+    chi_element_text(context, element, out, room);
+}
+
+static void
+coll_fatal(void *context, const char *text)
+{
+    const struct chi_obj *obj = context;
+
+    obj->fatal(obj->fatal_context, text);
+}
+
 static const struct chi_coll_ops coll_ops = {
     .find = set_find,
     .census_done = census_done,
     .over = set_over,
+    .element_text = element_text,
+    .fatal = coll_fatal,
 };
 
 /* ---- for loc */

@@ -57,7 +57,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(chi_msg_pool_create(&pool) == CHARE_OK);
     for (size_t i = 0; i < count; i++) {
         copies[i] = fuzz_copy(size > 0 ? data + 1 + i * each : data, each);
-        parts[i] = (chare_part){CHARE_FORMAT_VALUE, copies[i], each};
+        parts[i] = (chare_part){CHARE_FORMAT_VALUE, copies[i], each, 0};
     }
     if (combine(pool, reducer, parts, count, &results[0]) == CHARE_OK) {
         parts[0].bytes = chare_buffer_bytes(results[0], &parts[0].len);

@@ -61,7 +61,7 @@ value_of(const char *text)
 static chare_part
 part_of(chare_format format, chare_buffer *buffer)
 {
-    chare_part part = {format, NULL, 0};
+    chare_part part = {format, NULL, 0, 0};
 
     part.bytes = chare_buffer_bytes(buffer, &part.len);
     return part;
@@ -348,19 +348,20 @@ odd_parts(void)
         chare_part part;
         const char *result;
     } rows[] = {
-        {{CHARE_FORMAT_BYTES, "\1", 1},
+        {{CHARE_FORMAT_BYTES, "\1", 1, 0},
          "'TypeError' 'reduction sum: a contribution is bytes, not a value' "
          "''"},
-        {{CHARE_FORMAT_VALUE, NULL, 0},
+        {{CHARE_FORMAT_VALUE, NULL, 0, 0},
          "'ValueError' 'reduction sum: a contribution has no value' ''"},
-        {{CHARE_FORMAT_VALUE, "\4", 1},
+        {{CHARE_FORMAT_VALUE, "\4", 1, 0},
          "'ValueError' 'reduction sum: a contribution is malformed' ''"},
-        {{CHARE_FORMAT_ERROR, "\26\3AeAmAd", 8}, "'e' 'm' 'd'"},
+        {{CHARE_FORMAT_ERROR, "\26\3AeAmAd", 8, 0}, "'e' 'm' 'd'"},
     };
 
     pool_start();
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        chare_part parts[] = {{CHARE_FORMAT_VALUE, "\xa1", 1}, rows[i].part};
+        chare_part parts[] = {{CHARE_FORMAT_VALUE, "\xa1", 1, 0},
+                              rows[i].part};
         chare_encoder encoder;
         chare_buffer *buffer;
         struct value_text text;

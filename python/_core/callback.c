@@ -56,10 +56,7 @@ core_callback_get(struct core_state *state, PyObject *object,
         return 0;
     }
     if (!Py_IS_TYPE(object, state->CallbackType)) {
-        PyErr_Format(PyExc_TypeError,
-                     "%R is no callback: a Future or a method of a proxy is "
-                     "needed",
-                     object);
+        core_mistake(state, "(sO)", "no_callback", object);
         return -1;
     }
     if (core_proxy_is_element(self->proxy)) {

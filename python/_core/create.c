@@ -19,13 +19,17 @@ class_to_create(struct core_state *state, PyObject *cls)
     }
     found = core_class_find(state, cls);
     if (found == NULL) {
-        PyErr_Format(state->Error,
-                     "%R is not registered: it must be a subclass of Chare "
-                     "in the main module, or in a module or class named in "
-                     "charm.start()",
-                     cls);
+        core_mistake(state, "(sO)", "no_class", cls);
     }
     return found;
+}
+
+/* Whether these may be arguments, and not one that should be in a list. */
+static bool
+is_args(PyObject *args)
+{
+    return !PyUnicode_Check(args) && !PyBytes_Check(args) &&
+           !PyDict_Check(args) && !PyAnySet_Check(args);
 }
 
 /* Check the arguments, and encode them behind the flavour. */
@@ -39,10 +43,12 @@ args_encode(struct core_pe *pe, struct core_class *cls, PyObject *args,
     Py_ssize_t count = -1;
     int result = -1;
 
-    sequence = PySequence_Fast(
-        args != NULL && args != Py_None ? args : pe->state->no_args,
-        "the constructor's arguments must be a list or tuple");
-    if (sequence == NULL) {
+    if (args == NULL || args == Py_None) {
+        args = pe->state->no_args;
+    }
+    if (!is_args(args) || (sequence = PySequence_Fast(args, "")) == NULL) {
+        PyErr_Clear();
+        core_mistake(pe->state, "(sOO)", "no_arguments", cls->cls, args);
         return -1;
     }
     count =
@@ -61,6 +67,10 @@ args_encode(struct core_pe *pe, struct core_class *cls, PyObject *args,
     if (all[0] != NULL) {
         result = core_data_args(pe, false, all, count + 1, data_out);
         Py_DECREF(all[0]);
+        if (result < 0) {
+            core_unsendable(pe->state, cls->init.fullname, cls->init.params,
+                            bound, count);
+        }
     }
     PyMem_Free(all);
 release_bound:
@@ -237,14 +247,13 @@ core_group_create(PyObject *module, PyObject *args)
 
 /* Complain of more chares than a dense array can have; -1. */
 static int
-dims_check(const chare_index *shape)
+dims_check(struct core_state *state, PyObject *dims, const chare_index *shape)
 {
     double count = 1;
 
     for (uint32_t i = 0; i < shape->ndims; i++) {
         if (shape->at[i] < 0) {
-            PyErr_SetString(PyExc_ValueError,
-                            "the dimensions of an array are not negative");
+            core_mistake(state, "(sO)", "no_dimensions", dims);
             return -1;
         }
         count *= (double)shape->at[i];
@@ -268,7 +277,7 @@ dims_check(const chare_index *shape)
 
 /* Understand dims and ndims; -1 with an exception. */
 static int
-dims_parse(struct core_state *state, PyObject *dims, int ndims,
+dims_parse(struct core_state *state, PyObject *cls, PyObject *dims, int ndims,
            chare_array_options *options)
 {
     chare_index shape;
@@ -285,16 +294,18 @@ dims_parse(struct core_state *state, PyObject *dims, int ndims,
         return 0;
     }
     if (core_index_parse(dims, &shape) < 0) {
+        PyErr_Clear();
+        core_mistake(state, "(sO)", "no_dimensions", dims);
         return -1;
     }
     if (ndims != -1 && (uint32_t)ndims != shape.ndims) {
-        PyErr_Format(state->Error, "dims has %u dimensions, ndims says %d",
+        core_mistake(state, "(sOIi)", "ndims_differ", cls,
                      (unsigned)shape.ndims, ndims);
         return -1;
     }
     options->ndims = shape.ndims;
     memcpy(options->dims, shape.at, sizeof(options->dims));
-    return dims_check(&shape);
+    return dims_check(state, dims, &shape);
 }
 
 /* The map: None, a number or the proxy of a group; -1 with an exception. */
@@ -406,7 +417,7 @@ core_array_create(PyObject *module, PyObject *args)
     found = class_to_create(state, cls);
     if (found == NULL || map_parse(state, map, &options) < 0 ||
         (bind_to == Py_None
-             ? dims_parse(state, dims, ndims, &options)
+             ? dims_parse(state, cls, dims, ndims, &options)
              : bound_parse(state, bind_to, dims, ndims, &options)) < 0) {
         return NULL;
     }

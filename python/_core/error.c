@@ -6,6 +6,8 @@
  * when nobody did, one report goes to stderr and the job ends. SystemExit
  * ends the job with its code, KeyboardInterrupt with 130.
  */
+#include <stdarg.h>
+
 #include "state.h"
 
 enum {
@@ -21,6 +23,53 @@ core_raise(struct core_state *state, chare_status status, const char *what)
     PyErr_Format(state->Error, "%s: %s (%s)", what, chare_status_text(status),
                  chare_status_name(status));
     return NULL;
+}
+
+/* Set an exception object, which is given up. */
+static void
+exception_set(PyObject *error)
+{
+    if (error != NULL && PyExceptionInstance_Check(error)) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    }
+    Py_XDECREF(error);
+}
+
+PyObject *
+core_mistake(struct core_state *state, const char *format, ...)
+{
+    PyObject *function = core_support(state, "mistake");
+    PyObject *error = NULL;
+    PyObject *args;
+    va_list list;
+
+    va_start(list, format);
+    args = function != NULL ? Py_VaBuildValue(format, list) : NULL;
+    va_end(list);
+    if (args != NULL) {
+        error = PyObject_CallObject(function, args);
+        Py_DECREF(args);
+    }
+    Py_XDECREF(function);
+    exception_set(error);
+    return NULL;
+}
+
+void
+core_unsendable(struct core_state *state, PyObject *what, PyObject *names,
+                PyObject *const *values, Py_ssize_t count)
+{
+    PyObject *error = core_exception_take();
+    PyObject *list = PyTuple_New(count);
+
+    for (Py_ssize_t i = 0; list != NULL && i < count; i++) {
+        PyTuple_SET_ITEM(list, i, Py_NewRef(values[i]));
+    }
+    if (list != NULL) {
+        core_mistake(state, "(sOOOO)", "unsendable", error, what, names, list);
+        Py_DECREF(list);
+    }
+    Py_XDECREF(error);
 }
 
 PyObject *

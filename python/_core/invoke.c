@@ -51,6 +51,7 @@ core_reply(struct core_pe *pe, const struct core_entry *entry,
                      reply->callback.future.pe == pe->rank;
 
         if (core_data_value(pe, local, value, &data) < 0) {
+            core_unsendable(pe->state, entry->fullname, Py_None, &value, 1);
             core_failed(pe, entry, &reply->self, reply);
             return;
         }

@@ -68,6 +68,8 @@ send_args(struct core_pe *pe, const struct core_entry *entry,
         return send_data(pe, entry, proxy, NULL, options);
     }
     if (core_data_args(pe, is_local(pe, proxy), args, arg_count, &data) < 0) {
+        core_unsendable(pe->state, entry->fullname, entry->params, args,
+                        arg_count);
         return -1;
     }
     return send_data(pe, entry, proxy, &data, options);

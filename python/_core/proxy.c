@@ -260,6 +260,14 @@ proxy_subscript(PyObject *op, PyObject *key)
                           (enum core_flavour)self->flavour, self->ndims);
 }
 
+static int
+proxy_setattr(PyObject *op, PyObject *name, PyObject *value)
+{
+    core_mistake(proxy_state(op), "(sOOi)", "no_attribute", op, name,
+                 (int)(value == NULL));
+    return -1;
+}
+
 static Py_hash_t
 proxy_hash(PyObject *op)
 {
@@ -524,6 +532,7 @@ static PyType_Slot proxy_slots[] = {
     {Py_tp_repr, proxy_repr},
     {Py_tp_hash, proxy_hash},
     {Py_tp_richcompare, proxy_richcompare},
+    {Py_tp_setattro, proxy_setattr},
     {Py_mp_subscript, proxy_subscript},
     {Py_mp_length, proxy_len},
     {Py_nb_bool, proxy_bool},

@@ -216,6 +216,27 @@ contribute_data(struct core_pe *pe, struct core_chare *chare,
     Py_RETURN_NONE;
 }
 
+/* Data without a reducer: a mistake, where it is not the custom. */
+static bool
+data_may_be_dropped(struct core_state *state, struct core_chare *chare,
+                    PyObject *data)
+{
+    PyObject *function = core_support(state, "no_reducer");
+    PyObject *error = NULL;
+    bool may;
+
+    if (function != NULL) {
+        error = PyObject_CallFunctionObjArgs(function, chare, data, NULL);
+        Py_DECREF(function);
+    }
+    may = error == Py_None;
+    if (error != NULL && !may) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    }
+    Py_XDECREF(error);
+    return may;
+}
+
 PyObject *
 core_contribute_to(struct core_state *state, struct core_chare *chare,
                    PyObject *data, PyObject *object,
@@ -228,6 +249,10 @@ core_contribute_to(struct core_state *state, struct core_chare *chare,
     PyObject *result;
 
     if (pe == NULL) {
+        return NULL;
+    }
+    if (object == Py_None && data != Py_None &&
+        !data_may_be_dropped(state, chare, data)) {
         return NULL;
     }
     if (object == Py_None || (Py_IS_TYPE(object, state->ReducerType) &&

@@ -72,17 +72,28 @@ call_wrapped(struct core_reducer *self, PyObject *list)
 
 /* The exception that is set, with a note that names the reducer. */
 static PyObject *
-error_take(struct core_reducer *self)
+error_take(struct core_reducer *self, const chare_part *parts,
+           size_t part_count)
 {
     PyObject *error = core_exception_take();
     PyObject *function = core_support(self->state, "reducer_failed");
+    PyObject *sources = PyList_New(0);
     PyObject *noted = NULL;
 
-    if (function != NULL) {
-        noted =
-            PyObject_CallFunctionObjArgs(function, error, self->name, NULL);
-        Py_DECREF(function);
+    for (size_t i = 0; sources != NULL && i < part_count; i++) {
+        PyObject *pe = PyLong_FromLong((long)parts[i].source - 1);
+
+        if (pe == NULL || PyList_Append(sources, pe) < 0) {
+            Py_CLEAR(sources);
+        }
+        Py_XDECREF(pe);
     }
+    if (function != NULL && sources != NULL) {
+        noted = PyObject_CallFunctionObjArgs(function, error, self->name,
+                                             sources, NULL);
+    }
+    Py_XDECREF(function);
+    Py_XDECREF(sources);
     if (noted == NULL) {
         PyErr_Clear();
         return error;
@@ -122,9 +133,10 @@ combine_write(struct core_reducer *self, struct core_pe *pe, PyObject *list,
 /* Write the exception that is set; 'list' is NULL if there are no parts. */
 static chare_status
 combine_failed(struct core_reducer *self, struct core_pe *pe, PyObject *list,
+               const chare_part *parts, size_t part_count,
                chare_encoder *encoder)
 {
-    PyObject *error = error_take(self);
+    PyObject *error = error_take(self, parts, part_count);
     PyObject *wrapped = NULL;
     int failed;
 
@@ -161,7 +173,7 @@ core_combine(void *context, const chare_part *parts, size_t part_count,
     if (list == NULL || combine_write(self, pe, list, encoder) < 0) {
         encoder->at =
             (unsigned char *)chare_buffer_bytes(encoder->buffer, NULL) + used;
-        status = combine_failed(self, pe, list, encoder);
+        status = combine_failed(self, pe, list, parts, part_count, encoder);
     }
     Py_XDECREF(list);
     return encoder->status != CHARE_OK ? encoder->status : status;

@@ -193,6 +193,16 @@ PyObject *core_support(struct core_state *state, const char *name);
 PyObject *core_raise(struct core_state *state, chare_status status,
                      const char *what);
 
+/* Raise the exception that a function of _mistakes.py makes of some objects,
+ * as many as PyObject_CallFunction()'s format says, the name first ("s...").
+ * Takes no exception over; returns NULL. */
+PyObject *core_mistake(struct core_state *state, const char *format, ...);
+
+/* The exception that is set, in words for what cannot be sent: 'what' is the
+ * method, 'names' are its parameters or None for its result. */
+void core_unsendable(struct core_state *state, PyObject *what, PyObject *names,
+                     PyObject *const *values, Py_ssize_t count);
+
 /*
  * An entry method or callable left an exception set: send it to who waits for
  * the reply, or end the job. Clears the exception.

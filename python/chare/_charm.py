@@ -96,9 +96,11 @@ def _check_entry(entry):
             f"of Chare, not {entry!r}"
         )
     if not counts[5] <= 1 <= counts[6]:
+        from chare import _mistakes
+
         raise _core.Error(
-            f"{entry.__qualname__} must take exactly one argument: the list "
-            "of the command line"
+            f"{_mistakes.signature_of(entry)} must take exactly one argument: "
+            "the list of the command line, as in 'def main(args):'"
         )
 
 
@@ -169,7 +171,10 @@ class Charm(
 
     def _check_first(self):
         if self._started:
-            raise _core.Error("charm.start() was called before")
+            raise _core.Error(
+                "charm.start() was called before: a program starts the "
+                "runtime once, by its last statement, and ends by charm.exit()"
+            )
         _options.check_old_names()
 
     def _prepare(self, entry, classes, modules):

@@ -37,16 +37,18 @@ def _arrays(contributions):
     ):
         return None
     first, *others = contributions
-    for value in others:
+    for i, value in enumerate(others):
         if not (
             isinstance(first, numpy.ndarray)
             and isinstance(value, numpy.ndarray)
             and first.shape == value.shape
         ):
-            raise ValueError(
+            error = ValueError(
                 f"contributions differ: {_form(first, numpy)} and "
                 f"{_form(value, numpy)}"
             )
+            setattr(error, "chare_pair", (0, i + 1))
+            raise error
     return numpy
 
 
@@ -158,6 +160,20 @@ class Reducers:
 
     def __reduce__(self):
         return "Reducer"
+
+    def _missing(self, name):
+        """What a report says of a name that is no reducer's.
+
+        There is no __getattr__() for it: Reducer.sum would cost more.
+        """
+        from chare import _mistakes
+
+        names = [key for key in vars(self) if not key.startswith("_")]
+        return (
+            f"there is no reducer {name!r}{_mistakes.near(name, names)} (there "
+            f"are {', '.join(sorted(names))}; add one of your own by "
+            "Reducer.addReducer(function), at the top of the program)"
+        )
 
     def addReducer(self, func, pre=None, post=None, ordered=False):
         """Add a reducer of one's own as ``Reducer.<name of func>``.

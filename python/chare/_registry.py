@@ -117,13 +117,15 @@ def _describe(name, function, flags, signature, condition=None):
 def _check(cls, name, function, signature):
     if name in RESERVED:
         raise _core.Error(
-            f"{cls.__qualname__}.{name}: this name is reserved for Chare's own"
+            f"{cls.__qualname__}.{name}: this name is reserved, for Chare "
+            "itself has one of it: rename the method"
         )
     for special in ("ret", "awaitable"):
         if signature.has(special):
             raise _core.Error(
                 f"{cls.__qualname__}.{name}(): the parameter name "
-                f"'{special}' is reserved for calls through proxies"
+                f"'{special}' is reserved for calls through proxies: rename "
+                "the parameter"
             )
 
 

@@ -4,6 +4,7 @@
 import builtins
 import collections
 import copyreg
+import functools
 import io
 import os
 import pickle
@@ -50,11 +51,13 @@ def _cloudpickle(value, error, buffer_callback):
             "With the package 'cloudpickle' installed, functions and classes "
             "that pickle refuses can be sent too"
         ) from error
+    file = io.BytesIO()
     try:
-        return cloudpickle.dumps(
-            value, 5,
+        _pickler_class(cloudpickle)(
+            file, 5,
             buffer_callback=buffer_callback,  # pyright: ignore
-        )
+        ).dump(value)
+        return file.getvalue()
     except (pickle.PicklingError, TypeError, AttributeError) as failure:
         # The tracebacks of two picklers would hide the line that sends.
         failure.__suppress_context__ = True
@@ -92,6 +95,21 @@ def dumps(value):
     except (pickle.PicklingError, TypeError, AttributeError) as error:
         buffers.clear()
         return _cloudpickle(value, error, callback), buffers
+
+
+@functools.lru_cache(None)
+def _pickler_class(cloudpickle):
+    """cloudpickle's pickler, without what it does to open files."""
+    ours: dict = {io.TextIOWrapper: _reduce_file}
+    table = collections.ChainMap(ours, cloudpickle.CloudPickler.dispatch_table)
+    return type(
+        "Pickler", (cloudpickle.CloudPickler,), {"dispatch_table": table}
+    )
+
+
+def _reduce_file(file):
+    """cloudpickle would send all that is in it, as if nobody had opened it."""
+    raise TypeError(f"cannot pickle the open file {file.name!r}")
 
 
 class ViewError(TypeError):
@@ -180,14 +198,39 @@ def as_native(data, reducer):
     return _counted(data, reducer)
 
 
-def reducer_failed(error, name):
-    """An exception of a reducer, fit to be sent, that says where it was."""
+def reducer_failed(error, name, sources=()):
+    """An exception of a reducer, fit to be sent, that says where it was.
+
+    'sources' are the PEs that the contributions came from, -1 if not known.
+    """
+    pair = getattr(error, "chare_pair", None)
+    if pair is not None and sources and min(sources[i] for i in pair) >= 0:
+        error.args = (
+            f"{error}, from PE {sources[pair[0]]} and PE {sources[pair[1]]}",
+        )
     _note(error, f"in reducer {name!r} on PE {_core.my_pe()}")
     kind, message, details, data = describe(error)
     if not data:
         return rebuild(kind, message, details, None)
     setattr(error, "remote_traceback", details)
     return error
+
+
+# ---- mistakes: the exceptions for them, to be raised by the extension
+
+
+def no_reducer(chare, data):
+    """For data without a reducer; None: it is meant to be dropped."""
+    from chare import _mistakes
+
+    return _mistakes.no_reducer(chare, data)
+
+
+def mistake(name, *args):
+    """The exception for a mistake of a kind."""
+    from chare import _mistakes
+
+    return getattr(_mistakes, name)(*args)
 
 
 # ---- calls
@@ -254,19 +297,28 @@ def _without_our_frames(tb):
 def _suggest(error):
     """Say which entry methods a proxy has, where it lacks one."""
     proxy = getattr(error, "obj", None)
+    if isinstance(error, AttributeError) and hasattr(proxy, "addReducer") and (
+        getattr(error, "name", None) is not None
+    ):
+        error.args = (proxy._missing(error.name),)
+        setattr(error, "name", None)
+        return
     if not isinstance(error, AttributeError) or not isinstance(
         proxy, _core.Proxy
-    ):
+    ) or getattr(error, "name", None) is None:
         return
-    import difflib
+    from chare import _mistakes
 
     name = str(error.name)
-    names = [key for key in dir(type(proxy)) if not key.startswith("_chare")]
-    near = difflib.get_close_matches(name, names, 1)
-    text = f"{type(proxy).__name__} has no entry method {name!r}"
-    if near:
-        text += f"; did you mean {near[0]!r}?"
-    error.args = (text,)
+    near = _mistakes.near(
+        name, [key for key in dir(type(proxy)) if key[:6] != "_chare"]
+    )
+    error.args = (
+        f"{type(proxy).__name__} has no entry method {name!r}" + (near or (
+            "; a chare's attributes are read where it is, by an entry method "
+            "that returns them"
+        )),
+    )
     setattr(error, "name", None)  # or Python would guess too
 
 
@@ -280,14 +332,14 @@ def _lines(error):
 
 
 def _format(error):
+    try:
+        from chare import _mistakes
+    except OSError:  # as above
+        return "".join(_lines(error))
     _suggest(error)
     text = "".join(_lines(error))
-    if isinstance(error, RuntimeError) and "running event loop" in str(error):
-        text += (
-            "(chare drives 'async def' methods itself, without a loop; what "
-            "needs asyncio runs by 'await charm.asyncio(...)')\n"
-        )
-    return text
+    hint = _mistakes.hint(error)
+    return f"{text}({hint})\n" if hint else text
 
 
 def report(error, pe, what, index):

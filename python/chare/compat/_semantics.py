@@ -15,6 +15,7 @@
 8. ckInsert() at an index that is taken is ignored.
 9. A program that ends without charm.start() says so, whatever it defined.
 10. Calls reach a chare while its constructor, a coroutine, waits.
+11. Data that is contributed without a reducer is dropped.
 """
 
 import functools
@@ -32,6 +33,7 @@ def apply():
     """Make this process behave so."""
     _core.error_items(True)
     _core.open_constructors(True)
+    _support.no_reducer = lambda chare, data: None
     _support.rebuild = _with_stacktrace(_support.rebuild)
     _registry.constructor = _with_parent(_registry.constructor)
     _core.start = _with_start(_core.start)

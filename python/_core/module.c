@@ -170,6 +170,7 @@ core_exec(PyObject *module)
         PyModule_AddFunctions(module, core_pe_functions) < 0 ||
         PyModule_AddFunctions(module, core_thread_functions) < 0 ||
         PyModule_AddFunctions(module, core_query_functions) < 0 ||
+        PyModule_AddFunctions(module, core_report_functions) < 0 ||
         PyModule_AddFunctions(module, core_section_functions) < 0 ||
         PyModule_AddFunctions(module, core_start_functions) < 0 ||
         PyModule_AddFunctions(module, core_console_functions) < 0) {

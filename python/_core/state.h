@@ -807,6 +807,10 @@ extern PyMethodDef core_query_functions[];
 
 extern PyMethodDef core_start_functions[];
 
+/* ---- report.c */
+
+extern PyMethodDef core_report_functions[];
+
 /* ---- console.c */
 
 extern PyMethodDef core_console_functions[];

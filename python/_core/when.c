@@ -712,6 +712,33 @@ core_when_abandon(struct core_pe *pe, struct core_chare *chare)
     }
 }
 
+/* [(method or None, condition or None)] of what waits in a chare. */
+PyObject *
+core_when_list(struct core_chare *chare)
+{
+    const struct core_held *held = core_chare_held(chare);
+    PyObject *list = PyList_New(0);
+
+    for (const struct group *group = held != NULL ? held->groups : NULL;
+         list != NULL && group != NULL; group = group->next) {
+        for (const struct waiting *waiting = group->head;
+             list != NULL && waiting != NULL; waiting = waiting->next) {
+            const struct core_condition *condition =
+                waiting->own != NULL ? waiting->own : waiting->sent;
+            PyObject *item = Py_BuildValue(
+                "(OO)",
+                waiting->entry != NULL ? waiting->entry->fullname : Py_None,
+                condition != NULL ? condition->text : Py_None);
+
+            if (item == NULL || PyList_Append(list, item) < 0) {
+                Py_CLEAR(list);
+            }
+            Py_XDECREF(item);
+        }
+    }
+    return list;
+}
+
 void
 core_when_clear(struct core_chare *chare)
 {

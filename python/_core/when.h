@@ -118,6 +118,9 @@ bool core_when_run_one(struct core_pe *pe);
  */
 void core_when_abandon(struct core_pe *pe, struct core_chare *chare);
 
+/* [(method or None, condition)] of what waits in a chare, for reports. */
+PyObject *core_when_list(struct core_chare *chare);
+
 void core_when_clear(struct core_chare *chare);
 int core_when_visit(struct core_chare *chare, visitproc visit, void *arg);
 void core_when_close(struct core_pe *pe);

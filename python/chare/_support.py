@@ -11,6 +11,7 @@ import pickle
 import sys
 import time
 import warnings
+from typing import Any
 
 from chare import _core
 
@@ -296,7 +297,7 @@ def _without_our_frames(tb):
 
 def _suggest(error):
     """Say which entry methods a proxy has, where it lacks one."""
-    proxy = getattr(error, "obj", None)
+    proxy: Any = getattr(error, "obj", None)
     if isinstance(error, AttributeError) and hasattr(proxy, "addReducer") and (
         getattr(error, "name", None) is not None
     ):
@@ -597,6 +598,11 @@ def stalled():
         )
     if count > len(shown):
         lines.append(f"PE {_core.my_pe()}: and {count - len(shown)} more")
+    from chare import _stuck
+
+    found, held = _stuck.chares()
+    lines += found
+    count += held
     sys.stdout.flush()
     if lines:
         print("\n".join(lines), file=sys.stderr, flush=True)

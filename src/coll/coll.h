@@ -200,6 +200,18 @@ void chi_coll_expect(struct chi_coll *coll, struct chi_coll_set *set,
  */
 void chi_coll_close(struct chi_coll *coll, struct chi_coll_set *set);
 
+/* An own reduction that has begun here and is not complete. */
+struct chi_coll_stalled {
+    uint64_t number;   /* the collection's first is 0 */
+    uint64_t arrived;  /* contributions that are in */
+    uint64_t expected; /* of this PE's subtree, once the census is known */
+    uint64_t children; /* a bit for each that has passed its own on */
+};
+
+/* The oldest one; false: there is none. */
+bool chi_coll_stalled(const struct chi_coll_set *set,
+                      struct chi_coll_stalled *out);
+
 /* Ask all PEs; 'done' runs on this PE. One survey of a kind at a time. */
 void chi_coll_survey(struct chi_coll *coll, enum chi_survey survey,
                      uint64_t argument, chi_survey_done_fn done,

@@ -191,8 +191,11 @@ reduction_describe(struct chi_coll *coll, struct chi_reduction *reduction,
         }
         return;
     }
+    /* The parts of a broadcast's completion have its callback from its
+     * message. */
     if (chi_likely(reduction->reducer == reducer &&
-                   chi_callback_equal(&reduction->callback, callback))) {
+                   (reduction->tag >= CHI_COLL_TAG_CALL ||
+                    chi_callback_equal(&reduction->callback, callback)))) {
         return;
     }
     source.pe = pe;
@@ -499,6 +502,24 @@ chi_coll_reduce_execute(void *context, struct chi_msg *msg)
         reduction_add(coll, reduction, msg);
     }
     reduction_check(coll, set, reduction);
+}
+
+bool
+chi_coll_stalled(const struct chi_coll_set *set, struct chi_coll_stalled *out)
+{
+    const struct chi_reduction *reduction =
+        chi_map_get(&set->reductions, set->stream_next);
+
+    if (reduction == NULL) {
+        return false;
+    }
+    *out = (struct chi_coll_stalled){
+        .number = reduction->tag,
+        .arrived = reduction->count,
+        .expected = set->subtree_count - set->left_count,
+        .children = reduction->children_reported,
+    };
+    return true;
 }
 
 /* ---- elements that are no more */

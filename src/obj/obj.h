@@ -108,6 +108,9 @@ uint64_t chi_obj_kept_count(const struct chi_obj *obj);
 /* So many more are kept by who executes them. */
 void chi_obj_kept_add(struct chi_obj *obj, int change);
 
+/* Log what waits here for what never comes: stall.c. */
+void chi_obj_stalled(struct chi_obj *obj);
+
 /* The call must be one that this room is executing. */
 void chi_obj_take_reply(const chare_call *call, chare_reply *reply_out);
 chare_buffer *chi_obj_take_buffer(const chare_call *call);

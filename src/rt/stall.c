@@ -6,8 +6,9 @@
  * still wake them (timers, and what the 'outside' hook counts), and how many
  * messages were made, done and kept for chares that do not exist. Twice the
  * same, with nothing to wake anybody and nothing under way, is a stall: then a
- * third survey lets each PE say who waits ('stalled' hook), and PE 0 ends the
- * job. As in qd.c, two waves are needed because one is no snapshot.
+ * third survey lets each PE say what waits in its collections (obj/stall.c)
+ * and who waits ('stalled' hook), and PE 0 ends the job. As in qd.c, two waves
+ * are needed because one is no snapshot.
  *
  * Only embedders that set the hooks are asked: nobody else can know what comes
  * from outside.
@@ -69,12 +70,16 @@ stall_answer(void *context, uint64_t argument,
     words_out[WORD_MADE] = pe->counted_made;
     words_out[WORD_DONE] = pe->counted_done;
     words_out[WORD_KEPT] = chi_obj_kept_count(runtime->obj);
+    if (argument == (uint64_t)ASK_REPORT) {
+        chi_obj_stalled(runtime->obj);
+    }
     if (argument == (uint64_t)ASK_REPORT && hooks->stalled != NULL) {
         words_out[WORD_KEPT] = hooks->stalled(runtime->hooks_context);
     }
     return true;
 }
 
+/* 'waiting': coroutines, and messages that are held for a condition. */
 static void
 stall_end(chare_runtime *runtime, uint64_t waiting)
 {
@@ -91,7 +96,8 @@ stall_end(chare_runtime *runtime, uint64_t waiting)
     if (waiting > 0) {
         snprintf(text, sizeof(text),
                  "deadlock: nothing is under way, no timer or thread is left, "
-                 "and %llu coroutine(s) wait for what cannot come, see "
+                 "and %llu coroutine(s) or held call(s) wait for what cannot "
+                 "come, see "
                  "above%s (CHARE_DEADLOCK_S=0 lets such a job wait)",
                  (unsigned long long)waiting, kept_text);
     } else {

@@ -80,6 +80,110 @@ def main(args):
 charm.start(main)
 """, "1 message(s) wait", "Worker.nothing()")
 
+    def test_members_missing_from_a_reduction(self):
+        source = """
+class Member(Chare):
+    def go(self, future, missing):
+        if self.thisIndex[0] not in missing:
+            self.reduce(future, 1, Reducer.sum)
+def main(args):
+    future = Future(2)
+    many = Array(Member, 8)
+    many.go(future, [])
+    many.go(future, {})
+    future.get()
+charm.start(main)
+"""
+        self.stuck(source.format("[3]"), "reduction 1 of Member waits",
+                   "not yet: Member[3] on this PE")
+        self.stuck(source.format("list(range(1, 8))"),
+                   "reduction 1 of Member waits", "1 of 8 have contributed")
+
+    def test_a_group_member_on_another_pe(self):
+        result = self.run_program("""
+class Member(Chare):
+    def go(self, future):
+        if charm.myPe() != 3:
+            self.reduce(future, 1, Reducer.sum)
+def main(args):
+    future = Future()
+    Group(Member).go(future)
+    future.get()
+charm.start(main)
+""", 4)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn("reduction 0 of Member waits", result.stderr)
+        self.assertRegex(result.stderr, "not yet all from PE .*3|Member.3.")
+
+    def test_members_missing_from_a_section(self):
+        self.stuck("""
+class Member(Chare):
+    def go(self, section, future):
+        if self.thisIndex != (2,):
+            self.reduce(future, 1, Reducer.sum, section=section)
+def main(args):
+    future = Future()
+    section = Array(Member, 8)[0:8:2]
+    section.go(section, future)
+    future.get()
+charm.start(main)
+""", "reduction 0 of a section waits", "3 of 4 have contributed")
+
+    def test_an_array_that_is_not_complete(self):
+        self.stuck("""
+class Member(Chare):
+    def nothing(self):
+        pass
+def main(args):
+    array = Array(Member, ndims=1)
+    array.ckInsert(0)
+    array.nothing(awaitable=True).get()
+charm.start(main)
+""", "array Member is still open", "ckDoneInserting()")
+
+    def test_held_messages(self):
+        self.stuck("""
+class Held(Chare):
+    def __init__(self):
+        self.step = 0
+    @when("self.step == number")
+    def advance(self, number):
+        pass
+def main(args):
+    held = Array(Held, 4)
+    held[3].advance(7)
+    held[3].advance(8)
+charm.start(main)
+""", "deadlock", "Held (3,) holds 2 call(s) of Held.advance()",
+            'until "self.step == number" is true')
+
+    def test_channels_without_their_other_end(self):
+        self.stuck("""
+class End(Chare):
+    @coro
+    def take(self, other):
+        Channel(self, other).recv()
+    @coro
+    def give(self, other):
+        Channel(self, other).send(1)
+def main(args):
+    ends = Array(End, 4)
+    ends[0].take(ends[1])
+    ends[2].give(ends[3])
+charm.start(main)
+""", "End (0,) receives from its channel to (1,)",
+            "End (3,) never made its end of a channel, on which (2,) has sent 1")
+
+    def test_messages_for_a_chare_are_named(self):
+        self.stuck("""
+def main(args):
+    array = Array(Worker, ndims=1)
+    array[3].nothing()
+    array[3].nothing()
+charm.start(main)
+""", "2 message(s) wait for Worker[3], which was never inserted",
+            "Worker.nothing from PE 0")
+
     def test_what_goes_on_is_left_alone(self):
         self.check("""
 import threading

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHARE_PY_CODEC_H
+#define CHARE_PY_CODEC_H
+
+/*
+ * codec.h - Python objects as values of chare's codec, and back; included by
+ * state.h.
+ */
+
+/* ---- encode.c */
+
+/*
+ * Write one value. Returns 0, or -1 with an exception. What has no form in
+ * the codec, or shares mutable parts, is pickled as a whole.
+ */
+int core_encode(struct core_pe *pe, chare_encoder *encoder, PyObject *value);
+
+/* Write the tuple of some arguments. */
+int core_encode_args(struct core_pe *pe, chare_encoder *encoder,
+                     PyObject *const *args, Py_ssize_t arg_count);
+
+/* ---- decode.c */
+
+/* Where values are read from. */
+struct core_reader {
+    struct core_pe *pe;
+    chare_decoder decoder;
+    const chare_call *call; /* whose bytes may be kept; or NULL */
+    PyObject *memory;       /* what keeps them, once needed */
+    bool asked;             /* whether the bytes can be kept is known */
+    int depth;
+};
+
+/* Start to read; 'call' may be NULL. */
+void core_reader_init(struct core_reader *reader, struct core_pe *pe,
+                      const void *bytes, size_t len, const chare_call *call);
+void core_reader_fini(struct core_reader *reader);
+
+/* The next value; new reference, or NULL with an exception. */
+PyObject *core_decode(struct core_reader *reader);
+
+/*
+ * The arguments of a call, as new references into 'inline_args' when they fit
+ * in its 'room', else into *args_inout from PyMem_Malloc(). Returns how many,
+ * or -1.
+ */
+Py_ssize_t core_decode_args(struct core_pe *pe, const chare_call *call,
+                            PyObject **inline_args, Py_ssize_t room,
+                            PyObject ***args_out);
+
+/* The one value a call carries, None without data; an ERROR becomes an
+ * exception object. */
+PyObject *core_decode_data(struct core_pe *pe, const chare_call *call);
+
+/* ---- array.c: arrays without NumPy's headers */
+
+/* Whether the object is a NumPy array or scalar: 'a', 's', or 0. */
+char core_numpy_kind(struct core_state *state, PyObject *object);
+
+/* Returns 0, -1 with an exception, or 1: pickle it. */
+int core_array_encode(struct core_state *state, chare_encoder *encoder,
+                      PyObject *array);
+int core_scalar_encode(struct core_state *state, chare_encoder *encoder,
+                       PyObject *scalar);
+PyObject *core_array_decode(struct core_reader *reader,
+                            const chare_value *value);
+PyObject *core_scalar_decode(struct core_reader *reader,
+                             const chare_value *value);
+/* Import NumPy if that has not happened; -1 with an exception. */
+int core_numpy_need(struct core_state *state);
+void core_numpy_clear(struct core_numpy *numpy);
+int core_numpy_visit(struct core_numpy *numpy, visitproc visit, void *arg);
+
+/* ---- memory.c */
+
+extern PyType_Spec core_memory_spec;
+
+/* An object that owns a buffer and shows its bytes; steals the buffer. */
+PyObject *core_memory_new(struct core_state *state, chare_buffer *buffer);
+
+/* ---- payload.c: arguments that stay Python objects */
+
+extern const chare_payload_ops core_args_ops;  /* a call's arguments */
+extern const chare_payload_ops core_value_ops; /* one value */
+
+/* Arguments behind room for 'self', so that a call needs no copy. */
+struct core_payload {
+    struct core_state *state;
+    struct core_payload *next; /* when free */
+    Py_ssize_t arg_count;
+    PyObject *slots[]; /* slots[0] is for self; then the arguments */
+};
+
+/* Whether the object means the same to its receiver as a copy would. */
+bool core_is_plain(struct core_state *state, PyObject *object, int depth);
+
+/*
+ * Data for a call or a value: a payload if 'local' and all are plain, else
+ * encoded. Returns 0, or -1 with an exception.
+ */
+int core_data_args(struct core_pe *pe, bool local, PyObject *const *args,
+                   Py_ssize_t arg_count, chare_data *data_out);
+int core_data_value(struct core_pe *pe, bool local, PyObject *value,
+                    chare_data *data_out);
+
+/* Give up data that a failed call did not take. */
+void core_data_drop(chare_data *data);
+void core_payloads_free(struct core_state *state);
+
+#endif /* CHARE_PY_CODEC_H */

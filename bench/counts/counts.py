@@ -27,6 +27,7 @@ FUNCTION_LEAST = 2.0  # instructions; functions below are not in the record
 
 # What one step of each path is. "receive" and "send" are the two sides of one.
 PATHS = {
+    "plain": "take(7), a Python method called by Python: the floor",
     "call": "proxy.take(7) to a chare on the same PE, from call to end",
     "send": "proxy.take(7) to a chare on another PE: the sender's side",
     "receive": "the same: the receiver's side",
@@ -35,7 +36,32 @@ PATHS = {
     "array": "proxy.take(ndarray of 8 bytes), one PE, copied on the way",
     "element": "broadcast to an array and sum of a float, for each element",
 }
-PATHS_BETWEEN = ("send", "receive")
+
+# What the functions of a path do, for --steps; the first that matches.
+STEPS = (
+    ("the interpreter", r"\(python3|^PyThread|^pthread_self"),
+    ("greenlet", r"_greenlet|^switch_to|core_coroutine|core_suspend"),
+    ("NumPy", r"_multiarray|numpy"),
+    ("replies, collectives", r"reply|callback_(read|write)|value_execute|"
+     r"chi_map|combine|reduction|chi_kernel|stream_check|number_check|sum_f|"
+     r"to_kind|bigint|chi_coll_|chi_obj_contribute|chi_broadcast|chi_number|"
+     r"contribute|reduce|future|waiter"),
+    ("encode, decode", r"encode|decode|chare_put|chare_get|put_object|get_|"
+     r"chi_array|core_array|buffer_bytes|is_plain|payload|chi_check_value|"
+     r"dtype|str(cmp|chr|len)"),
+    ("message: fill, pool", r"chi_msg_(alloc|release|target|add|resize)|"
+     r"chi_message_for|chi_cb_data_msg|chi_value_msg|core_data_args|memset|"
+     r"memcpy|malloc|free|chi_pool"),
+    ("where is the target", r"chi_obj_(send|local|find)|chi_target|chi_index|"
+     r"chi_collection|chi_dispatch|chi_element|chi_pe_count|chare_is_local|"
+     r"chare_send|chi_loc"),
+    ("the ring and its poll", r"shm_|chi_route|send_remote|chi_pe_forward|"
+     r"net_arrived|route_arrived|wire_ok|chi_net|poll_outside"),
+    ("queue, dispatch", r"chi_pe_|chi_queue|chi_invoke|chi_cb_call|"
+     r"chi_timers"),
+    ("the extension", r"_core\.so"),
+    ("the rest", r""),
+)
 
 
 class Failed(Exception):
@@ -247,6 +273,22 @@ def table(paths, functions):
             yield f"{'':8} {cost:7.0f}      {name}"
 
 
+def steps_table(paths):
+    """A line for each step, a column for each path."""
+    columns = [path for path in PATHS if path in paths]
+    cells = {name: dict.fromkeys(columns, 0.0) for name, _ in STEPS}
+    for path in columns:
+        for function, cost in paths[path].items():
+            step = next(name for name, pattern in STEPS
+                        if re.search(pattern, function))
+            cells[step][path] += cost
+    yield f"{'':24}" + "".join(f"{path:>9}" for path in columns)
+    for name, row in cells.items():
+        yield f"{name:24}" + "".join(f"{row[path]:9.0f}" for path in columns)
+    yield f"{'all':24}" + "".join(
+        f"{sum(paths[path].values()):9.0f}" for path in columns)
+
+
 def main(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default=os.path.join(
@@ -256,6 +298,8 @@ def main(arguments):
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--functions", type=int, default=0, metavar="N",
                         help="show the N functions that take most")
+    parser.add_argument("--steps", action="store_true",
+                        help="show what the instructions are for")
     parser.add_argument("--record", action="store_true",
                         help=f"write the counts to {RECORD}")
     options = parser.parse_args(arguments)
@@ -270,7 +314,8 @@ def main(arguments):
     except Failed as error:
         print(f"counts.py: {error}", file=sys.stderr)
         return 1
-    print("\n".join(table(paths, options.functions)))
+    print("\n".join(steps_table(paths) if options.steps
+                    else table(paths, options.functions)))
     if options.record:
         write_record(build_key(build, options.python), paths)
     return 0

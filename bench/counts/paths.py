@@ -62,6 +62,14 @@ class Path(Chare):
         stop(path, length)
         done(None)
 
+    def plain(self, length, done):
+        take = self.take
+        start()
+        for _ in range(length):
+            take(7)
+        stop("plain", length)
+        done(None)
+
     def call(self, length, done):
         me = self.me
         start()
@@ -147,8 +155,8 @@ def main(args):
     if charm.numPes() > 1:
         go(paths[0].send)
         charm.exit()
-    for method in (paths[0].call, paths[0].array, paths[0].awaits,
-                   paths[0].coro):
+    for method in (paths[0].plain, paths[0].call, paths[0].array,
+                   paths[0].awaits, paths[0].coro):
         go(method)
     root = Chare(Root)
     for length in LENGTHS:

@@ -7,6 +7,8 @@
     pingpong      round trips between PE 0 and 1, of WHAT (see laps.py)
     keep          the same; both keep the last arrays, so each is a fresh one
     flood         calls from PE 0 to PE 1
+    split         calls of BURST at a time, sending and executing apart: to
+                  PE 0 itself, to PE 1 ("away"), and of a plain method
     hand          calls within PE 0 with a read-only array: it is handed over
     get, await    awaited calls from PE 0 to PE 1, @coro or async def
     reduce        broadcast to a group, sum of a float to a future
@@ -26,6 +28,7 @@ from model import Array, Chare, Future, Group, Reducer, charm, coro
 
 WIDE = 10000
 KEPT = 2
+BURST = 200  # they fit into the ring
 IDLE_S = 1.0
 
 
@@ -150,6 +153,42 @@ class Caller(Chare):
         if left == 0:
             self.laps.print("flood " + self.what)
             self.done(None)
+
+    def split(self, count, done):
+        self.split_laps = {name: Laps(BURST) for name in (
+            "send", "execute", "send away", "plain")}
+        self.split_left = count // BURST
+        self.done = done
+        self.me.split_burst()
+
+    def split_burst(self):
+        laps = self.split_laps
+        for name, target in (("plain", self), ("send away", self.other),
+                             ("send", self.me)):
+            take = target.take
+            laps[name].last = laps[name].now()
+            for _ in range(BURST):
+                take(7)
+            laps[name].lap()
+        laps["execute"].last = laps["execute"].now()
+        self.me.split_end()
+
+    def split_end(self):
+        self.split_laps["execute"].lap()
+        # PE 1 has to have taken all before the next burst goes there.
+        self.other.split_echo()
+
+    def split_echo(self):
+        self.other.split_again()
+
+    def split_again(self):
+        self.split_left -= 1
+        if self.split_left:
+            self.me.split_burst()
+            return
+        for name, laps in self.split_laps.items():
+            laps.print("split " + name)
+        self.done(None)
 
     @coro
     def get(self, count, done):

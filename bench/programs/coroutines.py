@@ -18,18 +18,21 @@ from laps import LAP_FLOOD, Laps, steps_of, tell
 from model import Array, Chare, Future, charm, coro
 
 
+RUNNERS = {}  # by index; both are on this PE
+
+
 class Runner(Chare):
     """Element 0 wakes element 1 and waits until it is woken, and so on."""
 
     @coro
-    def setup(self, runners, done):
+    def set_up(self, done):
         self.future = Future()
-        self.other = runners[1 - self.thisIndex[0]].ckLocal()
+        RUNNERS[self.thisIndex[0]] = self
         done(None)
 
     async def hops(self, count, first, done):
         laps = Laps(LAP_FLOOD)
-        other = self.other
+        other = RUNNERS[1 - self.thisIndex[0]]
         if first:
             other.future.send(None)
         for _ in range(count // LAP_FLOOD // 2):
@@ -45,7 +48,7 @@ class Runner(Chare):
     @coro
     def switches(self, count, first, done):
         laps = Laps(LAP_FLOOD)
-        other = self.other
+        other = RUNNERS[1 - self.thisIndex[0]]
         if first:
             other.future.send(None)
         for _ in range(count // LAP_FLOOD // 2):
@@ -77,7 +80,7 @@ class Target(Chare):
 def hop(method, count):
     runners = Array(Runner, 2)
     ready = Future(2)
-    runners.setup(runners, ready)
+    runners.set_up(ready)
     ready.get()
     done = Future(2)
     getattr(runners[1], method)(count, False, done)

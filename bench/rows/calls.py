@@ -27,6 +27,18 @@ def same_pe(at):
         Goal("chare", "Charm++", 1.0, "Charm++ 8, same-PE call in C++")])])
 
 
+def parts(at):
+    """Where the time of a call goes: docs/performance.md."""
+    yield Measurement("parts of a call", {
+        "chare": at.chare(2, "calls.py", "split:" + at.count(100000)),
+    }, [Case(1, "parts of a call, int", {
+        "plain Python call": ("chare", "split plain"),
+        "chare, sending": ("chare", "split send"),
+        "chare, executing": ("chare", "split execute"),
+        "chare, sending to PE 1": ("chare", "split send away"),
+    })])
+
+
 def one_way(at):
     ours = ["pingpong:" + at.count(50000, 2000) + ":" + what
             for what in ("int", "tuple")]
@@ -111,5 +123,5 @@ def awaited(at):
 
 
 def measurements(at):
-    for family in (same_pe, one_way, flood, awaited):
+    for family in (same_pe, parts, one_way, flood, awaited):
         yield from family(at)

@@ -135,6 +135,41 @@ chare_destroy(chare_runtime *runtime, const chare_element *element,
 }
 
 chare_status
+chare_migrate(chare_runtime *runtime, const chare_element *element,
+              uint32_t pe)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_migrate(runtime->obj, element, pe);
+}
+
+chare_status
+chare_migrate_retry(chare_runtime *runtime, const chare_element *self)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_migrate_retry(runtime->obj, self);
+}
+
+chare_status
+chare_set_migratable(chare_runtime *runtime, const chare_element *self,
+                     bool migratable)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_set_migratable(runtime->obj, self, migratable);
+}
+
+bool
+chare_is_migratable(const chare_runtime *runtime, const chare_element *self)
+{
+    return chi_obj_is_migratable(runtime->obj, self);
+}
+
+chare_status
 chare_collection_destroy(chare_runtime *runtime, chare_collection collection,
                          const chare_callback *done)
 {

@@ -45,11 +45,14 @@ struct chi_coll_set {
     bool census_known;         /* the whole subtree's is */
     bool closed;               /* at the root: see chi_coll_close() */
     uint32_t census_missing;   /* children that have not told */
-    uint64_t local_count;      /* elements here */
-    uint64_t subtree_count;    /* elements in this PE's subtree */
+    bool active;               /* as the parent knows it, see R2 */
+    uint64_t local_count;      /* elements here now, from local_known on */
+    uint64_t subtree_count;    /* by the census, in this PE's subtree */
+    uint64_t children_active;  /* a bit for each, as they have told */
+    uint64_t children_born;    /* those that the census found some below */
     uint64_t stream_next;      /* own reductions below are passed on */
-    uint64_t left_count;       /* left with tags up to stream_next */
-    struct chi_map leaving;    /* later tag -> how many leave there */
+    uint64_t left_count;       /* root: left with tags up to stream_next */
+    struct chi_map leaving;    /* root: later tag -> how many leave there */
     struct chi_map reductions; /* tag -> struct chi_reduction */
     struct chi_reduction *recent;
 };
@@ -155,27 +158,38 @@ void chi_coll_set_init_known(struct chi_coll_set *set, uint64_t collection,
                              uint64_t local_count, uint64_t subtree_count);
 void chi_coll_set_fini(struct chi_coll_set *set);
 
-/* This PE has all its elements: so many. Once for each set. */
+/* All elements of this PE have been made: so many, of which some may be gone
+ * by now, and others have come. Once for each set. */
 void chi_coll_census(struct chi_coll *coll, struct chi_coll_set *set,
-                     uint64_t local_count);
+                     uint64_t born_count, uint64_t local_count);
 
 /*
  * One element's part in reduction 'tag'. 'value' is a message whose data is
  * the value (taken over), or NULL. 'element' says which one where order
- * matters (gather, ordered reducers): by index, then by collection.
+ * matters (gather, ordered reducers): by index, then by collection. 'extra':
+ * of a broadcast's completion, and not among those that chi_coll_ran() counts.
  */
 void chi_coll_contribute(struct chi_coll *coll, struct chi_coll_set *set,
                          uint64_t tag, uint32_t reducer, struct chi_msg *value,
                          const chare_element *element,
-                         const chare_callback *callback);
+                         const chare_callback *callback, bool extra);
 
 /*
- * Elements of this PE that were destroyed: their part in the completion of a
- * broadcast that came after, which is nothing.
+ * A broadcast with completion 'tag' runs on 'awaited' elements here, which
+ * contribute to it; 'absent' ones that were destroyed here have no part in it.
  */
-void chi_coll_absent(struct chi_coll *coll, struct chi_coll_set *set,
-                     uint64_t tag, uint32_t reducer, uint64_t count,
-                     const chare_callback *callback);
+void chi_coll_ran(struct chi_coll *coll, struct chi_coll_set *set,
+                  uint64_t tag, uint32_t reducer, uint64_t awaited,
+                  uint64_t absent, const chare_callback *callback);
+
+/*
+ * An element has come to this PE, or some have gone to others. They have
+ * contributed to all own reductions below 'next'.
+ */
+void chi_coll_arrive(struct chi_coll *coll, struct chi_coll_set *set,
+                     uint64_t next);
+void chi_coll_depart(struct chi_coll *coll, struct chi_coll_set *set,
+                     uint64_t next, uint32_t count);
 
 /*
  * So many elements of this PE are no more: they have contributed to all own

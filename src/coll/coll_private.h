@@ -43,6 +43,34 @@ struct chi_coll {
     struct chi_survey_wave *waves;
 };
 
+/* Who contributed first; index.ndims 0: that is known on its PE only. */
+struct chi_coll_source {
+    uint32_t pe;
+    chare_element element;
+};
+
+/* One reduction under way. */
+struct chi_reduction {
+    uint64_t tag;
+    uint64_t count;   /* contributions in the parts, and those without data */
+    uint64_t here;    /* own stream: elements here that have contributed to it,
+                       wherever; else: answers of those it ran on here */
+    uint64_t awaited; /* a completion: those it ran on here */
+    uint64_t children_reported; /* a bit for each */
+    uint32_t reducer;
+    bool known;    /* reducer and callback are set */
+    bool expected; /* at the root: R7 */
+    bool mixed;    /* contributions named different reducers: an error */
+    bool ran;      /* a completion: the broadcast has run here */
+    bool direct;   /* some part is a contribution of this PE's */
+    struct chi_coll_source source; /* of the reducer and the callback */
+    bool stray; /* they named different targets: the job ends */
+    chare_callback callback;
+    struct chi_msg_queue parts;
+};
+
+static_assert(CHI_TREE_CHILDREN_MAX <= 64, "a bit for each child");
+
 /* reduction.c */
 void chi_coll_reduce_execute(void *context, struct chi_msg *msg);
 void chi_coll_census_execute(void *context, struct chi_msg *msg);
@@ -71,12 +99,6 @@ struct chi_msg *chi_coll_finish(struct chi_coll *coll, uint32_t reducer,
  */
 bool chi_coll_join(const struct chi_coll *coll, uint32_t *reducer_inout,
                    uint32_t other);
-
-/* Who contributed first; index.ndims 0: that is known on its PE only. */
-struct chi_coll_source {
-    uint32_t pe;
-    chare_element element;
-};
 
 /* An error part that says that two reducers do not go together. */
 struct chi_msg *chi_coll_mixed(struct chi_coll *coll, uint32_t one,

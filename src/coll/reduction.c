@@ -2,18 +2,26 @@
 /*
  * reduction.c - the census, and reductions up a collection's tree.
  *
- * Invariants (README.md has the protocol):
+ * Elements move between PEs at any time, so no PE but the root counts on how
+ * many there are below another. Invariants (README.md has the protocol):
  *  R1  the root delivers a reduction when as many contributions have come as
- *      the census counted, never before and never again;
- *  R2  a PE passes a partial result on exactly once for each reduction in
- *      which its subtree has elements: when its own elements have contributed
- *      and all children whose subtree has elements have passed theirs on;
+ *      the census counted, less those that left before; never before and never
+ *      again; all other rules say only when parts are passed on;
+ *  R2  a PE passes on one *regular* part of each reduction of the own stream
+ *      while it is active, in their order: when all elements that are here
+ *      have contributed, here or elsewhere, and all active children have
+ *      passed theirs on. A PE is active while elements are here or children
+ *      are active; its parent knows;
  *  R3  nothing is passed on before the census of the subtree is known;
- *  R5  own reductions are passed on in their order, and an element that is
- *      destroyed before its contribution t is expected in all below t and in
- *      none from t on: since it is missing at t, no PE above has passed t on
- *      when it hears of it;
- *  R6  the root delivers the completion of a broadcast only if, and after, it
+ *  R4  what comes to a PE for a reduction whose regular part it has passed on,
+ *      or while it is not active, is passed on at once, as an *extra* part;
+ *  R5  an element that is destroyed before its contribution t is expected in
+ *      all below t and in none from t on: since it is missing at t, the root
+ *      has not delivered t when it hears of it.
+ *  R6  of a broadcast's completion, a PE passes its regular part on when the
+ *      broadcast has run here, all that it ran on here have answered, and all
+ *      children that the census found elements below have passed theirs on;
+ *  R7  the root delivers the completion of a broadcast only if, and after, it
  *      expects it; when a set is closed, what comes of others is dropped, and
  *      it is over when nothing is expected any more: its own reductions were
  *      all delivered then, for all elements have left.
@@ -25,85 +33,17 @@
 
 #include "coll/coll_private.h"
 
-struct chi_reduction {
-    uint64_t tag;
-    uint64_t count; /* contributions in the parts, and those without data */
-    uint64_t local_count;
-    uint64_t children_reported; /* a bit for each */
-    uint32_t reducer;
-    bool known;    /* reducer and callback are set */
-    bool expected; /* at the root: R6 */
-    bool mixed; /* contributions named different reducers: parts is an error */
-    bool stray; /* they named different targets: the job ends */
-    struct chi_coll_source source; /* of the reducer and the callback */
-    chare_callback callback;
-    struct chi_msg_queue parts;
+enum {                  /* env.spare of a partial result, or-ed */
+    REDUCE_EMPTY = 1,   /* no data, as opposed to empty data */
+    REDUCE_EXTRA = 2,   /* R4 */
+    REDUCE_UNKNOWN = 4, /* nobody has contributed: no reducer, no callback */
 };
 
-static_assert(CHI_TREE_CHILDREN_MAX <= 64, "a bit for each child");
-
-void
-chi_coll_set_init(struct chi_coll *coll, struct chi_coll_set *set,
-                  uint64_t collection, uint32_t root)
-{
-    *set = (struct chi_coll_set){.collection = collection};
-    set->edges = chi_coll_edges(coll, root);
-    set->is_root = root == coll->pe->rank;
-    set->census_missing = set->edges->child_count;
-    chi_map_init(&set->leaving);
-    chi_map_init(&set->reductions);
-}
-
-void
-chi_coll_set_init_alone(struct chi_coll_set *set, uint64_t collection)
-{
-    static const struct chi_tree_edges no_edges;
-
-    *set = (struct chi_coll_set){
-        .collection = collection,
-        .edges = &no_edges,
-        .is_root = true,
-    };
-    chi_map_init(&set->leaving);
-    chi_map_init(&set->reductions);
-}
-
-void
-chi_coll_set_init_known(struct chi_coll_set *set, uint64_t collection,
-                        const struct chi_tree_edges *edges, bool is_root,
-                        uint64_t local_count, uint64_t subtree_count)
-{
-    *set = (struct chi_coll_set){
-        .collection = collection,
-        .edges = edges,
-        .is_root = is_root,
-        .local_known = true,
-        .census_known = true,
-        .local_count = local_count,
-        .subtree_count = subtree_count,
-    };
-    chi_assert(local_count <= subtree_count);
-    chi_map_init(&set->leaving);
-    chi_map_init(&set->reductions);
-}
-
-void
-chi_coll_set_fini(struct chi_coll_set *set)
-{
-    size_t cursor = 0;
-    uint64_t tag;
-    void *value;
-
-    while (chi_map_next(&set->reductions, &cursor, &tag, &value)) {
-        struct chi_reduction *reduction = value;
-
-        chi_msg_queue_clear(&reduction->parts);
-        free(reduction);
-    }
-    chi_map_fini(&set->reductions);
-    chi_map_fini(&set->leaving);
-    set->recent = NULL;
-}
+enum {                   /* env.spare of LEAVE */
+    LEAVE_DESTROYED = 0, /* entry elements leave at key, up to the root */
+    LEAVE_INACTIVE = 1,  /* this child is not active any more */
+    LEAVE_ACTIVE = 2,    /* it is, from key on */
+};
 
 static uint32_t
 child_index(const struct chi_tree_edges *edges, uint32_t pe)
@@ -238,17 +178,19 @@ reduction_add(struct chi_coll *coll, struct chi_reduction *reduction,
 /* Send the combined part to the parent, with what it needs to go on. */
 static void
 reduction_pass_up(struct chi_coll *coll, struct chi_coll_set *set,
-                  struct chi_reduction *reduction, struct chi_msg *part)
+                  const struct chi_reduction *reduction, struct chi_msg *part,
+                  bool extra)
 {
+    const uint16_t spare = (uint16_t)((part == NULL ? REDUCE_EMPTY : 0) |
+                                      (extra ? REDUCE_EXTRA : 0) |
+                                      (reduction->known ? 0 : REDUCE_UNKNOWN));
     unsigned char trailer[8 + 4 + CHI_CALLBACK_WIRE_BYTES_MAX];
     struct chi_writer writer = chi_writer_of(trailer, sizeof(trailer));
 
     if (part == NULL) {
         part = chi_pe_msg(coll->pe, CHI_HANDLER_REDUCE, 0);
-        part->env.spare = 1; /* no data, as opposed to empty data */
-    } else {
-        part->env.spare = 0;
     }
+    part->env.spare = spare;
     chi_write_u64(&writer, reduction->count);
     chi_write_u32(&writer, reduction->source.pe);
     chi_callback_write(&writer, &reduction->callback);
@@ -283,13 +225,13 @@ reduction_deliver(struct chi_coll *coll, struct chi_reduction *reduction,
 static struct chi_msg *
 reduction_combine(struct chi_coll *coll, struct chi_reduction *reduction)
 {
-    if (reduction->local_count == 0 && reduction->parts.count == 1) {
+    if (!reduction->direct && reduction->parts.count == 1) {
         return chi_msg_queue_pop(&reduction->parts);
     }
     return chi_coll_combine(coll, reduction->reducer, &reduction->parts);
 }
 
-/* R6: at the root. */
+/* R7: at the root. */
 static void
 over_check(struct chi_coll *coll, struct chi_coll_set *set)
 {
@@ -299,14 +241,13 @@ over_check(struct chi_coll *coll, struct chi_coll_set *set)
     }
 }
 
-/* Pass on or deliver; all of this subtree is in. */
+/* Pass on or deliver what is there, and forget it. */
 static void
 reduction_finish(struct chi_coll *coll, struct chi_coll_set *set,
-                 struct chi_reduction *reduction)
+                 struct chi_reduction *reduction, bool extra)
 {
     struct chi_msg *part;
 
-    chi_assert(reduction->local_count <= set->local_count);
     chi_map_remove(&set->reductions, reduction->tag);
     set->recent = NULL;
     part = reduction_combine(coll, reduction);
@@ -317,8 +258,8 @@ reduction_finish(struct chi_coll *coll, struct chi_coll_set *set,
     } else if (set->is_root) {
         reduction_deliver(coll, reduction, part);
         over_check(coll, set);
-    } else {
-        reduction_pass_up(coll, set, reduction, part);
+    } else if (!extra || reduction->count > 0) {
+        reduction_pass_up(coll, set, reduction, part, extra);
     }
     free(reduction);
 }
@@ -329,12 +270,22 @@ is_own_stream(uint64_t tag)
     return tag < CHI_COLL_TAG_CALL;
 }
 
-/*
- * R2, R3, R5: own reductions in their order, each when all have contributed
- * that have not left before.
- */
+/* Tell the parent whether this PE is active. */
 static void
-stream_check(struct chi_coll *coll, struct chi_coll_set *set)
+tell_active(struct chi_coll *coll, struct chi_coll_set *set)
+{
+    struct chi_msg *msg = chi_pe_msg(coll->pe, CHI_HANDLER_LEAVE, 0);
+
+    chi_assert(set->census_known && !set->is_root);
+    msg->env.collection = set->collection;
+    msg->env.key = set->stream_next;
+    msg->env.spare = set->active ? LEAVE_ACTIVE : LEAVE_INACTIVE;
+    chi_pe_send(coll->pe, set->edges->parent, msg);
+}
+
+/* R1, R5: at the root, own reductions in their order. */
+static void
+stream_check_root(struct chi_coll *coll, struct chi_coll_set *set)
 {
     for (;;) {
         const uint64_t tag = set->stream_next;
@@ -350,35 +301,111 @@ stream_check(struct chi_coll *coll, struct chi_coll_set *set)
         set->stream_next++;
         set->left_count +=
             (uintptr_t)chi_map_remove(&set->leaving, set->stream_next);
-        reduction_finish(coll, set, reduction);
+        reduction_finish(coll, set, reduction, false);
     }
 }
 
-/* R2, R3: pass on or deliver, when all of this subtree is in. */
+/* Not active any more: what is still here goes on as extra parts. */
+static void
+stream_end(struct chi_coll *coll, struct chi_coll_set *set)
+{
+    size_t cursor = 0;
+    uint64_t tag;
+    void *value;
+
+    while (chi_map_next(&set->reductions, &cursor, &tag, &value)) {
+        if (is_own_stream(tag)) {
+            reduction_finish(coll, set, value, true);
+            cursor = 0;
+        }
+    }
+}
+
+/* R2: pass on what can be. */
+static void
+stream_check(struct chi_coll *coll, struct chi_coll_set *set)
+{
+    struct chi_reduction *reduction;
+
+    if (!set->census_known) {
+        return; /* R3 */
+    }
+    if (set->is_root) {
+        stream_check_root(coll, set);
+        return;
+    }
+    while (set->local_count > 0 || set->children_active != 0) {
+        reduction = chi_map_get(&set->reductions, set->stream_next);
+        if (reduction == NULL || reduction->here < set->local_count ||
+            (set->children_active & ~reduction->children_reported) != 0) {
+            return;
+        }
+        chi_assert(reduction->here == set->local_count); /* R2 */
+        set->stream_next++;
+        reduction_finish(coll, set, reduction, false);
+    }
+    stream_end(coll, set);
+    if (set->active) {
+        set->active = false;
+        tell_active(coll, set);
+    }
+}
+
+/* R6, R1: pass the completion of a broadcast on, or deliver it. */
+static void
+completion_check(struct chi_coll *coll, struct chi_coll_set *set,
+                 struct chi_reduction *reduction)
+{
+    if (!set->census_known) {
+        return; /* R3 */
+    }
+    if (set->is_root) {
+        if (reduction->expected && reduction->count >= set->subtree_count) {
+            chi_assert(reduction->count == set->subtree_count); /* R1, R7 */
+            reduction_finish(coll, set, reduction, false);
+        }
+    } else if (reduction->ran && reduction->here >= reduction->awaited &&
+               (set->children_born & ~reduction->children_reported) == 0) {
+        reduction_finish(coll, set, reduction, set->subtree_count == 0);
+    }
+}
+
 static void
 reduction_check(struct chi_coll *coll, struct chi_coll_set *set,
                 struct chi_reduction *reduction)
 {
-    if (!set->census_known) {
-        return;
-    }
     if (is_own_stream(reduction->tag)) {
         stream_check(coll, set);
-    } else if (reduction->count >= set->subtree_count &&
-               (reduction->expected || !set->is_root)) {    /* R6 */
-        chi_assert(reduction->count == set->subtree_count); /* R1 */
-        reduction_finish(coll, set, reduction);
+    } else {
+        completion_check(coll, set, reduction);
     }
+}
+
+/* R4: whether what comes for a reduction can wait for this PE's regular part
+ * of it. */
+static bool
+is_open(const struct chi_coll_set *set, uint64_t tag)
+{
+    if (set->is_root || !set->census_known) {
+        return true;
+    }
+    if (is_own_stream(tag)) {
+        return tag >= set->stream_next && set->active;
+    }
+    return chi_map_get(&set->reductions, tag) != NULL;
 }
 
 void
 chi_coll_contribute(struct chi_coll *coll, struct chi_coll_set *set,
                     uint64_t tag, uint32_t reducer, struct chi_msg *value,
                     const chare_element *element,
-                    const chare_callback *callback)
+                    const chare_callback *callback, bool extra)
 {
+    const bool waits = is_open(set, tag);
     struct chi_reduction *reduction = reduction_get(coll, set, tag);
 
+    chi_assert(!set->is_root || !is_own_stream(tag) ||
+               tag >= set->stream_next); /* R1 */
     reduction_describe(coll, reduction, reducer, callback, coll->pe->rank,
                        element);
     if (value != NULL) {
@@ -389,27 +416,33 @@ chi_coll_contribute(struct chi_coll *coll, struct chi_coll_set *set,
     }
     reduction_add(coll, reduction, value);
     reduction->count++;
-    reduction->local_count++;
-    reduction_check(coll, set, reduction);
+    reduction->here += !extra;
+    reduction->direct = true;
+    if (waits) {
+        reduction_check(coll, set, reduction);
+    } else {
+        reduction_finish(coll, set, reduction, true); /* R4 */
+    }
 }
 
 void
-chi_coll_absent(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag,
-                uint32_t reducer, uint64_t count,
-                const chare_callback *callback)
+chi_coll_ran(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag,
+             uint32_t reducer, uint64_t awaited, uint64_t absent,
+             const chare_callback *callback)
 {
     struct chi_reduction *reduction;
 
     chi_assert(!is_own_stream(tag));
-    if (count == 0) {
-        return;
+    if (set->is_root && absent == 0) {
+        return; /* chi_coll_expect() may have delivered it */
     }
     reduction = reduction_get(coll, set, tag);
     reduction_describe(coll, reduction, reducer, callback, coll->pe->rank,
                        NULL);
-    reduction->count += count;
-    reduction->local_count += count;
-    reduction_check(coll, set, reduction);
+    reduction->ran = true;
+    reduction->awaited += awaited;
+    reduction->count += absent;
+    completion_check(coll, set, reduction);
 }
 
 void
@@ -423,6 +456,42 @@ chi_coll_expect(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag,
     reduction_describe(coll, reduction, reducer, callback, coll->pe->rank,
                        NULL);
     reduction_check(coll, set, reduction);
+}
+
+/* Put a child's part to the others. */
+static void
+reduce_take(struct chi_coll *coll, struct chi_coll_set *set,
+            struct chi_msg *msg, uint32_t child, uint64_t count,
+            uint32_t source_pe, const chare_callback *callback)
+{
+    const uint64_t tag = msg->env.key;
+    const uint16_t spare = msg->env.spare;
+    const bool regular = (spare & REDUCE_EXTRA) == 0;
+    /* A completion's regular part of a child waits for this PE's. */
+    const bool waits = is_open(set, tag) || (regular && !is_own_stream(tag));
+    struct chi_reduction *reduction = reduction_get(coll, set, tag);
+
+    if (regular && waits) {
+        chi_assert((reduction->children_reported >> child & 1) == 0); /* R2 */
+        reduction->children_reported |= (uint64_t)1 << child;
+    }
+    if ((spare & REDUCE_UNKNOWN) == 0) {
+        reduction_describe(coll, reduction, msg->env.entry, callback,
+                           source_pe, NULL);
+    }
+    reduction->count += count;
+    if (spare & REDUCE_EMPTY) {
+        chi_msg_release(msg);
+    } else {
+        msg->env.len -= msg->env.trailer_len;
+        msg->env.trailer_len = 0;
+        reduction_add(coll, reduction, msg);
+    }
+    if (waits) {
+        reduction_check(coll, set, reduction);
+    } else {
+        reduction_finish(coll, set, reduction, true); /* R4 */
+    }
 }
 
 void
@@ -448,7 +517,7 @@ chi_coll_close(struct chi_coll *coll, struct chi_coll_set *set)
     over_check(coll, set);
 }
 
-/* R6: of a broadcast that the root has refused. */
+/* R7: of a broadcast that the root has refused. */
 static bool
 is_refused(const struct chi_coll_set *set, uint64_t tag)
 {
@@ -462,7 +531,6 @@ chi_coll_reduce_execute(void *context, struct chi_msg *msg)
     struct chi_coll *coll = context;
     struct chi_reader reader =
         chi_reader_of(chi_msg_trailer(msg), msg->env.trailer_len);
-    struct chi_reduction *reduction;
     struct chi_coll_set *set;
     chare_callback callback;
     uint64_t count;
@@ -488,43 +556,57 @@ chi_coll_reduce_execute(void *context, struct chi_msg *msg)
         chi_msg_release(msg);
         return;
     }
-    reduction = reduction_get(coll, set, msg->env.key);
-    chi_assert((reduction->children_reported >> child & 1) == 0); /* R2 */
-    reduction->children_reported |= (uint64_t)1 << child;
-    reduction_describe(coll, reduction, msg->env.entry, &callback, source_pe,
-                       NULL);
-    reduction->count += count;
-    if (msg->env.spare == 1) {
-        chi_msg_release(msg);
-    } else {
-        msg->env.len -= msg->env.trailer_len;
-        msg->env.trailer_len = 0;
-        reduction_add(coll, reduction, msg);
-    }
-    reduction_check(coll, set, reduction);
+    reduce_take(coll, set, msg, child, count, source_pe, &callback);
 }
 
-bool
-chi_coll_stalled(const struct chi_coll_set *set, struct chi_coll_stalled *out)
+/* ---- elements that come and go */
+
+/* Count elements that are here in the reductions that they have contributed
+ * to, or take them out. */
+static void
+here_add(struct chi_coll *coll, struct chi_coll_set *set, uint64_t next,
+         int64_t count)
 {
-    const struct chi_reduction *reduction =
-        chi_map_get(&set->reductions, set->stream_next);
-
-    if (reduction == NULL) {
-        return false;
+    if (set->is_root) {
+        return; /* R1: it counts contributions only */
     }
-    *out = (struct chi_coll_stalled){
-        .number = reduction->tag,
-        .arrived = reduction->count,
-        .expected = set->subtree_count - set->left_count,
-        .children = reduction->children_reported,
-    };
-    return true;
+    for (uint64_t tag = set->stream_next; tag < next; tag++) {
+        struct chi_reduction *reduction = reduction_get(coll, set, tag);
+
+        chi_assert(count > 0 || reduction->here >= (uint64_t)-count);
+        reduction->here += (uint64_t)count;
+    }
 }
 
-/* ---- elements that are no more */
+void
+chi_coll_arrive(struct chi_coll *coll, struct chi_coll_set *set, uint64_t next)
+{
+    const bool wakes = set->census_known && !set->is_root && !set->active;
 
-/* Note that some leave, and tell the parent. */
+    if (wakes && next > set->stream_next) {
+        set->stream_next = next; /* nothing was asked of this PE until now */
+    }
+    here_add(coll, set, next, 1);
+    set->local_count += set->local_known;
+    if (wakes) {
+        set->active = true;
+        tell_active(coll, set);
+    }
+}
+
+void
+chi_coll_depart(struct chi_coll *coll, struct chi_coll_set *set, uint64_t next,
+                uint32_t count)
+{
+    here_add(coll, set, next, -(int64_t)count);
+    if (set->local_known) {
+        chi_assert(set->local_count >= count);
+        set->local_count -= count;
+    }
+    stream_check(coll, set);
+}
+
+/* At the root, note that some leave; elsewhere, tell the parent. */
 static void
 leave(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag,
       uint32_t count)
@@ -532,6 +614,15 @@ leave(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag,
     struct chi_msg *msg;
     uint64_t before;
 
+    if (!set->is_root) {
+        msg = chi_pe_msg(coll->pe, CHI_HANDLER_LEAVE, 0);
+        msg->env.collection = set->collection;
+        msg->env.key = tag;
+        msg->env.entry = count;
+        msg->env.spare = LEAVE_DESTROYED;
+        chi_pe_send(coll->pe, set->edges->parent, msg);
+        return;
+    }
     chi_assert(tag >= set->stream_next); /* R5 */
     if (tag == set->stream_next) {
         set->left_count += count;
@@ -542,16 +633,7 @@ leave(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag,
             chi_pe_die(coll->pe, "out of memory for a reduction");
         }
     }
-    if (set->census_known) {
-        stream_check(coll, set);
-    }
-    if (!set->is_root) {
-        msg = chi_pe_msg(coll->pe, CHI_HANDLER_LEAVE, 0);
-        msg->env.collection = set->collection;
-        msg->env.key = tag;
-        msg->env.entry = count;
-        chi_pe_send(coll->pe, set->edges->parent, msg);
-    }
+    stream_check(coll, set);
 }
 
 void
@@ -560,6 +642,29 @@ chi_coll_leave(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag,
 {
     chi_assert(is_own_stream(tag) && count > 0);
     leave(coll, set, tag, count);
+    chi_coll_depart(coll, set, tag, count);
+}
+
+/* A child that was not active is, from 'tag' on. */
+static void
+child_wakes(struct chi_coll *coll, struct chi_coll_set *set, uint32_t child,
+            uint64_t tag)
+{
+    const bool wakes = set->census_known && !set->is_root && !set->active;
+
+    if (wakes && tag > set->stream_next) {
+        set->stream_next = tag;
+    }
+    chi_assert((set->children_active >> child & 1) == 0);
+    set->children_active |= (uint64_t)1 << child;
+    for (uint64_t at = set->stream_next; at < tag && !set->is_root; at++) {
+        reduction_get(coll, set, at)->children_reported |= (uint64_t)1
+                                                           << child;
+    }
+    if (wakes) {
+        set->active = true;
+        tell_active(coll, set);
+    }
 }
 
 void
@@ -567,13 +672,21 @@ chi_coll_leave_execute(void *context, struct chi_msg *msg)
 {
     struct chi_coll *coll = context;
     struct chi_coll_set *set;
+    uint32_t child;
 
     set = coll->ops->find(coll->ops_context, msg->env.collection, msg);
     if (set == NULL) {
         return; /* kept until the collection is known here */
     }
-    if (is_own_stream(msg->env.key) && msg->env.entry > 0 &&
-        child_index(set->edges, msg->env.source_pe) != CHI_TREE_CHILDREN_MAX) {
+    child = child_index(set->edges, msg->env.source_pe);
+    if (!is_own_stream(msg->env.key) || child == CHI_TREE_CHILDREN_MAX) {
+        chi_log_warn(coll->pe->options.log, "dropped a malformed departure");
+    } else if (msg->env.spare == LEAVE_ACTIVE) {
+        child_wakes(coll, set, child, msg->env.key);
+    } else if (msg->env.spare == LEAVE_INACTIVE) {
+        set->children_active &= ~((uint64_t)1 << child);
+        stream_check(coll, set);
+    } else if (msg->env.entry > 0) {
         leave(coll, set, msg->env.key, msg->env.entry);
     }
     chi_msg_release(msg);
@@ -600,6 +713,7 @@ reductions_check(struct chi_coll *coll, struct chi_coll_set *set)
     uint64_t tag;
     void *value;
 
+    stream_check(coll, set); /* frees all of its own that are complete */
     if (set->reductions.count == 0) {
         return;
     }
@@ -612,10 +726,9 @@ reductions_check(struct chi_coll *coll, struct chi_coll_set *set)
             all[count++] = value;
         }
     }
-    stream_check(coll, set); /* frees all of its own that are complete */
     qsort(all, count, sizeof(struct chi_reduction *), tag_compare);
     for (size_t i = 0; i < count; i++) {
-        reduction_check(coll, set, all[i]);
+        completion_check(coll, set, all[i]);
     }
     free(all);
 }
@@ -631,12 +744,14 @@ census_check(struct chi_coll *coll, struct chi_coll_set *set)
     }
     chi_assert(!set->census_known);
     set->census_known = true;
+    set->active = set->local_count > 0 || set->children_active != 0;
     if (set->is_root) {
         coll->ops->census_done(coll->ops_context, set);
     } else {
         msg = chi_pe_msg(coll->pe, CHI_HANDLER_CENSUS, 0);
         msg->env.collection = set->collection;
         msg->env.key = set->subtree_count;
+        msg->env.spare = set->active;
         chi_pe_send(coll->pe, set->edges->parent, msg);
     }
     reductions_check(coll, set);
@@ -644,12 +759,12 @@ census_check(struct chi_coll *coll, struct chi_coll_set *set)
 
 void
 chi_coll_census(struct chi_coll *coll, struct chi_coll_set *set,
-                uint64_t local_count)
+                uint64_t born_count, uint64_t local_count)
 {
     chi_assert(!set->local_known);
     set->local_known = true;
     set->local_count = local_count;
-    set->subtree_count += local_count;
+    set->subtree_count += born_count;
     census_check(coll, set);
 }
 
@@ -667,6 +782,12 @@ chi_coll_census_execute(void *context, struct chi_msg *msg)
     child = child_index(set->edges, msg->env.source_pe);
     if (child != CHI_TREE_CHILDREN_MAX && set->census_missing > 0) {
         set->subtree_count += msg->env.key;
+        if (msg->env.key > 0) {
+            set->children_born |= (uint64_t)1 << child;
+        }
+        if (msg->env.spare != 0) {
+            set->children_active |= (uint64_t)1 << child;
+        }
         set->census_missing--;
         census_check(coll, set);
     }

@@ -796,8 +796,9 @@ typedef struct chare_type_ops {
     void (*invoke)(void *object, const chare_call *call, void *type_context,
                    void *entry_context);
 
-    /* Write the object's state, and make an object of it elsewhere; both NULL:
-     * chares of this type cannot move. */
+    /* Write the object's state, and make an object of it elsewhere, of what
+     * call->bytes has; both NULL: chares of this type cannot move. pack may
+     * return CHARE_ERR_AGAIN, as when movable says false. */
     chare_status (*pack)(void *object, void *context, chare_encoder *encoder);
     chare_status (*unpack)(const chare_call *call, void *context,
                            void **object_out);
@@ -807,6 +808,17 @@ typedef struct chare_type_ops {
      * any call about the array, and makes no calls itself. NULL: no map. */
     chare_status (*place)(void *object, const chare_index *index,
                           void *context, uint32_t *pe_out);
+
+    /* Whether the object can move now; asked when it is to move, and again
+     * right before pack. False: chare_migrate_retry() says when to ask again.
+     * NULL: always. */
+    bool (*movable)(void *object, void *context);
+
+    /* The packed object has left this PE: free it. NULL: destroy does. */
+    void (*depart)(void *object, void *context);
+
+    /* It has come to this PE, together with those that it is bound to. */
+    void (*migrated)(void *object, void *context);
 } chare_type_ops;
 
 /**
@@ -1097,6 +1109,74 @@ chare_element_check(chare_runtime *runtime, const chare_element *element);
 CHARE_MUST_CHECK chare_status chare_destroy(chare_runtime *runtime,
                                             const chare_element *element,
                                             const chare_callback *done);
+
+/**
+ * chare_migrate() - move a chare of an array to another PE.
+ *
+ * It moves between two of its entry methods, as soon as it can: when its home
+ * has agreed, the sections that it was named for are formed, and its type's
+ * movable hook lets it go. Until then it executes calls as before, and another
+ * wish takes the place of this one. Its type's pack hook writes it, depart
+ * frees it; unpack makes it on the other PE, where migrated is called. Chares
+ * of arrays that are bound together move together.
+ *
+ * Each message reaches it once, wherever it is. Messages of one sender keep
+ * their order as long as no move of the chare is under way.
+ *
+ * @runtime: a started runtime.
+ * @element: its name; the chare may be on any PE. Nothing happens if it is no
+ *           more when the wish arrives.
+ * @pe:      where to; where it is: nothing happens.
+ *
+ * Returns:   as chare_send(); CHARE_ERR_INVALID - not of an array, or there is
+ *            no such PE; CHARE_ERR_STATE - its type has no pack and unpack
+ *            hooks (if that is not known here, it ends the job).
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_migrate(chare_runtime *runtime,
+                                            const chare_element *element,
+                                            uint32_t pe);
+
+/**
+ * chare_migrate_retry() - a chare's movable hook may answer differently now.
+ *
+ * @runtime: a started runtime.
+ * @self:    a chare of this PE.
+ *
+ * Returns:   CHARE_OK, also when it has no wish to move; CHARE_ERR_NOT_FOUND.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_migrate_retry(chare_runtime *runtime,
+                                                  const chare_element *self);
+
+/**
+ * chare_set_migratable() - whether load balancing may move a chare.
+ *
+ * chare_migrate() moves it in any case. The answer moves along.
+ *
+ * @runtime:    a started runtime.
+ * @self:       a chare of this PE.
+ * @migratable: false: it stays; true, as at first.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_NOT_FOUND.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_set_migratable(chare_runtime *runtime,
+                                                   const chare_element *self,
+                                                   bool migratable);
+
+/**
+ * chare_is_migratable() - whether load balancing may move a chare.
+ *
+ * @runtime: a started runtime.
+ * @self:    its name.
+ *
+ * Returns:   false also for what is no chare of an array, is elsewhere, or has
+ *            a type that cannot move.
+ * Since:     0.1
+ */
+bool chare_is_migratable(const chare_runtime *runtime,
+                         const chare_element *self);
 
 /**
  * chare_collection_destroy() - the end of all chares of a collection.

@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * loc.c - the location cache, and the way through the home.
+ * loc.c - the location cache, the way through the home, and the home's part
+ * in moves.
  *
- * Invariants (states in README.md):
- *  L1  messages from one PE to one element arrive in the order sent: a sender
- *      changes from the way through the home to the direct way, or to its own
- *      queue when the element was inserted on the sender itself, only after a
- *      fence sent along the old way has come through;
- *  L2  a message is forwarded at its arrival, before anything that arrives
- *      behind it, and at most CHI_LOC_HOPS_MAX times;
- *  L3  a message to an element that nobody knows waits at its home.
+ * The invariants L1 to L8, the states and the messages are in README.md.
  */
 #include "config.h"
 
@@ -22,6 +16,14 @@
 enum loc_state {
     LOC_DRAINING, /* the fence is under way; messages wait here */
     LOC_KNOWN,    /* messages go to 'pe', another PE */
+    LOC_MOVING,   /* at the home: it may be leaving 'pe'; messages wait here */
+};
+
+enum move_op {        /* env.spare of LOC_MOVE */
+    MOVE_ASK = 1,     /* to the home: the element wants to leave */
+    MOVE_MAY = 2,     /* from the home: it may, when this executes */
+    MOVE_STAYS = 3,   /* to the home: it has not left */
+    MOVE_ARRIVED = 4, /* to the home: it is on the sender now */
 };
 
 struct loc_entry {
@@ -29,7 +31,8 @@ struct loc_entry {
     chare_element element;
     enum loc_state state;
     uint32_t pe;
-    bool again; /* when drained, drain once more, through the home */
+    bool again;     /* when drained, drain once more, through the home */
+    uint64_t fence; /* the number of the fence that is under way */
     struct chi_msg_queue waiting;
 };
 
@@ -45,6 +48,9 @@ struct chi_loc {
     const struct chi_loc_ops *ops;
     void *context;
     struct chi_map entries; /* hash -> chain of struct loc_entry */
+    uint64_t fence_last;
+    uint64_t forwarded; /* messages, at their arrival; without fences */
+    uint64_t told;      /* senders, where an element is */
 };
 
 static uint64_t
@@ -68,7 +74,9 @@ static struct loc_entry *
 entry_find(const struct chi_loc *loc, const chare_element *element)
 {
     struct loc_entry *entry =
-        chi_map_get(&loc->entries, element_hash(element));
+        loc->entries.count == 0
+            ? NULL
+            : chi_map_get(&loc->entries, element_hash(element));
 
     while (entry != NULL && !element_equal(&entry->element, element)) {
         entry = entry->next;
@@ -111,11 +119,29 @@ chi_loc_send(struct chi_loc *loc, const chare_element *element, uint32_t home,
         loc->ops->keep(loc->context, element, msg); /* L3 */
     } else if (entry == NULL) {
         chi_pe_forward(loc->pe, home, msg);
-    } else if (entry->state == LOC_DRAINING) {
-        chi_msg_queue_push(&entry->waiting, msg); /* L1 */
-    } else {
+    } else if (entry->state == LOC_KNOWN) {
         chi_pe_forward(loc->pe, entry->pe, msg);
+    } else {
+        chi_msg_queue_push(&entry->waiting, msg); /* L1, L5 */
     }
+}
+
+bool
+chi_loc_reroute(struct chi_loc *loc, const chare_element *element,
+                uint32_t home, struct chi_msg *msg)
+{
+    if (home == loc->pe->rank && entry_find(loc, element) == NULL) {
+        return false;
+    }
+    /* It has waited in a queue: the count starts anew (L2). */
+    msg->env.hops = 1;
+    if (home == loc->pe->rank) {
+        chi_loc_send(loc, element, home, msg);
+    } else {
+        msg->env.flags |= CHI_ENV_ROUTED;
+        chi_pe_forward(loc->pe, home, msg);
+    }
+    return true;
 }
 
 static struct chi_msg *
@@ -130,12 +156,16 @@ loc_msg(struct chi_loc *loc, enum chi_handler handler,
     return msg;
 }
 
-/* Send a fence by the old way, through the home. */
+/* Send a fence by the old way. */
 static void
-fence_send(struct chi_loc *loc, const chare_element *element, uint32_t to,
+fence_send(struct chi_loc *loc, struct loc_entry *entry, uint32_t to,
            uint16_t spare)
 {
-    struct chi_msg *fence = loc_msg(loc, CHI_HANDLER_LOC_FENCE, element);
+    struct chi_msg *fence =
+        loc_msg(loc, CHI_HANDLER_LOC_FENCE, &entry->element);
+
+    entry->fence = ++loc->fence_last;
+    fence->env.key = entry->fence;
 
     fence->env.flags |= CHI_ENV_ROUTED;
     fence->env.spare = spare;
@@ -165,7 +195,7 @@ chi_loc_tell_home(struct chi_loc *loc, const chare_element *element,
     msg->env.entry = home;
     chi_pe_send(loc->pe, home, msg);
     if (entry == NULL) {
-        entry_add(loc, element, LOC_DRAINING, loc->pe->rank);
+        entry = entry_add(loc, element, LOC_DRAINING, loc->pe->rank);
     } else if (entry->state == LOC_KNOWN) {
         /* One of this name was elsewhere: what was sent there comes back. */
         old_way = entry->pe;
@@ -176,7 +206,7 @@ chi_loc_tell_home(struct chi_loc *loc, const chare_element *element,
         entry->again = true;
         return; /* a fence for the old element is under way */
     }
-    fence_send(loc, element, old_way, FENCE_OF_INSERTION); /* L1 */
+    fence_send(loc, entry, old_way, FENCE_OF_INSERTION); /* L1 */
 }
 
 void
@@ -223,6 +253,7 @@ tell_sender(struct chi_loc *loc, const chare_element *element,
         sender != loc->pe->rank && sender != home) {
         update = loc_msg(loc, CHI_HANDLER_LOC_UPDATE, element);
         update->env.entry = home;
+        loc->told++;
         chi_pe_send(loc->pe, sender, update);
     }
 }
@@ -254,6 +285,147 @@ gone_arrived(struct chi_loc *loc, struct chi_msg *msg)
     chi_msg_release(msg);
 }
 
+/* ---- moves: the home's part */
+
+static void
+move_send(struct chi_loc *loc, const chare_element *element, uint32_t to,
+          enum move_op op)
+{
+    struct chi_msg *msg = loc_msg(loc, CHI_HANDLER_LOC_MOVE, element);
+
+    /* To the home: looked at when it arrives, so that all that the home hears
+     * of an element comes in order. These count: a move is under way. */
+    msg->env.flags = op == MOVE_MAY ? 0 : CHI_ENV_ROUTED;
+    msg->env.spare = (uint16_t)op;
+    chi_pe_send(loc->pe, to, msg);
+}
+
+/* What has waited while the element was moving may go on. */
+static void
+entry_settle(struct chi_loc *loc, struct loc_entry *entry, uint32_t pe)
+{
+    struct chi_msg *msg;
+
+    chi_assert(entry->state == LOC_MOVING); /* L5 */
+    entry->state = LOC_KNOWN;
+    entry->pe = pe;
+    while ((msg = chi_msg_queue_pop(&entry->waiting)) != NULL) {
+        chi_pe_forward(loc->pe, pe, msg);
+    }
+    if (pe == loc->pe->rank) {
+        entry_remove(loc, entry);
+    }
+}
+
+/* At the home: an element wants to move, or has moved. */
+static void
+move_arrived(struct chi_loc *loc, struct chi_msg *msg)
+{
+    const uint32_t pe = msg->env.source_pe;
+    struct loc_entry *entry = NULL;
+    chare_element element;
+
+    if (loc_msg_element(msg, &element)) {
+        entry = entry_find(loc, &element);
+    }
+    if (entry == NULL || (msg->env.spare == MOVE_ASK) !=
+                             (entry->state == LOC_KNOWN && entry->pe == pe)) {
+        /* L6: who asks is here, who stays or arrives has asked. */
+        chi_log_warn(loc->pe->options.log, "dropped a malformed location");
+    } else if (msg->env.spare == MOVE_ASK) {
+        entry->state = LOC_MOVING;
+        move_send(loc, &element, pe, MOVE_MAY);
+    } else {
+        entry_settle(loc, entry, pe);
+    }
+    loc->pe->counted_done++;
+    chi_msg_release(msg);
+}
+
+/* The home has said that an element may leave: all that came through the home
+ * before has been executed, or is behind this (L7). */
+static void
+may_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_loc *loc = context;
+    chare_element element;
+
+    if (loc_msg_element(msg, &element)) {
+        loc->ops->granted(loc->context, &element);
+    }
+    chi_msg_release(msg);
+}
+
+void
+chi_loc_ask(struct chi_loc *loc, const chare_element *element, uint32_t home)
+{
+    if (home == loc->pe->rank) {
+        move_send(loc, element, home, MOVE_MAY);
+    } else {
+        move_send(loc, element, home, MOVE_ASK);
+    }
+}
+
+void
+chi_loc_stays(struct chi_loc *loc, const chare_element *element, uint32_t home)
+{
+    if (home != loc->pe->rank) {
+        move_send(loc, element, home, MOVE_STAYS);
+    }
+}
+
+void
+chi_loc_left(struct chi_loc *loc, const chare_element *element, uint32_t home)
+{
+    if (home == loc->pe->rank) {
+        chi_assert(entry_find(loc, element) == NULL); /* L6 */
+        entry_add(loc, element, LOC_MOVING, home);
+    }
+}
+
+void
+chi_loc_came(struct chi_loc *loc, const chare_element *element, uint32_t home)
+{
+    struct loc_entry *entry = entry_find(loc, element);
+    struct chi_msg *msg;
+
+    if (home == loc->pe->rank) {
+        chi_assert(entry != NULL); /* L6 */
+        entry_settle(loc, entry, home);
+        return;
+    }
+    move_send(loc, element, home, MOVE_ARRIVED);
+    if (entry == NULL) {
+        return;
+    }
+    /* This PE was a sender: what has waited for the way has arrived. */
+    while ((msg = chi_msg_queue_pop(&entry->waiting)) != NULL) {
+        chi_pe_enqueue(loc->pe, msg);
+    }
+    entry_remove(loc, entry);
+}
+
+bool
+chi_loc_where(const struct chi_loc *loc, const chare_element *element,
+              uint32_t *pe_out)
+{
+    const struct loc_entry *entry = entry_find(loc, element);
+
+    if (entry == NULL || entry->state != LOC_KNOWN) {
+        return false;
+    }
+    *pe_out = entry->pe;
+    return true;
+}
+
+void
+chi_loc_counts(const struct chi_loc *loc, uint64_t *forwarded_out,
+               uint64_t *told_out)
+{
+    *forwarded_out = loc->forwarded;
+    *told_out = loc->told;
+}
+
 /*
  * For an element that is not here: the home forwards it or keeps it, all
  * others, where it may have been, send it to the home. False: execute it.
@@ -263,24 +435,28 @@ arrived_elsewhere(struct chi_loc *loc, const chare_element *element,
                   struct chi_msg *msg)
 {
     const uint32_t home = loc->ops->home(loc->context, element);
-    const struct loc_entry *entry = entry_find(loc, element);
+    struct loc_entry *entry = entry_find(loc, element);
     uint32_t to = home;
 
     if (home == loc->pe->rank) {
         if (entry == NULL && msg->env.handler == CHI_HANDLER_LOC_FENCE &&
             msg->env.spare != FENCE_OF_INSERTION) {
-            return false;
+            return false; /* it is gone; the fence is answered here */
         }
         if (entry == NULL) {
             loc->ops->keep(loc->context, element, msg); /* L3 */
             return true;
         }
-        chi_assert(entry->state == LOC_KNOWN);
         to = entry->pe;
     }
     chi_assert(msg->env.hops < CHI_LOC_HOPS_MAX); /* L2 */
     msg->env.hops++;
-    chi_pe_forward(loc->pe, to, msg);
+    loc->forwarded += msg->env.handler != CHI_HANDLER_LOC_FENCE;
+    if (home == loc->pe->rank && entry->state == LOC_MOVING) {
+        chi_msg_queue_push(&entry->waiting, msg); /* L5 */
+    } else {
+        chi_pe_forward(loc->pe, to, msg);
+    }
     return true;
 }
 
@@ -289,8 +465,14 @@ chi_loc_arrived(struct chi_loc *loc, struct chi_msg *msg)
 {
     chare_element element;
 
+    enum chi_loc_look look = CHI_LOC_LOOK;
+
     if (msg->env.handler == CHI_HANDLER_LOC_GONE) {
         gone_arrived(loc, msg);
+        return true;
+    }
+    if (msg->env.handler == CHI_HANDLER_LOC_MOVE) {
+        move_arrived(loc, msg);
         return true;
     }
     if (msg->env.handler == CHI_HANDLER_LOC_FENCE) {
@@ -304,8 +486,11 @@ chi_loc_arrived(struct chi_loc *loc, struct chi_msg *msg)
         if (loc->ops->over(loc->context, &element)) {
             return false; /* nothing is under way any more */
         }
-    } else if (!loc->ops->target(loc->context, msg, &element)) {
-        return true;
+    } else {
+        look = loc->ops->target(loc->context, msg, &element);
+    }
+    if (look != CHI_LOC_LOOK) {
+        return look == CHI_LOC_TAKEN;
     }
     if (loc->ops->is_here(loc->context, &element)) {
         tell_sender(loc, &element, msg);
@@ -350,8 +535,7 @@ entry_flush(struct chi_loc *loc, struct loc_entry *entry)
 
     if (entry->again) {
         entry->again = false;
-        fence_send(loc, &entry->element,
-                   loc->ops->home(loc->context, &entry->element),
+        fence_send(loc, entry, loc->ops->home(loc->context, &entry->element),
                    FENCE_OF_INSERTION);
         return;
     }
@@ -377,6 +561,27 @@ update_at_home(struct chi_loc *loc, const chare_element *element, uint32_t pe)
     }
 }
 
+/* A sender learns where an element is; it may have heard of it before. */
+static void
+update_at_sender(struct chi_loc *loc, const chare_element *element,
+                 uint32_t home, uint32_t pe)
+{
+    struct loc_entry *entry = entry_find(loc, element);
+    uint32_t old_way = home;
+
+    if (entry == NULL) {
+        entry = entry_add(loc, element, LOC_DRAINING, pe);
+    } else if (entry->state == LOC_KNOWN && entry->pe != pe) {
+        old_way = entry->pe;
+        entry->state = LOC_DRAINING;
+        entry->pe = pe;
+    } else {
+        entry->pe = pe; /* the fence that is under way serves this, too */
+        return;
+    }
+    fence_send(loc, entry, old_way, 0); /* L1 */
+}
+
 static void
 update_execute(void *context, struct chi_msg *msg)
 {
@@ -393,9 +598,8 @@ update_execute(void *context, struct chi_msg *msg)
         chi_log_debug(loc->pe->options.log, "an array is no more");
     } else if (home == loc->pe->rank) {
         update_at_home(loc, &element, pe);
-    } else if (entry_find(loc, &element) == NULL) {
-        entry_add(loc, &element, LOC_DRAINING, pe);
-        fence_send(loc, &element, home, 0); /* L1 */
+    } else if (!loc->ops->is_here(loc->context, &element)) {
+        update_at_sender(loc, &element, home, pe);
     }
     chi_msg_release(msg);
 }
@@ -410,6 +614,7 @@ fence_execute(void *context, struct chi_msg *msg)
     if (loc_msg_element(msg, &element)) {
         struct chi_msg *ack = loc_msg(loc, CHI_HANDLER_LOC_ACK, &element);
 
+        ack->env.key = msg->env.key;
         chi_pe_send(loc->pe, msg->env.source_pe, ack);
     }
     chi_msg_release(msg);
@@ -424,7 +629,8 @@ ack_execute(void *context, struct chi_msg *msg)
     if (loc_msg_element(msg, &element)) {
         struct loc_entry *entry = entry_find(loc, &element);
 
-        if (entry != NULL && entry->state == LOC_DRAINING) {
+        if (entry != NULL && entry->state == LOC_DRAINING &&
+            entry->fence == msg->env.key) {
             entry_flush(loc, entry);
         }
     }
@@ -451,6 +657,7 @@ chi_loc_create(struct chi_pe *pe, const struct chi_loc_ops *ops, void *context,
     chi_pe_set_handler(pe, CHI_HANDLER_LOC_UPDATE, update_execute, loc);
     chi_pe_set_handler(pe, CHI_HANDLER_LOC_FENCE, fence_execute, loc);
     chi_pe_set_handler(pe, CHI_HANDLER_LOC_ACK, ack_execute, loc);
+    chi_pe_set_handler(pe, CHI_HANDLER_LOC_MOVE, may_execute, loc);
     *out = loc;
     return CHARE_OK;
 }

@@ -21,6 +21,13 @@ enum {
     CHI_LOC_HOPS_MAX = 8
 };
 
+/* What is to be done with a message that has arrived. */
+enum chi_loc_look {
+    CHI_LOC_LOOK,  /* find out where its target is */
+    CHI_LOC_HERE,  /* execute it: its target never left */
+    CHI_LOC_TAKEN, /* nothing: it was kept, or dropped */
+};
+
 struct chi_loc;
 
 /* What this room needs of the one that owns elements. */
@@ -55,10 +62,12 @@ struct chi_loc_ops {
      * come back. */
     void (*drained)(void *context, const chare_element *element);
 
-    /* The target of a ROUTED message; false: its array is not known here, and
-     * the message was kept. */
-    bool (*target)(void *context, struct chi_msg *msg,
-                   chare_element *element_out);
+    /* This element, which is here and has asked, may leave now. */
+    void (*granted)(void *context, const chare_element *element);
+
+    /* The target of a ROUTED message, for CHI_LOC_LOOK. */
+    enum chi_loc_look (*target)(void *context, struct chi_msg *msg,
+                                chare_element *element_out);
 };
 
 CHARE_MUST_CHECK chare_status chi_loc_create(struct chi_pe *pe,
@@ -88,6 +97,38 @@ void chi_loc_tell_home(struct chi_loc *loc, const chare_element *element,
  */
 void chi_loc_gone(struct chi_loc *loc, const chare_element *element,
                   uint32_t home, const chare_callback *done);
+
+/*
+ * A message that has been in this PE's queue is for an element that is not
+ * here: send it on its way. False: this is the home, and knows nothing of the
+ * element.
+ */
+bool chi_loc_reroute(struct chi_loc *loc, const chare_element *element,
+                     uint32_t home, struct chi_msg *msg);
+
+/*
+ * An element that is here wants to move. ops->granted() is called when it may,
+ * always later; then one of the two that follow must be called at once.
+ */
+void chi_loc_ask(struct chi_loc *loc, const chare_element *element,
+                 uint32_t home);
+void chi_loc_stays(struct chi_loc *loc, const chare_element *element,
+                   uint32_t home);
+void chi_loc_left(struct chi_loc *loc, const chare_element *element,
+                  uint32_t home);
+
+/* An element that has left another PE is here. */
+void chi_loc_came(struct chi_loc *loc, const chare_element *element,
+                  uint32_t home);
+
+/* Where an element is that is not here, as far as is known; false: not. */
+bool chi_loc_where(const struct chi_loc *loc, const chare_element *element,
+                   uint32_t *pe_out);
+
+/* Messages forwarded at their arrival, and senders that were told where an
+ * element is, so far. */
+void chi_loc_counts(const struct chi_loc *loc, uint64_t *forwarded_out,
+                    uint64_t *told_out);
 
 /* At the home: the element was placed elsewhere. */
 bool chi_loc_knows(const struct chi_loc *loc, const chare_element *element);

@@ -56,15 +56,21 @@ enum chi_handler {
     CHI_HANDLER_ENLIST,      /* obj: one chare joins a section */
     CHI_HANDLER_ROLL,        /* obj: all of a collection join, or report */
     CHI_HANDLER_SECTION,     /* obj: between a section's root and others */
+    CHI_HANDLER_MIGRATE,     /* obj: one chare is to move */
+    CHI_HANDLER_MOVE,        /* obj: a chare that moves */
+    CHI_HANDLER_MOVED,       /* obj: it has come; what it has missed */
+    CHI_HANDLER_CAST,        /* obj: a broadcast, to one chare */
+    CHI_HANDLER_CONTRIBUTE,  /* obj: a contribution that belongs elsewhere */
     CHI_HANDLER_CENSUS,      /* coll: elements in a subtree, up the tree */
     CHI_HANDLER_REDUCE,      /* coll: a partial result, up the tree */
-    CHI_HANDLER_LEAVE,       /* coll: elements are no more, up the tree */
+    CHI_HANDLER_LEAVE,       /* coll: elements come or go, up the tree */
     CHI_HANDLER_SURVEY,      /* coll: a question to all PEs, down the tree */
     CHI_HANDLER_SURVEY_SUM,  /* coll: its answers, up the tree */
     CHI_HANDLER_LOC_UPDATE,  /* loc: where an element is */
     CHI_HANDLER_LOC_FENCE,   /* loc: the old way is empty behind this */
     CHI_HANDLER_LOC_GONE,    /* loc: an element is no more */
     CHI_HANDLER_LOC_ACK,     /* loc: the fence came through */
+    CHI_HANDLER_LOC_MOVE,    /* loc: between a moving element and its home */
     CHI_HANDLER_FUTURE,      /* future: a value */
     CHI_HANDLER_FUNCTION,    /* cb: a registered function */
     CHI_HANDLER_QUIESCENCE,  /* qd: somebody wants to know */

@@ -2,14 +2,15 @@
 /*
  * broadcast.c - calls of all chares of a collection or section.
  *
- * A broadcast to a collection starts on its source's PE and goes down the tree
- * of that; one to a section goes to the root first, and down its own tree.
+ * A broadcast to a group starts on its source's PE and goes down the tree of
+ * that; one to a section goes to the root first, and down its own tree; one to
+ * an array goes to the creator, which numbers it (cast.c), and down its tree.
  * Each PE passes it on before it looks at it (E1: the root alone judges it).
  */
 #include "config.h"
 
 #include "msg/codec.h"
-#include "obj/obj_private.h"
+#include "obj/migrate.h"
 #include "obj/section.h"
 
 chare_status
@@ -46,18 +47,21 @@ chi_broadcast_read_trailer(const struct chi_msg *msg, chare_reply *out)
 uint32_t
 chi_reply_reducer(const chare_reply *reply)
 {
-    return reply->kind == CHI_REPLY_GATHER ? CHARE_REDUCE_GATHER
-           : reply->kind == CHI_REPLY_ROLL ? CHI_COLL_REDUCE_JOIN
-                                           : CHARE_REDUCE_NOP;
+    const uint32_t kind = reply->kind & CHI_REPLY_KINDS;
+
+    return kind == CHI_REPLY_GATHER ? CHARE_REDUCE_GATHER
+           : kind == CHI_REPLY_ROLL ? CHI_COLL_REDUCE_JOIN
+                                    : CHARE_REDUCE_NOP;
 }
 
 void
 chi_broadcast_start(struct chi_obj *obj, struct chi_msg *msg)
 {
     const chare_collection id = msg->env.collection;
+    const enum chi_kind kind = chi_collection_kind(id);
 
     chi_pe_send(obj->pe,
-                chi_collection_kind(id) == CHI_KIND_SECTION
+                kind == CHI_KIND_SECTION || kind == CHI_KIND_ARRAY
                     ? chi_collection_creator(id)
                     : obj->pe->rank,
                 msg);
@@ -179,17 +183,50 @@ chi_broadcast_expect(struct chi_obj *obj, struct chi_collection *collection,
 }
 
 void
-chi_broadcast_absent(struct chi_obj *obj, struct chi_collection *collection,
-                     const struct chi_msg *msg)
+chi_broadcast_ran(struct chi_obj *obj, struct chi_collection *collection,
+                  const struct chi_msg *msg, uint64_t awaited, uint64_t absent)
 {
     chare_reply reply;
 
-    if (collection->gone > 0 && (msg->env.flags & CHI_ENV_REPLY) &&
+    if ((msg->env.flags & CHI_ENV_REPLY) &&
         chi_broadcast_read_trailer(msg, &reply)) {
-        chi_coll_absent(obj->coll, &collection->set, reply.tag,
-                        chi_reply_reducer(&reply), collection->gone,
-                        &reply.callback);
+        chi_coll_ran(obj->coll, &collection->set, reply.tag,
+                     chi_reply_reducer(&reply), awaited, absent,
+                     &reply.callback);
     }
+}
+
+/* Pass one to an array or a group on, once. False: it was refused, dropped, or
+ * kept until its array is known. */
+static bool
+pass_on(struct chi_obj *obj, struct chi_msg *msg)
+{
+    const chare_collection id = msg->env.collection;
+    uint32_t root = msg->env.source_pe;
+
+    if (root >= obj->pe->size) {
+        chi_msg_release(msg);
+        return false;
+    }
+    if (chi_collection_kind(id) == CHI_KIND_ARRAY) {
+        root = chi_collection_creator(id);
+    }
+    if (chi_collection_kind(id) == CHI_KIND_ARRAY && root == obj->pe->rank) {
+        struct chi_collection *collection = chi_collection_find(obj, id);
+
+        if ((collection == NULL || collection->destroyed) &&
+            chi_broadcast_over(obj, collection, msg)) {
+            return false;
+        }
+        if (collection == NULL) {
+            chi_keep_until_ready(obj, NULL, msg);
+            return false;
+        }
+        msg->env.key = collection->casts_made++;
+    }
+    chi_coll_send_down(obj->coll, root, msg);
+    msg->env.spare = 1; /* passed on: it may have to wait here */
+    return true;
 }
 
 struct chi_collection *
@@ -199,13 +236,8 @@ chi_broadcast_ready(struct chi_obj *obj, struct chi_msg *msg)
         chi_collection_kind(msg->env.collection) == CHI_KIND_SECTION;
     struct chi_collection *collection;
 
-    if (!is_section && msg->env.spare == 0) {
-        if (msg->env.source_pe >= obj->pe->size) {
-            chi_msg_release(msg);
-            return NULL;
-        }
-        chi_coll_send_down(obj->coll, msg->env.source_pe, msg);
-        msg->env.spare = 1; /* passed on: it may have to wait here */
+    if (!is_section && msg->env.spare == 0 && !pass_on(obj, msg)) {
+        return NULL;
     }
     collection = chi_collection_find(obj, msg->env.collection);
     if (chi_unlikely(collection == NULL || collection->destroyed) &&
@@ -222,6 +254,27 @@ chi_broadcast_ready(struct chi_obj *obj, struct chi_msg *msg)
     return collection;
 }
 
+/* Run a broadcast on those that are here and have not had it elsewhere. */
+static void
+run_here(struct chi_obj *obj, struct chi_collection *collection,
+         struct chi_msg *msg)
+{
+    const uint64_t skipped = chi_casts_skipped(collection, msg->env.key);
+    const size_t count = collection->count;
+
+    chi_assert(skipped <= count);
+    chi_broadcast_ran(obj, collection, msg, count - skipped,
+                      chi_casts_absent(collection, msg->env.key));
+    for (size_t i = 0; i < count && !obj->pe->ended; i++) {
+        struct chi_element *element = collection->elements[i];
+
+        if (skipped == 0 ||
+            !chi_casts_skips(collection, element, msg->env.key)) {
+            chi_broadcast_run(obj, element, msg);
+        }
+    }
+}
+
 /* Execute a broadcast on all chares of a collection that are here. */
 static void
 broadcast_here(struct chi_obj *obj, struct chi_collection *collection,
@@ -234,10 +287,8 @@ broadcast_here(struct chi_obj *obj, struct chi_collection *collection,
         return;
     }
     chi_broadcast_expect(obj, collection, msg);
-    chi_broadcast_absent(obj, collection, msg);
-    for (size_t i = 0; i < collection->count && !obj->pe->ended; i++) {
-        chi_broadcast_run(obj, collection->elements[i], msg);
-    }
+    run_here(obj, collection, msg);
+    chi_casts_ran(obj, collection, msg);
     if (collection->complete || collection->spec.dense ||
         collection->kind != CHI_KIND_ARRAY) {
         chi_msg_release(msg);
@@ -259,7 +310,6 @@ chi_broadcast_execute(void *context, struct chi_msg *msg)
         chi_destroy_all_execute(obj, collection, msg);
     } else if (collection->kind == CHI_KIND_SECTION) {
         chi_broadcast_expect(obj, collection, msg);
-        chi_broadcast_absent(obj, collection, msg);
         chi_section_run(obj, collection, msg);
     } else {
         broadcast_here(obj, collection, msg);
@@ -272,6 +322,7 @@ chi_broadcast_late(struct chi_obj *obj, struct chi_collection *collection,
 {
     for (struct chi_msg *msg = collection->late.head;
          msg != NULL && !obj->pe->ended; msg = msg->next) {
+        chi_broadcast_ran(obj, collection, msg, 1, 0);
         if (msg->env.handler == CHI_HANDLER_ROLL) {
             chi_roll_late(obj, collection, element, msg);
         } else {

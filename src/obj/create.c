@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "msg/buffer.h"
-#include "obj/obj_private.h"
+#include "obj/migrate.h"
 
 enum {
     SPEC_BYTES_MAX = sizeof(struct chi_collection_spec),
@@ -501,11 +501,14 @@ chi_create_execute(void *context, struct chi_msg *msg)
     chi_msg_release(msg);
     collection->populated = true;
     if (collection->complete) {
-        chi_coll_census(obj->coll, &collection->set,
-                        collection->count + collection->gone);
+        chi_coll_census(obj->coll, &collection->set, collection->born,
+                        collection->count);
     }
     chi_kept_for_population(obj, collection, &kept);
     chi_dispatch_kept(obj, &kept);
     chi_kept_for_collection(obj, spec.id, &kept);
     chi_dispatch_kept(obj, &kept);
+    if (spec.bound_to != 0) {
+        chi_move_follow_all(obj, collection);
+    }
 }

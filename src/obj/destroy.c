@@ -27,6 +27,7 @@
 
 #include <stdlib.h>
 
+#include "obj/migrate.h"
 #include "obj/section.h"
 
 /* ---- asking for it */
@@ -67,7 +68,7 @@ chi_obj_destroy_element(struct chi_obj *obj, const chare_element *target,
 static bool
 must_stay(const struct chi_element *element)
 {
-    return element->draining || chi_members_stay(element);
+    return element->draining || element->asked || chi_members_stay(element);
 }
 
 void
@@ -109,6 +110,8 @@ element_end(struct chi_obj *obj, struct chi_collection *collection,
     const struct chi_type *type = &obj->registry->types[collection->spec.type];
 
     chi_assert(!must_stay(element));
+    chi_move_drop(obj, element);
+    chi_casts_destroyed(collection, element);
     chi_members_leave(obj, element);
     chi_element_unlink(collection, element);
     collection->gone++;
@@ -152,6 +155,26 @@ destroy_one(struct chi_obj *obj, struct chi_collection *collection,
     }
 }
 
+bool
+chi_destroy_waits_for(struct chi_obj *obj, struct chi_element *element,
+                      struct chi_msg *msg)
+{
+    if (!must_stay(element)) {
+        return false;
+    }
+    element->dying = true;
+    wait_here(obj, msg); /* D4 */
+    return true;
+}
+
+void
+chi_destroy_now(struct chi_obj *obj, struct chi_element *element)
+{
+    const chare_callback nobody = {.kind = CHARE_CALLBACK_NONE};
+
+    destroy_one(obj, element->collection, element, &nobody);
+}
+
 void
 chi_destroy_execute(void *context, struct chi_msg *msg)
 {
@@ -174,9 +197,7 @@ chi_destroy_execute(void *context, struct chi_msg *msg)
         chi_missing(obj, collection, &target, msg);
         return;
     }
-    if (must_stay(element)) {
-        element->dying = true;
-        wait_here(obj, msg); /* D4 */
+    if (chi_destroy_waits_for(obj, element, msg)) {
         return;
     }
     (void)chi_msg_reply(msg, &done);
@@ -253,6 +274,11 @@ chi_destroy_all_execute(struct chi_obj *obj, struct chi_collection *collection,
     if (collection->set.is_root) {
         chi_coll_close(obj->coll, &collection->set);
     }
-    chi_broadcast_absent(obj, collection, msg);
+    chi_broadcast_ran(obj, collection, msg, 0,
+                      is_section ? collection->gone
+                                 : chi_casts_absent(collection, msg->env.key));
+    if (!is_section) {
+        chi_casts_ran(obj, collection, msg);
+    }
     chi_msg_release(msg);
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "obj/migrate.h"
 #include "obj/section.h"
 
 enum roll_op {
@@ -399,38 +400,64 @@ roll_contribute(struct chi_obj *obj, struct chi_collection *collection,
 
     chi_element_self(element, &self);
     chi_coll_contribute(obj->coll, &collection->set, reply->tag,
-                        CHI_COLL_REDUCE_JOIN, value, &self, &reply->callback);
+                        CHI_COLL_REDUCE_JOIN, value, &self, &reply->callback,
+                        false);
+}
+
+/* The chares of a roll call that are here; *count_out of them. */
+static struct chi_element **
+roll_targets(struct chi_obj *obj, struct chi_collection *collection,
+             const struct chi_msg *msg, size_t *count_out)
+{
+    const struct chi_section *over = collection->section; /* or NULL */
+    const size_t room = over != NULL ? over->count : collection->count;
+    struct chi_element **targets = malloc((room + 1) * sizeof(void *));
+    size_t count = 0;
+
+    if (targets == NULL) {
+        chi_pe_die(obj->pe, "out of memory for a section");
+    }
+    for (size_t i = 0; i < room; i++) {
+        struct chi_element *element = over != NULL
+                                          ? chi_section_element(over, i)
+                                          : collection->elements[i];
+
+        if (element == NULL && chi_section_away(over, i) != NULL) {
+            chi_cast_send(obj, chi_section_away(over, i), msg, 0);
+        } else if (element != NULL &&
+                   (over != NULL || collection->casts == NULL ||
+                    !chi_casts_skips(collection, element, msg->env.key))) {
+            targets[count++] = element;
+        }
+    }
+    chi_broadcast_ran(
+        obj, collection, msg, over != NULL ? over->count - over->left : count,
+        over != NULL ? collection->gone
+                     : chi_casts_absent(collection, msg->env.key));
+    *count_out = count;
+    return targets;
 }
 
 static void
 roll_run(struct chi_obj *obj, struct chi_collection *collection,
-         const struct roll *roll, const chare_reply *reply)
+         const struct roll *roll, const chare_reply *reply,
+         const struct chi_msg *msg)
 {
-    const struct chi_section *over = collection->section; /* or NULL */
-    const size_t count = over != NULL ? over->count : collection->count;
+    size_t count;
+    struct chi_element **targets = roll_targets(obj, collection, msg, &count);
     struct chi_msg *report;
 
     for (size_t i = 0; i < count && roll->op != ROLL_REPORT; i++) {
-        struct chi_element *element = over != NULL
-                                          ? chi_section_element(over, i)
-                                          : collection->elements[i];
-
         /* Only a PE with members has a record of the section. */
-        if (element != NULL && roll_takes(obj, roll, element)) {
+        if (roll_takes(obj, roll, targets[i])) {
             (void)chi_section_join(obj, chi_section_get(obj, roll->first),
-                                   element);
+                                   targets[i]);
         }
     }
     report = roll_report(obj, roll);
     for (size_t i = 0; i < count; i++) {
-        struct chi_element *element = over != NULL
-                                          ? chi_section_element(over, i)
-                                          : collection->elements[i];
-
-        if (element != NULL) {
-            roll_contribute(obj, collection, reply, element, report);
-            report = NULL;
-        }
+        roll_contribute(obj, collection, reply, targets[i], report);
+        report = NULL;
     }
     if (report != NULL) {
         /* Nobody here can report who has joined: they are of others. */
@@ -441,6 +468,7 @@ roll_run(struct chi_obj *obj, struct chi_collection *collection,
                        "have all its members");
         }
     }
+    free(targets);
 }
 
 void
@@ -461,8 +489,8 @@ chi_roll_execute(void *context, struct chi_msg *msg)
         return;
     }
     chi_broadcast_expect(obj, collection, msg);
-    chi_broadcast_absent(obj, collection, msg);
-    roll_run(obj, collection, &roll, &reply);
+    roll_run(obj, collection, &roll, &reply, msg);
+    chi_casts_ran(obj, collection, msg);
     if (collection->complete) {
         chi_msg_release(msg);
     } else {
@@ -485,6 +513,24 @@ chi_roll_late(struct chi_obj *obj, struct chi_collection *collection,
         (void)chi_section_join(obj, chi_section_get(obj, roll.first), element);
     }
     roll_contribute(obj, collection, &reply, element, roll_report(obj, &roll));
+}
+
+void
+chi_roll_far(struct chi_obj *obj, struct chi_element *element,
+             const struct chi_msg *msg, const chare_reply *reply)
+{
+    chare_reply answer = *reply;
+    struct roll roll;
+
+    if (chi_msg_data_len(msg) != sizeof(roll)) {
+        return; /* it was looked at before */
+    }
+    memcpy(&roll, msg->bytes, sizeof(roll));
+    if (roll_takes(obj, &roll, element)) {
+        (void)chi_section_join(obj, chi_section_get(obj, roll.first), element);
+    }
+    chi_element_self(element, &answer.self);
+    chi_far_contribute(obj, &answer, 0, roll_report(obj, &roll));
 }
 
 void

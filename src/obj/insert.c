@@ -204,6 +204,23 @@ insert(struct chi_obj *obj, struct chi_collection *collection,
     }
 }
 
+/* An insertion into a bound array: the chare that the new one follows is not
+ * here any more; true: it was sent after it. */
+static bool
+anchor_has_left(struct chi_obj *obj, const struct chi_collection *collection,
+                const chare_element *target, struct chi_msg *msg)
+{
+    struct chi_collection *other =
+        chi_collection_find(obj, collection->spec.bound_to);
+    const chare_element anchor = {other->spec.id, target->index};
+
+    if (chi_element_find_index(other, &anchor.index) != NULL) {
+        return false;
+    }
+    chi_missing(obj, other, &anchor, msg);
+    return true;
+}
+
 void
 chi_insert_execute(void *context, struct chi_msg *msg)
 {
@@ -216,6 +233,9 @@ chi_insert_execute(void *context, struct chi_msg *msg)
     }
     if (!insert_target(collection, msg, &target)) {
         chi_log_warn(obj->pe->options.log, "dropped a malformed insertion");
+    } else if (collection->spec.bound_to != 0 &&
+               anchor_has_left(obj, collection, &target, msg)) {
+        return; /* sent after it */
     } else if (collection->complete) {
         chi_insert_fatal(obj, &target,
                          collection->destroyed
@@ -369,8 +389,8 @@ chi_collection_complete(struct chi_obj *obj, struct chi_collection *collection)
     collection->complete = true;
     chi_kept_is_lost(obj, collection);
     chi_kept_late_drop(obj, collection);
-    chi_coll_census(obj->coll, &collection->set,
-                    collection->count + collection->gone);
+    chi_coll_census(obj->coll, &collection->set, collection->born,
+                    collection->count);
 }
 
 /* The array was destroyed, and with it all that could be waited for. */

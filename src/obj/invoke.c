@@ -10,7 +10,7 @@
 
 #include "msg/buffer.h"
 #include "msg/codec.h"
-#include "obj/obj_private.h"
+#include "obj/migrate.h"
 #include "obj/section.h"
 
 enum {
@@ -57,8 +57,7 @@ static void
 send_away(struct chi_obj *obj, struct chi_collection *collection,
           const chare_element *element, uint32_t home, struct chi_msg *msg)
 {
-    if (collection == NULL || collection->spec.dense ||
-        collection->kind != CHI_KIND_ARRAY) {
+    if (collection == NULL || collection->kind != CHI_KIND_ARRAY) {
         chi_pe_forward(obj->pe, home, msg);
     } else {
         chi_loc_send(obj->loc, element, home, msg);
@@ -102,7 +101,8 @@ dispatch_call(struct chi_obj *obj, struct chi_collection *collection,
         return false;
     }
     if (home == obj->pe->rank &&
-        (collection->spec.dense || collection->kind != CHI_KIND_ARRAY)) {
+        (collection->kind != CHI_KIND_ARRAY ||
+         (collection->spec.dense && !chi_loc_knows(obj->loc, &element)))) {
         return true; /* the handler sees what is the matter */
     }
     if (here == NULL) {
@@ -120,7 +120,8 @@ chi_dispatch(struct chi_obj *obj, struct chi_msg *msg,
         chi_collection_find(obj, msg->env.collection);
     bool is_here = true;
 
-    if (msg->env.handler == CHI_HANDLER_CREATE) {
+    if (msg->env.handler == CHI_HANDLER_CREATE ||
+        msg->env.handler == CHI_HANDLER_MOVE) {
         chi_pe_enqueue(obj->pe, msg); /* it waited for another collection */
         return;
     }
@@ -130,7 +131,9 @@ chi_dispatch(struct chi_obj *obj, struct chi_msg *msg,
     }
     if (msg->env.handler == CHI_HANDLER_INVOKE ||
         msg->env.handler == CHI_HANDLER_ENLIST ||
-        msg->env.handler == CHI_HANDLER_DESTROY) {
+        msg->env.handler == CHI_HANDLER_DESTROY ||
+        msg->env.handler == CHI_HANDLER_MIGRATE ||
+        msg->env.handler == CHI_HANDLER_CAST) {
         is_here = dispatch_call(obj, collection, msg);
     } else if (msg->env.handler == CHI_HANDLER_INSERT) {
         is_here = chi_insert_dispatch(obj, collection, msg);
@@ -184,7 +187,6 @@ add_trailer(struct chi_msg **msg_inout, const chare_index *wide,
     return status;
 }
 
-/* Undo chi_cb_data_msg() for a call that failed: the data is the caller's. */
 void
 chi_give_data_back(struct chi_msg *msg, const chare_data *data)
 {
@@ -384,9 +386,17 @@ void
 chi_broadcast_run(struct chi_obj *obj, struct chi_element *element,
                   struct chi_msg *msg)
 {
+    chi_broadcast_run_called(obj, element, msg, msg->env.collection);
+}
+
+void
+chi_broadcast_run_called(struct chi_obj *obj, struct chi_element *element,
+                         struct chi_msg *msg, chare_collection called)
+{
     struct invocation run;
 
     run_init(&run, obj, element, msg, true);
+    run.call.collection = called;
     run_entry(obj, &run, element->object);
     if (run.call.wants_reply && !run.reply_taken) {
         reply_done(&run);
@@ -404,9 +414,15 @@ reply_read(const struct invocation *run, chare_reply *out)
     *out = (chare_reply){
         .self = *run->call.self,
         .collection = run->msg->env.collection,
+        .pe = run->obj->pe->rank,
     };
     if (run->msg->env.handler == CHI_HANDLER_BROADCAST) {
         (void)chi_broadcast_read_trailer(run->msg, out);
+        return;
+    }
+    if (run->msg->env.handler == CHI_HANDLER_CAST) {
+        (void)chi_cast_reply(run->obj, run->msg, out);
+        out->self = *run->call.self;
         return;
     }
     if (run->msg->env.flags & CHI_ENV_WIDE) {
@@ -490,37 +506,30 @@ chare_status
 chi_obj_reply(struct chi_obj *obj, const chare_reply *reply,
               const chare_data *data)
 {
-    struct chi_collection *collection;
+    const uint32_t kind = reply->kind & CHI_REPLY_KINDS;
     struct chi_msg *msg;
     chare_status status;
 
-    if (reply->kind == CHI_REPLY_CALLBACK) {
+    if (kind == CHI_REPLY_CALLBACK) {
         return chi_cb_call(obj->cb, &reply->callback, data);
     }
-    collection = chi_collection_find(obj, reply->collection);
-    if (collection == NULL && !chi_is_buried(obj, reply->collection)) {
+    if (reply->pe == obj->pe->rank &&
+        chi_collection_find(obj, reply->collection) == NULL &&
+        !chi_is_buried(obj, reply->collection)) {
         return CHARE_ERR_NOT_FOUND;
     }
     status = chi_value_msg(obj, data, &msg);
     if (status != CHARE_OK) {
         return status;
     }
-    if (collection == NULL) {
-        if (msg != NULL) {
-            chi_msg_release(msg);
-        }
-        return CHARE_OK; /* the root has refused the broadcast */
-    }
-    if (reply->kind == CHI_REPLY_GATHER && msg == NULL) {
+    if (kind == CHI_REPLY_GATHER && msg == NULL) {
         msg = none_msg(obj);
-    } else if (reply->kind == CHI_REPLY_REDUCTION && msg != NULL &&
+    } else if (kind == CHI_REPLY_REDUCTION && msg != NULL &&
                msg->env.format != CHARE_FORMAT_ERROR) {
         chi_msg_release(msg);
         msg = NULL;
     }
-    chi_coll_contribute(obj->coll, &collection->set, reply->tag,
-                        chi_reply_reducer(reply), msg, &reply->self,
-                        &reply->callback);
+    chi_far_contribute(obj, reply, 0, msg);
     return CHARE_OK;
 }
 
@@ -553,6 +562,6 @@ chi_obj_contribute(struct chi_obj *obj, const chare_element *self,
     }
     chi_element_self(element, &name);
     chi_coll_contribute(obj->coll, &collection->set, element->reduction_next++,
-                        reducer, msg, &name, callback);
+                        reducer, msg, &name, callback, false);
     return CHARE_OK;
 }

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "obj/obj_private.h"
+#include "obj/migrate.h"
 
 static void
 keep(struct chi_obj *obj, struct chi_msg_queue *queue, struct chi_msg *msg)
@@ -79,6 +79,12 @@ chi_keep_for_collection(struct chi_obj *obj, struct chi_msg *msg)
     } else {
         keep_pending(obj, msg->env.collection, msg);
     }
+}
+
+void
+chi_keep_step(struct chi_obj *obj, chare_collection id, struct chi_msg *msg)
+{
+    keep_pending(obj, id, msg);
 }
 
 void
@@ -154,7 +160,7 @@ chi_keep_for_element(struct chi_obj *obj, struct chi_collection *collection,
     struct chi_missing *missing;
     uint64_t key;
 
-    if (collection->complete) {
+    if (collection->complete || msg->env.handler == CHI_HANDLER_CAST) {
         chi_undeliverable(obj, element, msg);
         return;
     }
@@ -308,8 +314,8 @@ missing_text(const struct chi_obj *obj, const chare_element *target, char *out,
         snprintf(out, room, "chare %s was destroyed", name);
         return;
     }
-    if (collection != NULL &&
-        (collection->gone > 0 || collection->destroyed)) {
+    if (collection != NULL && (collection->gone > 0 || collection->destroyed ||
+                               collection->scattered)) {
         if (collection->kind != CHI_KIND_ARRAY ||
             (collection->spec.dense &&
              chi_index_position(&collection->spec, &target->index,
@@ -328,19 +334,19 @@ void
 chi_missing(struct chi_obj *obj, struct chi_collection *collection,
             const chare_element *target, struct chi_msg *msg)
 {
-    uint32_t home = obj->pe->rank;
+    uint32_t home;
 
     chi_pe_hold(obj->pe, msg);
-    if (collection->kind == CHI_KIND_ARRAY && !collection->spec.dense) {
+    if (collection->kind == CHI_KIND_ARRAY) {
         home = chi_collection_home(obj, collection, &target->index);
+        if (home != obj->pe->rank || chi_loc_knows(obj->loc, target)) {
+            chi_encode_or_die(obj, &msg);
+        }
+        if (chi_loc_reroute(obj->loc, target, home, msg)) {
+            return;
+        }
     }
-    if (home == obj->pe->rank) {
-        chi_keep_for_element(obj, collection, target, msg);
-        return;
-    }
-    chi_encode_or_die(obj, &msg);
-    msg->env.flags |= CHI_ENV_ROUTED;
-    chi_pe_forward(obj->pe, home, msg);
+    chi_keep_for_element(obj, collection, target, msg);
 }
 
 void
@@ -355,6 +361,16 @@ chi_undeliverable(struct chi_obj *obj, const chare_element *target,
     if (msg->env.handler == CHI_HANDLER_LOC_FENCE) {
         /* Its array was destroyed; the way behind it is empty. */
         chi_pe_forward(obj->pe, msg->env.source_pe, msg);
+        return;
+    }
+    if (msg->env.handler == CHI_HANDLER_CAST ||
+        msg->env.handler == CHI_HANDLER_MIGRATE) {
+        /* A broadcast that nobody has; a wish to move that nobody feels. */
+        if (msg->env.handler == CHI_HANDLER_CAST) {
+            chi_cast_lost(obj, target, msg);
+        }
+        obj->pe->counted_done++;
+        chi_msg_release(msg);
         return;
     }
     if (msg->env.handler != CHI_HANDLER_ENLIST) {

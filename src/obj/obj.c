@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "obj/migrate.h"
 #include "obj/obj_private.h"
 #include "obj/section.h"
 
@@ -156,9 +157,16 @@ loc_drained(void *context, const chare_element *element)
     here->draining = false;
     obj->draining--;
     chi_destroy_retry(obj);
+    chi_moves_retry(obj);
 }
 
-static bool
+static void
+loc_granted(void *context, const chare_element *element)
+{
+    chi_move_granted(context, element);
+}
+
+static enum chi_loc_look
 loc_target(void *context, struct chi_msg *msg, chare_element *element_out)
 {
     struct chi_obj *obj = context;
@@ -168,15 +176,24 @@ loc_target(void *context, struct chi_msg *msg, chare_element *element_out)
 
     if (collection == NULL) {
         chi_keep_for_collection(obj, msg);
-        return false;
+        return CHI_LOC_TAKEN;
+    }
+    if (chi_likely(collection->spec.dense && !collection->scattered)) {
+        return CHI_LOC_HERE; /* what never left is at home */
     }
     if (msg->env.handler == CHI_HANDLER_INSERT
             ? !chi_insert_anchor(collection, msg, element_out)
             : !chi_msg_target(collection, msg, element_out, &wide)) {
         chi_msg_release(msg);
-        return false;
+        return CHI_LOC_TAKEN;
     }
-    return true;
+    /* Of a dense array, what is not here and not elsewhere never was, or was
+     * destroyed: the handler says so. */
+    return collection->spec.dense && !chi_loc_knows(obj->loc, element_out) &&
+                   chi_collection_home(obj, collection, &element_out->index) ==
+                       obj->pe->rank
+               ? CHI_LOC_HERE
+               : CHI_LOC_LOOK;
 }
 
 static const struct chi_loc_ops loc_ops = {
@@ -189,6 +206,7 @@ static const struct chi_loc_ops loc_ops = {
     .known = loc_known,
     .over = loc_over,
     .drained = loc_drained,
+    .granted = loc_granted,
     .target = loc_target,
 };
 
@@ -231,6 +249,7 @@ chi_obj_create(struct chi_pe *pe, struct chi_registry *registry,
     chi_map_init(&obj->collections);
     chi_map_init(&obj->pending);
     chi_map_init(&obj->alikes);
+    chi_map_init(&obj->moves);
     status =
         chi_registry_add_function(registry, "chare.section.roll",
                                   chi_roll_result, obj, &obj->roll_function);
@@ -253,6 +272,11 @@ chi_obj_create(struct chi_pe *pe, struct chi_registry *registry,
     chi_pe_set_handler(pe, CHI_HANDLER_DESTROY, chi_destroy_execute, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_BROADCAST, chi_broadcast_execute, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_BURY, chi_bury_execute, obj);
+    chi_pe_set_handler(pe, CHI_HANDLER_MIGRATE, chi_migrate_execute, obj);
+    chi_pe_set_handler(pe, CHI_HANDLER_MOVE, chi_move_execute, obj);
+    chi_pe_set_handler(pe, CHI_HANDLER_MOVED, chi_moved_execute, obj);
+    chi_pe_set_handler(pe, CHI_HANDLER_CAST, chi_cast_execute, obj);
+    chi_pe_set_handler(pe, CHI_HANDLER_CONTRIBUTE, chi_far_execute, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_ENLIST, chi_enlist_execute, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_ROLL, chi_roll_execute, obj);
     chi_pe_set_handler(pe, CHI_HANDLER_SECTION, chi_section_execute, obj);
@@ -275,12 +299,20 @@ chi_obj_destroy(struct chi_obj *obj)
         return;
     }
     while (chi_map_next(&obj->collections, &cursor, &id, &collection)) {
+        struct chi_collection *one = collection;
+
+        chi_section_free(one->section); /* before its members */
+        one->section = NULL;
+    }
+    cursor = 0;
+    while (chi_map_next(&obj->collections, &cursor, &id, &collection)) {
         chi_collection_free(obj, collection);
     }
     chi_map_fini(&obj->collections);
     chi_map_fini(&obj->alikes);
     chi_tombs_fini(&obj->tombs);
     chi_tombs_fini(&obj->strangers);
+    chi_moves_free(obj);
     chi_msg_queue_clear(&obj->destructions);
     chi_keep_clear(obj);
     chi_loc_destroy(obj->loc);

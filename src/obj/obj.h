@@ -102,6 +102,24 @@ CHARE_MUST_CHECK chare_status chi_obj_section_contribute(
     uint32_t reducer, const chare_data *value, const chare_callback *callback);
 void *chi_obj_local(const struct chi_obj *obj, const chare_element *element);
 
+/* As the public functions of these names. */
+CHARE_MUST_CHECK chare_status chi_obj_migrate(struct chi_obj *obj,
+                                              const chare_element *target,
+                                              uint32_t to);
+CHARE_MUST_CHECK chare_status chi_obj_migrate_retry(struct chi_obj *obj,
+                                                    const chare_element *self);
+CHARE_MUST_CHECK chare_status chi_obj_set_migratable(struct chi_obj *obj,
+                                                     const chare_element *self,
+                                                     bool migratable);
+bool chi_obj_is_migratable(const struct chi_obj *obj,
+                           const chare_element *self);
+
+/* A chare has left this PE for 'to', or ('came') arrived here from 'from'. */
+typedef void (*chi_on_move_fn)(void *context, const chare_element *element,
+                               uint32_t from, uint32_t to, bool came);
+void chi_obj_set_on_move(struct chi_obj *obj, chi_on_move_fn fn,
+                         void *context);
+
 /* Messages kept for collections and elements that do not exist here yet. */
 uint64_t chi_obj_kept_count(const struct chi_obj *obj);
 

@@ -41,18 +41,23 @@ chi_collection_creator(chare_collection id)
 
 struct chi_collection;
 struct chi_section;
+struct chi_casts;
 
 /*
- * One chare in one section. It belongs to the element, and names no place: it
- * can move with it.
+ * One chare in one section; see far.c for those that have moved.
  */
 struct chi_member {
     struct chi_member
         *next; /* of the same element, most recently used first */
-    struct chi_collection *section;
-    struct chi_element *element;
-    uint64_t reduction_next; /* the number of its next contribution */
-    size_t at;               /* in the section's members */
+    struct chi_collection *section; /* NULL: it joined on PE 'pe' */
+    struct chi_element *element;    /* NULL: it lives elsewhere */
+    uint64_t reduction_next;        /* the number of its next contribution */
+    size_t at;                      /* in the section's members */
+    chare_collection id;
+    chare_element *away; /* the name of one that lives elsewhere */
+    uint64_t leaves_at;  /* it was destroyed there before this contribution */
+    uint32_t pe;
+    bool leaves;
 };
 
 struct chi_element {
@@ -63,9 +68,12 @@ struct chi_element {
     uint64_t reduction_next;       /* the number of its next contribution */
     uint64_t key;
     uint32_t at; /* in collection->elements */
-    bool wide;
-    bool draining;       /* see chi_loc_tell_home() */
-    bool dying;          /* to be destroyed when it has drained */
+    bool wide : 1;
+    bool draining : 1;   /* see chi_loc_tell_home() */
+    bool dying : 1;      /* to be destroyed when it has drained */
+    bool moving : 1;     /* it is in obj->moves */
+    bool asked : 1;      /* its home may have said that it may leave (V2) */
+    bool fixed : 1;      /* the balancer leaves it alone */
     chare_index index[]; /* of a wide one; the key of others says it */
 };
 
@@ -115,8 +123,13 @@ struct chi_collection {
     struct chi_element **elements;
     size_t count;
     size_t room;
-    uint64_t gone;          /* chares that were here and were destroyed */
-    struct chi_map missing; /* key -> chain of struct chi_missing */
+    uint64_t born;           /* chares that were made here */
+    uint64_t gone;           /* chares that were here and were destroyed */
+    uint64_t casts_made;     /* at the creator of an array: its broadcasts */
+    uint64_t casts_below;    /* all below have run here; see cast.c */
+    struct chi_casts *casts; /* what else there is to know of them, or NULL */
+    bool scattered;          /* some chare has moved to or from this PE */
+    struct chi_map missing;  /* key -> chain of struct chi_missing */
     struct chi_msg_queue waiting;       /* for population */
     struct chi_msg_queue late;          /* broadcasts, until complete */
     chare_callback created;             /* at the root */
@@ -166,7 +179,13 @@ struct chi_obj {
     uint32_t roll_function; /* id: the result of a roll call */
     struct chi_map alikes;  /* entry, type -> entry of that name; see below */
     bool again_dropped;     /* insertions at taken indices */
-    chi_fatal_fn fatal;     /* ends the job */
+    struct chi_map moves;   /* chi_element -> struct chi_move */
+    struct chi_msg_queue moving_in; /* of steps that have not come whole */
+    uint64_t bound_count;           /* arrays that are bound to others */
+    uint64_t early_count;           /* struct chi_early in all sections */
+    chi_on_move_fn on_move;
+    void *on_move_context;
+    chi_fatal_fn fatal; /* ends the job */
     void *fatal_context;
 };
 
@@ -279,6 +298,11 @@ struct chi_element *
 chi_element_find_index(const struct chi_collection *collection,
                        const chare_index *index);
 
+/* A chare without an object, in the tables. */
+struct chi_element *chi_element_link_new(struct chi_obj *obj,
+                                         struct chi_collection *collection,
+                                         const chare_index *index);
+
 /*
  * Make a chare from the constructor's data in 'msg'; a home elsewhere is told.
  * NULL: its create hook failed, and the job is ending.
@@ -299,6 +323,10 @@ void chi_keep_creation(struct chi_obj *obj, chare_collection id,
 void chi_keep_for_population(struct chi_obj *obj,
                              struct chi_collection *collection,
                              struct chi_msg *msg);
+
+/* Keep a part of a step of moves until some collection is known. */
+void chi_keep_step(struct chi_obj *obj, chare_collection id,
+                   struct chi_msg *msg);
 
 /* Keep a message that is executing until its collection, which may be NULL,
  * is populated here. */
@@ -416,14 +444,30 @@ void chi_broadcast_late(struct chi_obj *obj, struct chi_collection *collection,
 struct chi_collection *chi_broadcast_ready(struct chi_obj *obj,
                                            struct chi_msg *msg);
 
-/* Chares, or members, that were here before have no part in a broadcast. */
-void chi_broadcast_absent(struct chi_obj *obj,
-                          struct chi_collection *collection,
-                          const struct chi_msg *msg);
+/* A broadcast runs on 'awaited' chares or members here; 'absent' ones that
+ * were destroyed here have no part in it. Before any of them runs. */
+void chi_broadcast_ran(struct chi_obj *obj, struct chi_collection *collection,
+                       const struct chi_msg *msg, uint64_t awaited,
+                       uint64_t absent);
 
 /* Execute a broadcast on one chare; the message stays. */
 void chi_broadcast_run(struct chi_obj *obj, struct chi_element *element,
                        struct chi_msg *msg);
+
+/* The same for a CAST, of what was called. */
+void chi_broadcast_run_called(struct chi_obj *obj, struct chi_element *element,
+                              struct chi_msg *msg, chare_collection called);
+
+/* cast.c: a broadcast has run here; how many chares here have had it before,
+ * how many are no more, and whether this one has had it. */
+void chi_casts_ran(struct chi_obj *obj, struct chi_collection *collection,
+                   struct chi_msg *msg);
+uint64_t chi_casts_skipped(const struct chi_collection *collection,
+                           uint64_t number);
+uint64_t chi_casts_absent(const struct chi_collection *collection,
+                          uint64_t number);
+bool chi_casts_skips(const struct chi_collection *collection,
+                     const struct chi_element *element, uint64_t number);
 
 /* A call of another type's entry would be given the wrong object. Takes the
  * message. */
@@ -461,6 +505,8 @@ enum chi_reply_kind { /* chare_reply.kind */
     CHI_REPLY_REDUCTION = 1,
     CHI_REPLY_GATHER = 2,
     CHI_REPLY_ROLL = 3,
+    CHI_REPLY_KINDS = 15,
+    CHI_REPLY_EXTRA = 16, /* or-ed: see chi_coll_contribute() */
 };
 CHARE_MUST_CHECK chare_status chi_broadcast_add_trailer(
     struct chi_obj *obj, struct chi_msg **msg_inout, enum chi_reply_kind kind,
@@ -508,6 +554,13 @@ void chi_destroy_execute(void *context, struct chi_msg *msg);
 void chi_destroy_all_execute(struct chi_obj *obj,
                              struct chi_collection *collection,
                              struct chi_msg *msg);
+
+/* The same for one chare. */
+bool chi_destroy_waits_for(struct chi_obj *obj, struct chi_element *element,
+                           struct chi_msg *msg);
+
+/* Destroy one that need not stay. */
+void chi_destroy_now(struct chi_obj *obj, struct chi_element *element);
 
 /* Some chare has drained, or a section is formed: what waits for that may go
  * on. */

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "obj/migrate.h"
 #include "obj/section.h"
 
 bool
@@ -70,6 +71,12 @@ chi_section_free(struct chi_section *section)
         free(early);
     }
     former_free(section->former);
+    for (size_t i = 0; i < section->count; i++) {
+        if (chi_section_away(section, i) != NULL) {
+            free(section->members[i]->away);
+            free(section->members[i]);
+        }
+    }
     free(section->members);
     free(section);
 }
@@ -78,17 +85,17 @@ chi_section_free(struct chi_section *section)
 
 /* The part of a chare in a section, moved to the front; NULL: it has none. */
 static struct chi_member *
-member_find(struct chi_element *element, const struct chi_collection *section)
+member_find(struct chi_element *element, chare_collection section)
 {
     struct chi_member *first = element->members;
     struct chi_member **link;
     struct chi_member *member;
 
-    if (first == NULL || first->section == section) {
+    if (first == NULL || first->id == section) {
         return first;
     }
     link = &first->next;
-    while (*link != NULL && (*link)->section != section) {
+    while (*link != NULL && (*link)->id != section) {
         link = &(*link)->next;
     }
     member = *link;
@@ -109,7 +116,7 @@ chi_section_join(struct chi_obj *obj, struct chi_collection *collection,
 
     chi_assert(!collection->populated); /* S3 */
     chi_assert(!section->absent);
-    if (member_find(element, collection) != NULL) {
+    if (member_find(element, collection->spec.id) != NULL) {
         return false; /* S1 */
     }
     if (section->count == section->room) {
@@ -132,6 +139,7 @@ chi_section_join(struct chi_obj *obj, struct chi_collection *collection,
         .section = collection,
         .element = element,
         .at = section->count,
+        .id = collection->spec.id,
     };
     element->members = member;
     section->members[section->count++] = member;
@@ -143,7 +151,7 @@ chi_members_stay(const struct chi_element *element)
 {
     for (const struct chi_member *member = element->members; member != NULL;
          member = member->next) {
-        if (!member->section->populated) {
+        if (member->section != NULL && !member->section->populated) {
             return true; /* S3 */
         }
     }
@@ -170,16 +178,32 @@ places_compact(struct chi_section *section)
 }
 
 void
+chi_section_place_free(struct chi_section *section, struct chi_member *member)
+{
+    chi_assert(section->members[member->at] == member);
+    section->members[member->at] = NULL;
+    section->left++;
+    places_compact(section);
+}
+
+void
 chi_members_leave(struct chi_obj *obj, struct chi_element *element)
 {
     while (element->members != NULL) {
         struct chi_member *member = element->members;
-        struct chi_section *section = member->section->section;
+        struct chi_section *section;
 
-        chi_assert(section->members[member->at] == member);
-        section->members[member->at] = NULL;
-        section->left++;
-        places_compact(section);
+        if (member->section == NULL) {
+            chare_element self;
+
+            chi_element_self(element, &self);
+            chi_far_member_leaves(obj, member, &self);
+            element->members = member->next;
+            free(member);
+            continue;
+        }
+        section = member->section->section;
+        chi_section_place_free(section, member);
         member->section->gone++;
         chi_coll_leave(obj->coll, &member->section->set,
                        member->reduction_next, 1);
@@ -208,9 +232,12 @@ chi_section_end(struct chi_obj *obj, struct chi_collection *collection)
         tag = member->reduction_next;
         same++;
         collection->gone++;
-        (void)member_find(member->element, collection); /* comes first */
-        chi_assert(member->element->members == member);
-        member->element->members = member->next;
+        if (member->element != NULL) {
+            (void)member_find(member->element, member->id); /* comes first */
+            chi_assert(member->element->members == member);
+            member->element->members = member->next;
+        }
+        free(member->away); /* what it has sent is dropped */
         free(member);
     }
     free(section->members);
@@ -249,7 +276,7 @@ contribute(struct chi_obj *obj, struct chi_collection *collection,
 
     chi_element_self(member->element, &self);
     chi_coll_contribute(obj->coll, &collection->set, member->reduction_next++,
-                        reducer, value, &self, callback);
+                        reducer, value, &self, callback, false);
 }
 
 static void
@@ -274,6 +301,35 @@ early_add(struct chi_obj *obj, struct chi_section *section,
         section->early_tail->next = early;
     }
     section->early_tail = early;
+    obj->early_count++;
+}
+
+bool
+chi_section_has_early(const struct chi_obj *obj,
+                      const struct chi_element *element)
+{
+    size_t cursor = 0;
+    chare_element self;
+    uint64_t id;
+    void *value;
+
+    if (chi_likely(obj->early_count == 0)) {
+        return false;
+    }
+    chi_element_self(element, &self);
+    while (chi_map_next(&obj->collections, &cursor, &id, &value)) {
+        const struct chi_section *section =
+            ((const struct chi_collection *)value)->section;
+        const struct chi_early *early =
+            section == NULL ? NULL : section->early_head;
+
+        for (; early != NULL; early = early->next) {
+            if (memcmp(&early->self, &self, sizeof(self)) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 /* It was found out too late for a status. */
@@ -309,9 +365,10 @@ early_run(struct chi_obj *obj, struct chi_collection *collection)
             own == NULL ? NULL
                         : chi_element_find_index(own, &early->self.index);
         struct chi_member *member =
-            element == NULL ? NULL : member_find(element, collection);
+            element == NULL ? NULL : member_find(element, collection->spec.id);
 
         section->early_head = early->next;
+        obj->early_count--;
         if (member != NULL) {
             contribute(obj, collection, member, early->reducer, early->value,
                        &early->callback);
@@ -358,8 +415,8 @@ chi_obj_section_contribute(struct chi_obj *obj, const chare_element *self,
         (collection == NULL && chi_collection_creator(id) == obj->pe->rank)) {
         return CHARE_ERR_INVALID;
     }
-    if (element != NULL && collection != NULL) {
-        member = member_find(element, collection);
+    if (element != NULL) {
+        member = member_find(element, id);
     }
     if (element == NULL ||
         (collection != NULL && member == NULL &&
@@ -370,6 +427,13 @@ chi_obj_section_contribute(struct chi_obj *obj, const chare_element *self,
         chi_value_msg(obj, reducer == CHARE_REDUCE_NOP ? NULL : value, &msg);
     if (status != CHARE_OK) {
         return status;
+    }
+    if (member != NULL && member->section == NULL) {
+        chare_element name;
+
+        chi_element_self(element, &name);
+        chi_far_member_contribute(obj, member, &name, reducer, msg, callback);
+        return CHARE_OK;
     }
     if (collection != NULL && collection->populated) {
         contribute(obj, collection, member, reducer, msg, callback);
@@ -469,6 +533,7 @@ chi_section_form(struct chi_obj *obj, struct chi_collection *collection,
     chi_kept_for_population(obj, collection, &kept);
     chi_dispatch_kept(obj, &kept);
     chi_destroy_retry(obj);
+    chi_moves_retry(obj);
 }
 
 void
@@ -481,6 +546,7 @@ chi_section_absent(struct chi_obj *obj, struct chi_collection *collection)
     }
     section->absent = true;
     early_run(obj, collection);
+    chi_moves_retry(obj);
     if (collection->waiting.head != NULL) {
         return; /* nothing comes here but by mistake */
     }
@@ -554,15 +620,15 @@ chi_section_known(struct chi_obj *obj, struct chi_msg *msg)
 
 /* The entry that a member of a section has for one that was called. */
 static uint32_t
-entry_of_member(struct chi_obj *obj, const struct chi_element *element,
+entry_of_member(struct chi_obj *obj, const struct chi_collection *collection,
                 uint32_t entry)
 {
     if (chi_likely(entry < obj->registry->entry_count &&
                    obj->registry->entries[entry].type ==
-                       element->collection->spec.type)) {
+                       collection->spec.type)) {
         return entry;
     }
-    return chi_entry_alike(obj, entry, element->collection->spec.type);
+    return chi_entry_alike(obj, entry, collection->spec.type);
 }
 
 void
@@ -572,17 +638,34 @@ chi_section_run(struct chi_obj *obj, struct chi_collection *collection,
     const uint32_t called = msg->env.entry;
     const struct chi_section *section = collection->section;
 
+    chi_broadcast_ran(obj, collection, msg, section->count - section->left,
+                      collection->gone);
     for (size_t i = 0; i < section->count && !obj->pe->ended; i++) {
         struct chi_element *element = chi_section_element(section, i);
+        const chare_element *away = chi_section_away(section, i);
+        const struct chi_collection *own;
 
-        if (element == NULL) {
+        if (element == NULL && away == NULL) {
+            continue; /* it has left */
+        }
+        own = element != NULL ? element->collection
+                              : chi_collection_find(obj, away->collection);
+        msg->env.entry = entry_of_member(obj, own, called);
+        if (msg->env.entry != 0 && element == NULL) {
+            const uint32_t entry = msg->env.entry;
+
+            msg->env.entry = called;
+            chi_cast_send(obj, away, msg, entry);
             continue;
         }
-        msg->env.entry = entry_of_member(obj, element, called);
         if (msg->env.entry == 0) {
             chare_element self;
 
-            chi_element_self(element, &self);
+            if (element != NULL) {
+                chi_element_self(element, &self);
+            } else {
+                self = *away;
+            }
             msg->env.entry = called;
             chi_refuse_entry(obj, &self, msg);
             return;

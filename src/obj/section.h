@@ -60,6 +60,13 @@ chi_section_element(const struct chi_section *section, size_t i)
     return section->members[i] == NULL ? NULL : section->members[i]->element;
 }
 
+/* The name of a member that lives elsewhere; NULL: it is here, or has left. */
+static inline const chare_element *
+chi_section_away(const struct chi_section *section, size_t i)
+{
+    return section->members[i] == NULL ? NULL : section->members[i]->away;
+}
+
 /* ---- section.c: what is on one PE */
 
 /* Whether a name can be that of a section. */
@@ -77,8 +84,17 @@ bool chi_section_join(struct chi_obj *obj, struct chi_collection *collection,
 /* A chare is in a section that is not formed here yet, and must stay. */
 bool chi_members_stay(const struct chi_element *element);
 
+/* A chare has contributed to a section here before it was known to be a
+ * member, and must stay. */
+bool chi_section_has_early(const struct chi_obj *obj,
+                           const struct chi_element *element);
+
 /* A chare ceases to exist here: it is in no section any more. */
 void chi_members_leave(struct chi_obj *obj, struct chi_element *element);
+
+/* A member's place is empty; the member is the caller's. */
+void chi_section_place_free(struct chi_section *section,
+                            struct chi_member *member);
 
 /* The section is destroyed: all members here leave it. */
 void chi_section_end(struct chi_obj *obj, struct chi_collection *collection);
@@ -120,6 +136,10 @@ void chi_roll_execute(void *context, struct chi_msg *msg);
 /* A roll call for a chare that was inserted after it. */
 void chi_roll_late(struct chi_obj *obj, struct chi_collection *collection,
                    struct chi_element *element, struct chi_msg *msg);
+
+/* A roll call for a member of a section that lives here. */
+void chi_roll_far(struct chi_obj *obj, struct chi_element *element,
+                  const struct chi_msg *msg, const chare_reply *reply);
 
 /* A registered function: the result of a roll call, at the root. */
 void chi_roll_result(const chare_call *call, void *context);

@@ -71,19 +71,25 @@ add_late(struct chi_obj *obj, const struct chi_collection *collection,
     uint64_t late = 0;
 
     for (size_t i = 0; i < count; i++) {
+        const struct chi_member *member =
+            is_section ? collection->section->members[i] : NULL;
         const struct chi_element *element =
-            is_section ? collection->section->members[i]->element
+            is_section ? chi_section_element(collection->section, i)
                        : collection->elements[i];
-        const uint64_t next =
-            is_section ? collection->section->members[i]->reduction_next
-                       : element->reduction_next;
         chare_element name;
         char text[NAME_BYTES];
 
-        if (next > number || late++ >= MISSING_MAX) {
+        if ((is_section && member == NULL) ||
+            (is_section ? member->reduction_next : element->reduction_next) >
+                number ||
+            late++ >= MISSING_MAX) {
             continue;
         }
-        chi_element_self(element, &name);
+        if (element != NULL) {
+            chi_element_self(element, &name);
+        } else {
+            name = *member->away;
+        }
         chi_element_text(obj, &name, text, sizeof(text));
         line_add(line, "%s%s", late == 1 ? "; not yet: " : ", ", text);
     }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "obj/migrate.h"
 #include "obj/obj_private.h"
 #include "obj/section.h"
 
@@ -122,18 +123,28 @@ element_new(struct chi_obj *obj, struct chi_collection *collection,
 }
 
 struct chi_element *
+chi_element_link_new(struct chi_obj *obj, struct chi_collection *collection,
+                     const chare_index *index)
+{
+    struct chi_element *element = element_new(obj, collection, index);
+
+    if (element_link(collection, element) != CHARE_OK) {
+        chi_pe_die(obj->pe, "out of memory for a chare");
+    }
+    return element;
+}
+
+struct chi_element *
 chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
                 const chare_index *index, uint32_t home, struct chi_msg *msg)
 {
     const struct chi_type *type = &obj->registry->types[collection->spec.type];
     const chare_element self = {collection->spec.id, *index};
-    struct chi_element *element = element_new(obj, collection, index);
+    struct chi_element *element = chi_element_link_new(obj, collection, index);
     chare_status status;
     chare_call call;
 
-    if (element_link(collection, element) != CHARE_OK) {
-        chi_pe_die(obj->pe, "out of memory for a chare");
-    }
+    collection->born++;
     if (home != obj->pe->rank) {
         /* Before the create hook, which may already send to its chare. */
         element->draining = true;
@@ -228,6 +239,7 @@ chi_collection_add(struct chi_obj *obj, const struct chi_collection_spec *spec)
     }
     dependent_add(obj, spec->map_group);
     dependent_add(obj, spec->bound_to);
+    obj->bound_count += spec->bound_to != 0;
     obj->recent = collection;
     return collection;
 }
@@ -262,8 +274,10 @@ chi_collection_free(struct chi_obj *obj, struct chi_collection *collection)
         members_free(element);
         free(element);
     }
+    obj->bound_count -= collection->spec.bound_to != 0;
     chi_keep_clear_collection(collection);
     chi_section_free(collection->section);
+    chi_casts_free(collection);
     chi_coll_set_fini(&collection->set);
     chi_map_fini(&collection->packed);
     chi_map_fini(&collection->wide);

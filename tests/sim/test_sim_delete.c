@@ -528,16 +528,33 @@ act(struct delete_test *test)
     }
 }
 
+/* In how many reductions some chare has taken part. */
+static uint32_t
+rounds_of(const struct delete_test *test)
+{
+    uint32_t rounds = 0;
+
+    for (uint32_t n = 0; n < test->life_count; n++) {
+        if (test->lives[n].contributed > rounds) {
+            rounds = test->lives[n].contributed;
+        }
+    }
+    return rounds;
+}
+
 /* Let all that live to the end take part in the same reductions. */
 static void
 finish_reductions(struct delete_test *test)
 {
+    const uint32_t before = rounds_of(test);
+    const uint32_t rounds = before > REDUCTIONS ? before : REDUCTIONS;
+
     for (uint32_t i = 0; i < test->count; i++) {
         const struct slot *slot = &test->slots[i];
 
-        for (uint32_t k = slot->life == NULL ? REDUCTIONS
+        for (uint32_t k = slot->life == NULL ? rounds
                                              : slot->life->contributed;
-             k < REDUCTIONS; k++) {
+             k < rounds; k++) {
             ask_contribution(test, i);
         }
         if (sim_below(test->job, 4) == 0) {
@@ -550,13 +567,8 @@ finish_reductions(struct delete_test *test)
 static void
 check_reductions(struct delete_test *test)
 {
-    uint32_t rounds = 0;
+    const uint32_t rounds = rounds_of(test);
 
-    for (uint32_t n = 0; n < test->life_count; n++) {
-        if (test->lives[n].contributed > rounds) {
-            rounds = test->lives[n].contributed;
-        }
-    }
     if (test->delivered != rounds) {
         SIM_WRONG(test->job, "%u reductions, %u delivered", rounds,
                   test->delivered);

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * far.c - what belongs to another PE than the one where it is made.
+ *
+ * A member of a section is counted on the PE where it joined, its *account*,
+ * wherever it lives: a call of the section comes to its account, which sends
+ * it on (CAST), and what the member contributes goes back there (CONTRIBUTE).
+ * Invariants:
+ *
+ *  F1  the tree of a section, and how many are counted where, never change; a
+ *      member's contributions are numbered by the member, so it does not
+ *      matter in which order they come;
+ *  F2  a member that is destroyed elsewhere leaves its section when all that
+ *      it has contributed before has come.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "msg/codec.h"
+#include "obj/migrate.h"
+#include "obj/section.h"
+
+/* Add a contribution to a collection whose engine is here. */
+static void
+add_here(struct chi_obj *obj, chare_collection id, uint64_t tag,
+         uint32_t reducer, struct chi_msg *value, const chare_element *self,
+         const chare_callback *callback, uint32_t flags)
+{
+    struct chi_collection *collection = chi_collection_find(obj, id);
+
+    if (collection == NULL) {
+        chi_log_debug(obj->pe->options.log, "a collection is no more");
+        if (value != NULL) {
+            chi_msg_release(value);
+        }
+        return;
+    }
+    chi_coll_contribute(obj->coll, &collection->set, tag, reducer, value, self,
+                        callback, (flags & CHI_FAR_EXTRA) != 0);
+}
+
+static void
+send_far(struct chi_obj *obj, uint32_t pe, chare_collection id, uint64_t tag,
+         uint32_t reducer, struct chi_msg *value, const chare_element *self,
+         const chare_callback *callback, uint32_t flags)
+{
+    unsigned char trailer[CHI_MSG_TRAILER_BYTES_MAX];
+    struct chi_writer writer = chi_writer_of(trailer, sizeof(trailer));
+
+    if (value == NULL) {
+        value = chi_pe_msg(obj->pe, CHI_HANDLER_CONTRIBUTE, 0);
+    } else {
+        const uint8_t format = value->env.format;
+
+        chi_msg_strip(value);
+        value->env.format = format;
+        flags |= CHI_FAR_VALUE;
+    }
+    chi_element_write(&writer, self);
+    chi_callback_write(&writer, callback);
+    chi_assert(!writer.bad);
+    if (chi_msg_add_trailer(&value, trailer,
+                            (uint16_t)(writer.at - trailer)) != CHARE_OK) {
+        chi_pe_die(obj->pe, "out of memory for a contribution");
+    }
+    value->env.handler = CHI_HANDLER_CONTRIBUTE;
+    value->env.collection = id;
+    value->env.key = tag;
+    value->env.entry = reducer;
+    value->env.spare = (uint16_t)flags;
+    chi_pe_send(obj->pe, pe, value);
+}
+
+void
+chi_far_contribute(struct chi_obj *obj, const chare_reply *reply,
+                   uint32_t flags, struct chi_msg *value)
+{
+    if (reply->kind & CHI_REPLY_EXTRA) {
+        flags |= CHI_FAR_EXTRA;
+    }
+    if (reply->pe == obj->pe->rank) {
+        add_here(obj, reply->collection, reply->tag, chi_reply_reducer(reply),
+                 value, &reply->self, &reply->callback, flags);
+    } else {
+        send_far(obj, reply->pe, reply->collection, reply->tag,
+                 chi_reply_reducer(reply), value, &reply->self,
+                 &reply->callback, flags);
+    }
+}
+
+/* ---- members of sections */
+
+void
+chi_far_member_contribute(struct chi_obj *obj, struct chi_member *member,
+                          const chare_element *self, uint32_t reducer,
+                          struct chi_msg *value,
+                          const chare_callback *callback)
+{
+    send_far(obj, member->pe, member->id, member->reduction_next++, reducer,
+             value, self, callback, CHI_FAR_MEMBER);
+}
+
+void
+chi_far_member_leaves(struct chi_obj *obj, const struct chi_member *member,
+                      const chare_element *self)
+{
+    const chare_callback nobody = {.kind = CHARE_CALLBACK_NONE};
+
+    send_far(obj, member->pe, member->id, member->reduction_next, 0, NULL,
+             self, &nobody, CHI_FAR_MEMBER | CHI_FAR_LEAVES);
+}
+
+size_t
+chi_members_count(const struct chi_element *element)
+{
+    size_t count = 0;
+
+    for (const struct chi_member *member = element->members; member != NULL;
+         member = member->next) {
+        count++;
+    }
+    return count;
+}
+
+void
+chi_members_move(struct chi_obj *obj, struct chi_element *element,
+                 struct chi_far_member *out)
+{
+    while (element->members != NULL) {
+        struct chi_member *member = element->members;
+
+        element->members = member->next;
+        *out++ = (struct chi_far_member){
+            .id = member->id,
+            .reduction_next = member->reduction_next,
+            .pe = member->section == NULL ? member->pe : obj->pe->rank,
+        };
+        if (member->section == NULL) {
+            free(member);
+            continue;
+        }
+        chi_assert(member->section->populated); /* chi_members_stay() */
+        member->away = malloc(sizeof(*member->away));
+        if (member->away == NULL) {
+            chi_pe_die(obj->pe, "out of memory for a member of a section");
+        }
+        chi_element_self(element, member->away);
+        member->next = NULL;
+        member->element = NULL;
+    }
+}
+
+void
+chi_members_arrive(struct chi_obj *obj, struct chi_element *element,
+                   const struct chi_far_member *members, size_t count)
+{
+    while (count-- > 0) {
+        struct chi_member *member = calloc(1, sizeof(*member));
+
+        if (member == NULL) {
+            chi_pe_die(obj->pe, "out of memory for a member of a section");
+        }
+        member->next = element->members;
+        member->element = element;
+        member->id = members[count].id;
+        member->reduction_next = members[count].reduction_next;
+        member->pe = members[count].pe;
+        element->members = member;
+    }
+}
+
+/* The part of a member that lives elsewhere, at its account. */
+static struct chi_member *
+member_away(const struct chi_collection *collection, const chare_element *self)
+{
+    const struct chi_section *section = collection->section;
+
+    for (size_t i = 0; i < section->count; i++) {
+        const chare_element *away = chi_section_away(section, i);
+
+        if (away != NULL && memcmp(away, self, sizeof(*self)) == 0) {
+            return section->members[i];
+        }
+    }
+    return NULL;
+}
+
+/* F2: it leaves when all it has contributed is here. */
+static void
+member_check(struct chi_obj *obj, struct chi_collection *collection,
+             struct chi_member *member)
+{
+    if (!member->leaves || member->reduction_next != member->leaves_at) {
+        return;
+    }
+    chi_section_place_free(collection->section, member);
+    collection->gone++;
+    chi_coll_leave(obj->coll, &collection->set, member->leaves_at, 1);
+    free(member->away);
+    free(member);
+}
+
+/* A member's message has come to its account; takes 'value'. */
+static void
+member_execute(struct chi_obj *obj, const struct chi_envelope *env,
+               struct chi_msg *value, const chare_element *self,
+               const chare_callback *callback)
+{
+    struct chi_collection *collection =
+        chi_collection_find(obj, env->collection);
+    struct chi_member *member =
+        collection == NULL || collection->section == NULL
+            ? NULL
+            : member_away(collection, self);
+
+    if (member == NULL) {
+        chi_log_debug(obj->pe->options.log, "a section is no more");
+        if (value != NULL) {
+            chi_msg_release(value);
+        }
+        return;
+    }
+    if (env->spare & CHI_FAR_LEAVES) {
+        member->leaves = true;
+        member->leaves_at = env->key;
+    } else {
+        member->reduction_next++;
+        chi_coll_contribute(obj->coll, &collection->set, env->key, env->entry,
+                            value, self, callback, false);
+    }
+    member_check(obj, collection, member);
+}
+
+void
+chi_far_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_obj *obj = context;
+    struct chi_reader reader =
+        chi_reader_of(chi_msg_trailer(msg), msg->env.trailer_len);
+    const struct chi_envelope env = msg->env;
+    chare_callback callback;
+    chare_element self;
+
+    if (!chi_element_read(&reader, &self) ||
+        !chi_callback_read(&reader, &callback) ||
+        !(chi_coll_has_reducer(obj->coll, env.entry) ||
+          env.entry == CHI_COLL_REDUCE_JOIN)) {
+        chi_log_warn(obj->pe->options.log, "dropped a malformed contribution");
+        chi_msg_release(msg);
+        return;
+    }
+    msg->env.len -= msg->env.trailer_len;
+    msg->env.trailer_len = 0;
+    if ((env.spare & CHI_FAR_VALUE) == 0) {
+        chi_msg_release(msg);
+        msg = NULL;
+    }
+    if (env.spare & CHI_FAR_MEMBER) {
+        member_execute(obj, &env, msg, &self, &callback);
+    } else {
+        add_here(obj, env.collection, env.key, env.entry, msg, &self,
+                 &callback, env.spare);
+    }
+}

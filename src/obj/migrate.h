@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHI_OBJ_MIGRATE_H
+#define CHI_OBJ_MIGRATE_H
+
+/*
+ * migrate.h - chares that move, for the files of this room. The protocol is
+ * that of src/loc/README.md.
+ */
+
+#include "obj/obj_private.h"
+
+/* ---- migrate.c, arrive.c */
+
+/* What goes behind a chare's packed state; a wire format. */
+struct chi_luggage {
+    chare_element self;
+    uint64_t reduction_next;
+    uint64_t casts_below;
+    uint32_t cast_count;
+    uint32_t member_count;
+    uint32_t from;
+    uint32_t flags;
+};
+
+enum {                     /* luggage.flags */
+    CHI_LUGGAGE_FIXED = 1, /* the balancer leaves it alone */
+};
+
+enum {                 /* env.spare of MOVE */
+    CHI_MOVE_MORE = 1, /* another one of the same step follows */
+};
+
+static inline const struct chi_type *
+chi_element_type(const struct chi_obj *obj, const struct chi_element *element)
+{
+    return &obj->registry->types[element->collection->spec.type];
+}
+
+/* End the job because a chare cannot move. */
+void chi_move_failed(struct chi_obj *obj, const struct chi_element *element,
+                     const char *what, chare_status status);
+
+/* The chare here that this one is bound to, or itself. */
+struct chi_element *chi_move_anchor(struct chi_obj *obj,
+                                    struct chi_element *element);
+
+void chi_migrate_execute(void *context, struct chi_msg *msg);
+void chi_move_execute(void *context, struct chi_msg *msg);
+
+/* loc: a chare of this PE may leave. */
+void chi_move_granted(struct chi_obj *obj, const chare_element *element);
+
+/* Something that kept chares here is over. */
+void chi_moves_retry(struct chi_obj *obj);
+
+/* A chare ceases to exist here: it moves no more. */
+void chi_move_drop(struct chi_obj *obj, const struct chi_element *element);
+void chi_moves_free(struct chi_obj *obj);
+
+/* A chare of a bound array is not where the other's is: bring it there. */
+void chi_move_follow(struct chi_obj *obj, const struct chi_element *element);
+
+/* A bound array has been populated: the same for all of it. */
+void chi_move_follow_all(struct chi_obj *obj,
+                         struct chi_collection *collection);
+
+/* ---- cast.c */
+
+void chi_casts_free(struct chi_collection *collection);
+void chi_cast_execute(void *context, struct chi_msg *msg);
+void chi_moved_execute(void *context, struct chi_msg *msg);
+
+/* Send a broadcast, or a section's call, to one chare, as 'entry'. */
+void chi_cast_send(struct chi_obj *obj, const chare_element *target,
+                   const struct chi_msg *from, uint32_t entry);
+
+/* Where the answer to a CAST goes; false: malformed. */
+bool chi_cast_reply(const struct chi_obj *obj, const struct chi_msg *msg,
+                    chare_reply *out);
+
+/* A CAST has come to a chare that is no more; the message stays. */
+void chi_cast_lost(struct chi_obj *obj, const chare_element *target,
+                   struct chi_msg *msg);
+
+/* A chare leaves: which broadcasts it has had beside those below
+ * collection->casts_below; the caller frees the numbers. */
+size_t chi_casts_leave(struct chi_obj *obj, struct chi_collection *collection,
+                       const struct chi_element *element,
+                       uint64_t **numbers_out);
+
+/* One arrives, which has had these. The answer to the PE it came from, with
+ * room for the chare's name in front. */
+struct chi_msg *chi_casts_arrive(struct chi_obj *obj,
+                                 struct chi_collection *collection,
+                                 const struct chi_element *element,
+                                 uint64_t below, const uint64_t *numbers,
+                                 size_t count);
+void chi_casts_destroyed(struct chi_collection *collection,
+                         const struct chi_element *element);
+
+/* ---- far.c: contributions made on another PE than they belong to */
+
+enum chi_far {           /* env.spare of CONTRIBUTE, or-ed */
+    CHI_FAR_VALUE = 1,   /* the data is a value */
+    CHI_FAR_MEMBER = 2,  /* to a section, by a member that lives elsewhere */
+    CHI_FAR_LEAVES = 4,  /* that member is no more */
+    CHI_FAR_EXTRA = 8,   /* as chi_coll_contribute() */
+    CHI_FAR_ABSENT = 16, /* nobody ran it */
+};
+
+/* Bring a contribution to reply->pe; 'value' may be NULL. */
+void chi_far_contribute(struct chi_obj *obj, const chare_reply *reply,
+                        uint32_t flags, struct chi_msg *value);
+void chi_far_execute(void *context, struct chi_msg *msg);
+
+/* A member of a section contributes, and lives elsewhere. */
+void chi_far_member_contribute(struct chi_obj *obj, struct chi_member *member,
+                               const chare_element *self, uint32_t reducer,
+                               struct chi_msg *value,
+                               const chare_callback *callback);
+void chi_far_member_leaves(struct chi_obj *obj,
+                           const struct chi_member *member,
+                           const chare_element *self);
+
+/* What a chare that moves takes along of its memberships. */
+struct chi_far_member { /* a wire format */
+    uint64_t id;
+    uint64_t reduction_next;
+    uint32_t pe;
+    uint32_t reserved;
+};
+
+/* Append them; the chare is a member no more here, but its sections know. */
+void chi_members_move(struct chi_obj *obj, struct chi_element *element,
+                      struct chi_far_member *out);
+size_t chi_members_count(const struct chi_element *element);
+void chi_members_arrive(struct chi_obj *obj, struct chi_element *element,
+                        const struct chi_far_member *members, size_t count);
+
+#endif /* CHI_OBJ_MIGRATE_H */

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHARE_TESTS_SIM_SIM_MIGRATE_H
+#define CHARE_TESTS_SIM_SIM_MIGRATE_H
+
+/*
+ * sim_migrate.h - chares that move, and the model of all that comes to them;
+ * for test_sim_migrate.c.
+ */
+
+#include "sim_job.h"
+
+enum {
+    CHARES_MAX = 12,
+    SECTIONS_MAX = 3,
+    CALLS_MAX = 600,
+    CASTS_MAX = 60,
+    ROUNDS_MAX = 80,
+    STATE_MAX = 700,
+    STORM_ACTS = 60,
+    CALM_ACTS = 30,
+    PHASES_MAX = 3,
+    MOVES_MAX = 400,
+};
+
+struct call {
+    uint32_t pe;
+    uint32_t which;
+    uint32_t phase;
+    uint32_t executed;
+    uint32_t answers;
+    uint32_t errors;
+    bool asks;
+};
+
+struct cast {
+    uint32_t section; /* + 1; 0: the array */
+    uint64_t wanted;  /* chares that exist: a bit for each */
+    uint64_t maybe;   /* those that may be destroyed before it comes */
+    uint64_t seen;
+    uint32_t told;
+    bool asks;
+};
+
+struct chare_model {
+    chare_element element;
+    uint32_t lives; /* objects, on all PEs */
+    uint32_t pe;    /* of the last object */
+    uint32_t contributed;
+    uint32_t section_contributed[SECTIONS_MAX];
+    bool inserted;
+    bool destroyed;
+    bool gone;
+    uint32_t last[SIM_PES_MAX]; /* call executed + 1 */
+};
+
+struct migrate_test {
+    struct sim_job *job;
+    uint32_t type;
+    uint32_t type_bound;
+    uint32_t entry_call;
+    uint32_t entry_cast;
+    uint32_t entry_contribute;
+    uint32_t entry_bound;
+    uint32_t function_answer;
+    uint32_t function_cast;
+    uint32_t function_sum;
+    uint32_t function_section_sum;
+    uint32_t function_quiet;
+    chare_collection id;
+    chare_collection bound;
+    bool sparse;
+    bool destroys;
+    bool storm;
+    bool closed; /* insertions are done */
+    uint32_t phase;
+    uint32_t count;
+    struct chare_model chares[CHARES_MAX];
+    chare_collection sections[SECTIONS_MAX];
+    uint64_t members[SECTIONS_MAX];
+    uint32_t section_count;
+    struct call calls[CALLS_MAX];
+    uint32_t call_count;
+    struct cast casts[CASTS_MAX];
+    uint32_t cast_count;
+    uint32_t sums_told;
+    uint32_t section_told[SECTIONS_MAX];
+    uint32_t packed; /* moves that have begun, and ended */
+    uint32_t unpacked;
+    uint32_t arrived;
+    uint32_t together; /* times that a bound one was looked at */
+    uint32_t quiet_asked;
+    uint32_t quiet_told;
+    uint32_t quiet_calls; /* calls made before the last question */
+};
+
+bool migrate_register_all(struct sim_job *job, chare_runtime *runtime);
+
+/* Call some chare; broadcast to the array, or call a section. */
+void migrate_make_call(struct migrate_test *test, chare_runtime *runtime);
+void migrate_make_cast(struct migrate_test *test, chare_runtime *runtime);
+
+/* The job has settled: what the model says of all that was made. */
+void migrate_check_calls(struct migrate_test *test);
+void migrate_check_rest(struct migrate_test *test);
+
+#endif /* CHARE_TESTS_SIM_SIM_MIGRATE_H */

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_sim_migrate.c - chares that move while everything flies at them.
+ *
+ * Goal:   each call is executed once, by its chare, wherever that is, and
+ *         answered once; calls of one PE to one chare keep their order while
+ *         no move is under way, although senders have not heard of the last
+ *         moves; each broadcast and each call of a section runs once on each
+ *         chare, and its end is told once, not before; reductions of arrays
+ *         and sections are exact; destroyed chares are not missed; quiescence
+ *         is not told early; bound chares are together; the state comes along;
+ *         one forwarded message updates its sender.
+ * Method: a dense or sparse array and one bound to it, random moves in
+ *         storms, calm phases between them. Tables that all PEs see are the
+ *         model. That forwards are bounded is asserted in src/loc.
+ */
+#include "config.h"
+
+#include "sim_migrate.h"
+
+#include "loc/loc.h"
+#include "obj/obj_private.h"
+
+enum {
+    SEEDS = 300
+};
+
+/* ---- the storm */
+
+static void
+move_any(struct migrate_test *test)
+{
+    struct sim_job *job = test->job;
+    const struct chare_model *model =
+        &test->chares[sim_below(job, test->count)];
+
+    if (!model->destroyed && test->packed < MOVES_MAX) {
+        SIM_OK(job, chare_migrate(sim_any(job), &model->element,
+                                  (uint32_t)sim_below(job, job->pe_count)));
+    }
+}
+
+static void
+destroy_any(struct migrate_test *test)
+{
+    struct chare_model *model =
+        &test->chares[sim_below(test->job, test->count)];
+    chare_runtime *runtime = sim_any(test->job);
+    const chare_callback nobody = chare_callback_function(
+        test->function_answer, chare_my_pe(runtime), CALLS_MAX - 1);
+
+    if (test->destroys && !model->destroyed && model->inserted) {
+        model->destroyed = true;
+        for (uint32_t n = 0; n < test->cast_count; n++) {
+            test->casts[n].maybe |= (uint64_t)1 << (model - test->chares);
+        }
+        SIM_OK(test->job, chare_destroy(runtime, &model->element, &nobody));
+    }
+}
+
+static void
+insert_any(struct migrate_test *test)
+{
+    struct sim_job *job = test->job;
+
+    for (uint32_t i = 0; i < test->count; i++) {
+        struct chare_model *model = &test->chares[i];
+
+        if (!model->inserted) {
+            const uint32_t pe = sim_below(job, 3) == 0
+                                    ? CHARE_ANY_PE
+                                    : (uint32_t)sim_below(job, job->pe_count);
+
+            model->inserted = true;
+            SIM_OK(job, chare_insert(sim_any(job), &model->element, pe, NULL));
+            return;
+        }
+    }
+    if (!test->closed) {
+        test->closed = true;
+        SIM_OK(job, chare_insert_done(sim_any(job), test->id, NULL));
+    }
+}
+
+static void
+make_section(struct migrate_test *test)
+{
+    struct sim_job *job = test->job;
+    const uint32_t n = test->section_count;
+    chare_element members[CHARES_MAX];
+    uint32_t count = 0;
+
+    if (n == SECTIONS_MAX || test->destroys) {
+        return;
+    }
+    for (uint32_t i = 0; i < test->count; i++) {
+        if (test->chares[i].inserted && sim_below(job, 2) == 0) {
+            members[count++] = test->chares[i].element;
+            test->members[n] |= (uint64_t)1 << i;
+        }
+    }
+    if (n > 0 && sim_below(job, 3) == 0) {
+        /* One of all members of another one. */
+        test->members[n] = test->members[n - 1];
+        SIM_OK(job, chare_section_combine(sim_any(job), &test->sections[n - 1],
+                                          1, NULL, &test->sections[n]));
+    } else {
+        SIM_OK(job, chare_section_create(sim_any(job), members, count, NULL,
+                                         &test->sections[n]));
+    }
+    test->section_count++;
+}
+
+static void
+ask_contribution(struct migrate_test *test, uint32_t which)
+{
+    chare_runtime *runtime = sim_any(test->job);
+    const chare_callback reply = chare_callback_function(
+        test->function_answer, chare_my_pe(runtime), CALLS_MAX - 1);
+    const chare_send_options options = {.size = sizeof(options),
+                                        .reply = &reply};
+
+    SIM_OK(test->job, chare_send(runtime, &test->chares[which].element,
+                                 test->entry_contribute, NULL, &options));
+}
+
+static void
+ask_quiet(struct migrate_test *test)
+{
+    chare_callback callback;
+
+    if (test->quiet_asked != test->quiet_told) {
+        return;
+    }
+    test->quiet_asked++;
+    test->quiet_calls = test->call_count;
+    callback = chare_callback_function(test->function_quiet, 0, 0);
+    SIM_OK(test->job, chare_quiescence(sim_any(test->job), &callback));
+}
+
+static void
+act(struct migrate_test *test)
+{
+    struct sim_job *job = test->job;
+
+    switch (sim_below(job, 16)) {
+    case 0:
+    case 1:
+        migrate_make_cast(test, sim_any(job));
+        break;
+    case 2:
+        if (test->storm) {
+            destroy_any(test);
+        }
+        break;
+    case 3:
+    case 4:
+        if (test->storm && test->sparse) {
+            insert_any(test);
+        }
+        break;
+    case 5:
+        if (sim_below(job, 4) == 0) {
+            make_section(test);
+        }
+        break;
+    case 6:
+        ask_contribution(test, (uint32_t)sim_below(job, test->count));
+        break;
+    case 7:
+        ask_quiet(test);
+        break;
+    case 8:
+    case 9:
+    case 10:
+    case 11:
+        if (test->storm) {
+            move_any(test);
+            break;
+        }
+        /* fall through */
+    default:
+        migrate_make_call(test, sim_any(job));
+        break;
+    }
+    for (uint64_t steps = sim_below(job, 20); steps > 0; steps--) {
+        (void)sim_job_step(job);
+    }
+}
+
+/* ---- a run */
+
+static void
+create_arrays(struct migrate_test *test)
+{
+    struct sim_job *job = test->job;
+    chare_runtime *runtime = sim_any(job);
+    const bool wide = sim_below(job, 3) == 0;
+    chare_array_options options = {
+        .size = sizeof(options), .type = test->type, .ndims = 2};
+
+    test->count = 1 + (uint32_t)sim_below(job, CHARES_MAX);
+    test->sparse = sim_below(job, 3) == 0;
+    test->destroys = sim_below(job, 3) == 0;
+    options.dense = !test->sparse;
+    options.dims[0] = test->count;
+    options.dims[1] = 1;
+    SIM_OK(job, chare_array_create(runtime, &options, NULL, &test->id));
+    for (uint32_t i = 0; i < test->count; i++) {
+        test->chares[i].inserted = !test->sparse;
+        test->chares[i].element = chare_element_2d(
+            test->id, i, wide && test->sparse ? INT64_MAX - i : 0);
+    }
+    test->closed = !test->sparse;
+    if (!test->sparse && !test->destroys && sim_below(job, 2) == 0) {
+        chare_array_options bound = {.size = sizeof(bound),
+                                     .type = test->type_bound,
+                                     .ndims = 2,
+                                     .bind_to = test->id};
+
+        SIM_OK(job, chare_array_create(runtime, &bound, NULL, &test->bound));
+    }
+}
+
+/* In a settled job, all bound chares are with theirs. */
+static void
+look_at_bound(struct migrate_test *test)
+{
+    if (test->bound != 0) {
+        SIM_OK(test->job, chare_broadcast(sim_any(test->job), test->bound,
+                                          test->entry_bound, NULL, NULL));
+        sim_job_settle(test->job);
+    }
+}
+
+/* Let all that live take part in the same reductions. */
+static void
+finish_reductions(struct migrate_test *test)
+{
+    uint32_t rounds = 0;
+
+    for (uint32_t i = 0; i < test->count; i++) {
+        if (test->chares[i].contributed > rounds) {
+            rounds = test->chares[i].contributed;
+        }
+    }
+    for (uint32_t i = 0; i < test->count; i++) {
+        for (uint32_t k = test->chares[i].contributed;
+             k < rounds && !test->chares[i].destroyed; k++) {
+            ask_contribution(test, i);
+        }
+    }
+    sim_job_settle(test->job);
+}
+
+static void
+run(struct migrate_test *test, struct sim_job *job, uint64_t seed,
+    const struct sim_options *options)
+{
+    const uint32_t phases = 1 + (uint32_t)(seed % PHASES_MAX);
+
+    memset(test, 0, sizeof(*test));
+    test->job = job;
+    if (!sim_job_open(job, seed, options, migrate_register_all, test)) {
+        return;
+    }
+    create_arrays(test);
+    for (uint32_t p = 0; p < phases && job->wrong[0] == '\0'; p++) {
+        test->storm = true;
+        for (uint32_t i = 0; i < STORM_ACTS && job->wrong[0] == '\0'; i++) {
+            act(test);
+        }
+        while (test->sparse && !test->closed) {
+            insert_any(test);
+        }
+        sim_job_settle(job);
+        test->storm = false;
+        test->phase++;
+        look_at_bound(test);
+        for (uint32_t i = 0; i < CALM_ACTS && job->wrong[0] == '\0'; i++) {
+            act(test);
+        }
+        sim_job_settle(job);
+    }
+    finish_reductions(test);
+    migrate_check_calls(test);
+    migrate_check_rest(test);
+    sim_job_check_clean(job);
+}
+
+static void
+all_is_exact_while_chares_move(void)
+{
+    const struct sim_options options = {0};
+    struct migrate_test *test = malloc(sizeof(*test));
+    struct sim_job job;
+    uint64_t moves = 0;
+
+    SIM_EACH_SEED(seed, SEEDS)
+    {
+        run(test, &job, seed, &options);
+        moves += test->unpacked;
+        if (job.wrong[0] != '\0') {
+            printf("# seed %" PRIu64 ": %s\n", seed, job.wrong);
+            fflush(stdout); /* what is left may end in an assertion */
+        }
+        sim_job_close(&job);
+        SIM_CHECK(&job, job.wrong[0] == '\0');
+    }
+    printf("# %" PRIu64 " moves\n", moves);
+    free(test);
+}
+
+static void
+planted_bugs_are_seen(void)
+{
+    static const enum chi_handler handlers[] = {
+        CHI_HANDLER_MOVE,     CHI_HANDLER_MOVED,      CHI_HANDLER_LOC_MOVE,
+        CHI_HANDLER_CAST,     CHI_HANDLER_CONTRIBUTE, CHI_HANDLER_REDUCE,
+        CHI_HANDLER_BROADCAST};
+    enum {
+        KINDS = sizeof(handlers) / sizeof(handlers[0])
+    };
+    uint32_t done[KINDS] = {0};
+    uint32_t seen[KINDS] = {0};
+    struct migrate_test *test = malloc(sizeof(*test));
+    struct sim_job job;
+
+    for (uint64_t seed = 1; seed <= 20 * KINDS; seed++) {
+        const struct sim_options options = {
+            .pe_count = 5,
+            .bug = CHI_SIM_BUG_DROP,
+            .bug_handler = handlers[seed % KINDS],
+            .bug_at = seed % 3,
+            .quiet = true,
+        };
+        bool bug_done;
+
+        run(test, &job, seed, &options);
+        bug_done = chi_sim_world_bug_done(job.world);
+        done[seed % KINDS] += bug_done;
+        seen[seed % KINDS] += bug_done && job.wrong[0] != '\0';
+        sim_job_close(&job);
+    }
+    for (uint32_t i = 0; i < KINDS; i++) {
+        printf("# kind %u: %u, seen %u\n", i, done[i], seen[i]);
+        CHECK(done[i] > 2);
+        CHECK_EQ(seen[i], done[i]);
+    }
+    free(test);
+}
+
+/* Messages that change places: some do so across a move, which is allowed. */
+static void
+wrong_order_is_seen(void)
+{
+    struct migrate_test *test = malloc(sizeof(*test));
+    uint32_t seen = 0;
+    struct sim_job job;
+
+    for (uint64_t seed = 1; seed <= 120; seed++) {
+        const struct sim_options options = {
+            .pe_count = 2,
+            .bug = CHI_SIM_BUG_SWAP,
+            .bug_handler = CHI_HANDLER_INVOKE,
+            .bug_at = 30 + seed % 40,
+            .quiet = true,
+        };
+
+        run(test, &job, seed, &options);
+        seen += chi_sim_world_bug_done(job.world) && job.wrong[0] != '\0';
+        sim_job_close(&job);
+    }
+    CHECK(seen > 2);
+    free(test);
+}
+
+/* Send a call and let it arrive; how many forwards that took. */
+static uint64_t
+forwards_of_call(struct migrate_test *test, uint32_t from)
+{
+    struct sim_job *job = test->job;
+    uint64_t sum = 0;
+
+    for (uint32_t twice = 0; twice < 2; twice++) {
+        uint64_t now = 0;
+
+        if (twice == 1) {
+            const uint64_t n = test->call_count++;
+            const chare_data data = chare_data_bytes(&n, sizeof(n));
+
+            test->calls[n] = (struct call){.pe = from};
+            SIM_OK(job, chare_send(sim_rt(job, from), &test->chares[0].element,
+                                   test->entry_call, &data, NULL));
+            sim_job_settle(job);
+        }
+        for (uint32_t pe = 0; pe < job->pe_count; pe++) {
+            uint64_t forwarded;
+            uint64_t told;
+
+            chi_loc_counts(sim_rt(job, pe)->obj->loc, &forwarded, &told);
+            now += forwarded;
+        }
+        sum = now - sum;
+    }
+    return sum;
+}
+
+static void
+one_forward_updates_a_sender(void)
+{
+    const struct sim_options options = {.pe_count = 4};
+    struct migrate_test *test = malloc(sizeof(*test));
+    chare_array_options array = {
+        .size = sizeof(array), .ndims = 2, .dense = true, .dims = {1, 1}};
+    struct sim_job job;
+
+    memset(test, 0, sizeof(*test));
+    test->job = &job;
+    CHECK(sim_job_open(&job, 1, &options, migrate_register_all, test));
+    array.type = test->type;
+    test->count = 1;
+    SIM_OK(&job, chare_array_create(sim_rt(&job, 0), &array, NULL, &test->id));
+    test->chares[0].element = chare_element_2d(test->id, 0, 0);
+    sim_job_settle(&job);
+    CHECK_EQ(forwards_of_call(test, 3), 0);
+    for (uint32_t to = 1; to < 3; to++) {
+        while (test->chares[0].pe != to) {
+            SIM_OK(&job, chare_migrate(sim_rt(&job, 3),
+                                       &test->chares[0].element, to));
+            sim_job_settle(&job);
+        }
+        CHECK_EQ(forwards_of_call(test, 3), to); /* to == 2: by 1 and home */
+        for (uint32_t again = 0; again < 3; again++) {
+            CHECK_EQ(forwards_of_call(test, 3), 0);
+        }
+        CHECK_EQ(forwards_of_call(test, 0), 0); /* the home knows */
+    }
+    SIM_CHECK(&job, job.wrong[0] == '\0');
+    sim_job_close(&job);
+    free(test);
+}
+
+TAP_MAIN(TAP_CASE(all_is_exact_while_chares_move),
+         TAP_CASE(planted_bugs_are_seen), TAP_CASE(wrong_order_is_seen),
+         TAP_CASE(one_forward_updates_a_sender))

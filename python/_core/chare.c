@@ -533,6 +533,23 @@ It is done when the running method ends or suspends. Only needed with\n\
 charm.options.auto_flush_wait_queues = False, or when something else than a\n\
 method of this chare made a condition true.");
 
+PyDoc_STRVAR(at_sync_doc,
+             "AtSync()\n--\n\n"
+             "Say that this chare may be moved now, to balance load.\n\n"
+             "For chares of arrays created with useAtSync=True. When all "
+             "have said so, and\n"
+             "those that were to move have arrived, each chare's "
+             "resumeFromSync() is called,\n"
+             "if it has one. Returns at once. Raises Error when its array "
+             "has no useAtSync,\n"
+             "or it has said so before.\n\n"
+             "Example::\n\n"
+             "    def step(self):\n"
+             "        self.work()\n"
+             "        self.AtSync()\n\n"
+             "    def resumeFromSync(self):\n"
+             "        self.thisProxy[self.thisIndex].step()");
+
 static PyMethodDef chare_methods[] = {
     {"reduce", (PyCFunction)(void (*)(void))chare_reduce,
      METH_FASTCALL | METH_KEYWORDS, reduce_doc},
@@ -541,6 +558,7 @@ static PyMethodDef chare_methods[] = {
     {"allreduce", (PyCFunction)(void (*)(void))chare_allreduce,
      METH_FASTCALL | METH_KEYWORDS, allreduce_doc},
     {"wait", chare_wait, METH_O, wait_doc},
+    {"AtSync", core_chare_at_sync, METH_NOARGS, at_sync_doc},
     {"__flush_wait_queues__", chare_flush, METH_NOARGS, flush_doc},
     {"_chare_result", (PyCFunction)(void (*)(void))chare_result, METH_FASTCALL,
      NULL},

@@ -408,10 +408,11 @@ core_array_create(PyObject *module, PyObject *args)
     PyObject *map = Py_None;
     PyObject *bind_to = Py_None;
     int constructs;
+    int at_sync = 0;
     int ndims;
 
-    if (!PyArg_ParseTuple(args, "OOiO|OO", &cls, &dims, &ndims, &init_args,
-                          &map, &bind_to)) {
+    if (!PyArg_ParseTuple(args, "OOiO|OOp", &cls, &dims, &ndims, &init_args,
+                          &map, &bind_to, &at_sync)) {
         return NULL;
     }
     found = class_to_create(state, cls);
@@ -427,6 +428,7 @@ core_array_create(PyObject *module, PyObject *args)
         return NULL;
     }
     options.type = found->type;
+    options.at_sync = at_sync != 0;
     status =
         chare_array_create(state->current->runtime, &options,
                            constructs ? &data : NULL, &element.collection);

@@ -50,7 +50,7 @@ static PyMethodDef core_functions[] = {
                "each node).")},
     {"array_create", core_array_create, METH_VARARGS,
      PyDoc_STR("Create an array: (cls, dims or None, ndims, args, map, "
-               "bind_to).")},
+               "bind_to, at_sync).")},
     {"timer_start", core_timer_start, METH_VARARGS,
      PyDoc_STR("Call later: (callable, seconds, args, as coroutine).")},
     {"spawn", core_spawn, METH_VARARGS,
@@ -169,6 +169,7 @@ core_exec(PyObject *module)
     if (PyModule_AddFunctions(module, core_functions) < 0 ||
         PyModule_AddFunctions(module, core_pe_functions) < 0 ||
         PyModule_AddFunctions(module, core_thread_functions) < 0 ||
+        PyModule_AddFunctions(module, core_lb_functions) < 0 ||
         PyModule_AddFunctions(module, core_query_functions) < 0 ||
         PyModule_AddFunctions(module, core_report_functions) < 0 ||
         PyModule_AddFunctions(module, core_section_functions) < 0 ||

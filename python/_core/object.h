@@ -64,6 +64,7 @@ struct core_rare *core_chare_rare(struct core_chare *chare);
 /* ---- name.c */
 
 /* A chare's name, for a moment. */
+PyObject *core_chare_at_sync(PyObject *op, PyObject *unused);
 void core_chare_name(const struct core_chare *chare, chare_element *out);
 
 /* Give a new chare its name; -1 with an exception. */

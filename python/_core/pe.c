@@ -156,6 +156,7 @@ pe_close(PyObject *module, PyObject *unused)
     core_waiters_close(pe);
     pe->runtime = NULL;
     Py_CLEAR(pe->inbox);
+    Py_CLEAR(pe->strategy);
     state->current = NULL;
     Py_CLEAR(pe->scheduler);
     Py_RETURN_NONE;

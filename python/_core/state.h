@@ -118,6 +118,8 @@ struct core_pe {
     bool started;
     bool exiting;       /* chare_exit() or chare_abort() was called here */
     bool profiling;     /* entry methods are measured */
+    bool measuring;     /* what chares cost, for load balancing */
+    PyObject *strategy; /* of load balancing, in Python; or NULL */
     bool forgives;      /* uncaught exceptions do not end the job */
     uint64_t encodings; /* payloads that were encoded after all; from 1 */
     struct core_coroutine *coroutine; /* what runs, or NULL */
@@ -705,6 +707,7 @@ void core_timers_close(struct core_pe *pe);
 /* ---- pe.c and query.c: functions of the module */
 
 extern PyMethodDef core_pe_functions[];
+extern PyMethodDef core_lb_functions[];
 extern PyMethodDef core_query_functions[];
 
 /* ---- start.c */

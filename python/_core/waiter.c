@@ -5,6 +5,7 @@
  * The queue is a ring of references; it grows and never shrinks, for its size
  * is how many waiters one message can wake.
  */
+#include "object.h"
 #include "state.h"
 
 enum {
@@ -64,7 +65,13 @@ waiter_run(struct core_pe *pe, PyObject *waiter)
 {
     const struct core_entry *entry = ((struct core_waiter *)waiter)->entry;
     const uint64_t start_ns = pe->profiling ? chare_now_ns(pe->runtime) : 0;
+    const struct core_chare *chare = ((struct core_waiter *)waiter)->chare;
+    const bool charges = pe->measuring && chare != NULL;
+    chare_element self;
 
+    if (charges) {
+        core_chare_name(chare, &self); /* it may cease to exist meanwhile */
+    }
     ((struct core_waiter *)waiter)->ready = false;
     if (Py_IS_TYPE(waiter, pe->state->CoroutineType)) {
         core_coroutine_resume(pe, waiter);
@@ -73,6 +80,9 @@ waiter_run(struct core_pe *pe, PyObject *waiter)
     }
     if (start_ns != 0 && pe->profiling && entry != NULL) {
         core_profile_add(pe, entry, start_ns, false);
+    }
+    if (charges) {
+        chare_lb_charge(pe->runtime, &self);
     }
 }
 

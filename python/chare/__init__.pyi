@@ -169,8 +169,14 @@ class Completion(
     Iterator[_T_co], AsyncIterator[_T_co], Protocol[_T_co]
 ): ...
 
+class LoadBalancing:
+    def set_load(self, chare: Chare, seconds: float) -> None: ...
+    def measure(self, on: bool = True) -> None: ...
+    def report(self) -> dict[str, Any]: ...
+
 class Charm:
     options: Options
+    lb: LoadBalancing
     pool: Pool
     thisProxy: Any
     Reducer: Reducers

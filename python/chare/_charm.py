@@ -7,7 +7,7 @@ import sys
 import types
 
 from chare import (
-    _core, _doors, _options, _pool, _program, _readonlies, _registry, _remote,
+    _core, _doors, _lb, _options, _pool, _program, _readonlies, _registry, _remote,
     _sections, _stats, _trees, _waiting,
 )
 from chare._early import watch
@@ -122,6 +122,7 @@ class Charm(
         atexit.register(self._notice_unstarted)
         watch(lambda: self._started)
         self.pool = _pool.pool
+        self.lb = _lb.LoadBalancing()
 
     def __reduce__(self):  # by name, also within what is sent by value
         return "charm"
@@ -194,6 +195,7 @@ class Charm(
             for cls in [_pool.Member, *classes]:
                 _registry.register(cls)
             Reducer._register()
+            _lb.start(self._balancer())
             _core.start()
         except _core.Error as error:
             print(f"chare: {error}", file=sys.stderr, flush=True)
@@ -242,6 +244,10 @@ class Charm(
             )
         else:
             _core.hold(False)
+
+    def _balancer(self):
+        """The strategy that the program asked for."""
+        return self.options.balancer
 
     def _arguments(self):
         """The command line, as the main function gets it."""

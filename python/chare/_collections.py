@@ -116,8 +116,8 @@ class Array(_Final):
     and the only one of these without dims), or a group of a subclass of
     ArrayMap. With ``bind_to``, the proxy of another array, the new one has
     its dimensions and map, and chares of equal index are always on the same
-    PE; a chare inserted without the other waits for it. ``useAtSync`` is for
-    load balancing.
+    PE; a chare inserted without the other waits for it. With ``useAtSync`` its
+    chares are balanced, each when it has called AtSync(); see charm.lb.
 
     Raises Error when dims and ndims do not agree or both are missing, or the
     class is not registered; TypeError when args do not fit the constructor or
@@ -140,5 +140,5 @@ class Array(_Final):
                 raise ValueError(f"map={map!r} needs dims")
             map = MAPS[map]
         return _core.array_create(
-            chare_class, dims, ndims, args, map, bind_to
+            chare_class, dims, ndims, args, map, bind_to, useAtSync
         )

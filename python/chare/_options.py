@@ -26,6 +26,8 @@ class Options:
         0: the shell does not tell what it sends to the other PEs.
     ``interactive.broadcast_imports`` (True)
         The shell runs import statements on every PE.
+    ``balancer`` ("")
+        The load balancing strategy, a name or a callable; see charm.lb.
     ``auto_flush_wait_queues`` (True)
         Look at conditions of ``@when`` and ``wait`` after each method.
 
@@ -85,6 +87,7 @@ def defaults():
     """The options of a program that sets none."""
     return Options(
         auto_flush_wait_queues=True,
+        balancer="",
         interactive=Options(broadcast_imports=True, verbose=1),
         local_msg_buf_size=50,
         local_msg_optim=False,

@@ -982,6 +982,10 @@ typedef struct chare_array_options {
      * on one PE. Insertions into a bound array name no PE; they wait for the
      * other's chare. 0: none. */
     chare_collection bind_to;
+
+    /* Its chares take part in load balancing: each says by chare_at_sync()
+     * when it may be moved. */
+    bool at_sync;
 } chare_array_options;
 
 /**
@@ -1212,6 +1216,140 @@ chare_collection_destroy(chare_runtime *runtime, chare_collection collection,
  * Since:     0.1
  */
 void *chare_local(const chare_runtime *runtime, const chare_element *element);
+
+/* ------------------------------------------------------------------------
+ * Load balancing
+ */
+
+/**
+ * chare_at_sync() - a chare may be balanced now.
+ *
+ * When all chares of arrays that were created with at_sync have said so, on
+ * all PEs, the job's strategy (CHARE_BALANCER, chare_lb_use()) decides which
+ * move; when all have arrived, each gets its @resume.
+ *
+ * @runtime: a started runtime.
+ * @self:    a chare of this PE, of an array with at_sync.
+ * @resume:  called without data when it may go on; NULL: nothing.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_NOT_FOUND - it is not here;
+ *            CHARE_ERR_STATE - it has said so, and was not resumed yet;
+ *            CHARE_ERR_INVALID - its array has no at_sync.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_at_sync(chare_runtime *runtime,
+                                            const chare_element *self,
+                                            const chare_callback *resume);
+
+/**
+ * chare_lb_use() - which strategy balances.
+ *
+ * @runtime: an open runtime; the same call on every PE, before the first
+ *           chare_at_sync().
+ * @name:    as 'chare lb --list' shows it, or as Charm4py's programs call it
+ *           (GreedyRefineLB), or one of chare_lb_register(); "": none, then
+ *           chares are resumed and stay where they are.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_NOT_FOUND - there is none of this name.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_lb_use(chare_runtime *runtime,
+                                           const char *name);
+
+/* What a strategy is asked: arrays by object, or by PE. */
+typedef struct chare_lb_problem {
+    size_t size;
+    size_t object_count;
+    uint32_t pe_count;
+    const float *work;       /* seconds on a PE of speed 1 */
+    const uint32_t *from;    /* the PE that it is on */
+    const uint8_t *fixed;    /* not 0: it cannot move */
+    const float *speeds;     /* of PEs; 0: to be given nothing */
+    const float *background; /* seconds of PEs that are not the objects' */
+} chare_lb_problem;
+
+/* Write the PE of each object into 'to', which has 'from' at first. */
+typedef chare_status (*chare_lb_fn)(void *context,
+                                    const chare_lb_problem *problem,
+                                    uint32_t *to);
+
+/**
+ * chare_lb_register() - a strategy of one's own.
+ *
+ * @runtime:  an open runtime; on every PE, though only PE 0 asks it.
+ * @name:     what chare_lb_use() calls it; copied.
+ * @strategy: decides, on PE 0. When it fails, or its answer makes no sense,
+ *            that is said on stderr and nothing moves.
+ * @context:  handed to it.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_EXISTS - the name is taken;
+ *            CHARE_ERR_NO_MEMORY.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_lb_register(chare_runtime *runtime,
+                                                const char *name,
+                                                chare_lb_fn strategy,
+                                                void *context);
+
+/**
+ * chare_lb_set_load() - what a chare says of its own cost.
+ *
+ * It takes the place of what is measured, until the chare moves.
+ *
+ * @runtime: a started runtime.
+ * @self:    a chare of this PE.
+ * @seconds: on a PE of speed 1; below 0: measure again.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_NOT_FOUND - it is not here;
+ *            CHARE_ERR_INVALID - no number; CHARE_ERR_NO_MEMORY.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_lb_set_load(chare_runtime *runtime,
+                                                const chare_element *self,
+                                                double seconds);
+
+/**
+ * chare_lb_measure() - measure what chares of this PE cost, or do not.
+ *
+ * It is on once a strategy was chosen. While it is on, an execution costs some
+ * nanoseconds more.
+ *
+ * @runtime: a started runtime.
+ * @on:      true: from now on.
+ *
+ * Since:     0.1
+ */
+void chare_lb_measure(chare_runtime *runtime, bool on);
+
+/**
+ * chare_lb_charge() - what was executed just now was for this chare.
+ *
+ * Entry methods are charged by themselves; this is for what an embedder runs
+ * for a chare outside of them, such as the rest of a coroutine.
+ *
+ * @runtime: a started runtime.
+ * @self:    a chare; nothing happens if it is not on this PE.
+ *
+ * Since:     0.1
+ */
+void chare_lb_charge(chare_runtime *runtime, const chare_element *self);
+
+/* What balancing has done. Times are those of the last session. */
+typedef struct chare_lb_report {
+    size_t size;
+    uint64_t sessions;    /* that are over */
+    uint64_t moves;       /* decided in all sessions; PE 0 knows */
+    uint64_t refused;     /* of them, of chares of this PE that stayed */
+    uint64_t arrived;     /* chares of arrays with at_sync that came here */
+    uint64_t objects;     /* PE 0 knows these */
+    uint64_t decision_ns; /* how long deciding took */
+    double bound;         /* seconds; no assignment is better */
+    double time_before;   /* seconds of the PE that had most */
+    double time_after;    /* and will have most */
+} chare_lb_report;
+
+/* Fill in *out, whose size must be set. */
+void chare_lb_report_get(const chare_runtime *runtime, chare_lb_report *out);
 
 /* ------------------------------------------------------------------------
  * Sections: some of the chares of one or more collections, under one name

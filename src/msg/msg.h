@@ -74,6 +74,7 @@ enum chi_handler {
     CHI_HANDLER_FUTURE,      /* future: a value */
     CHI_HANDLER_FUNCTION,    /* cb: a registered function */
     CHI_HANDLER_QUIESCENCE,  /* qd: somebody wants to know */
+    CHI_HANDLER_LB,          /* lb: load balancing */
     CHI_HANDLER_EXIT,        /* rt: the job ends, in order */
     CHI_HANDLER_ABORT,       /* rt: the job ends, with an error */
     CHI_HANDLER_BULK,        /* net: a piece of a large message */

@@ -81,6 +81,7 @@ element_come(struct chi_obj *obj, struct chi_msg *msg)
     element = chi_element_link_new(obj, collection, &luggage.self.index);
     element->reduction_next = luggage.reduction_next;
     element->fixed = (luggage.flags & CHI_LUGGAGE_FIXED) != 0;
+    chi_load_unpack(collection, element, luggage.synced, luggage.work);
     chi_members_arrive(
         obj, element,
         (const void *)(more + luggage.cast_count * sizeof(uint64_t)),

@@ -336,6 +336,7 @@ chi_obj_array_create(struct chi_obj *obj, const chare_array_options *options,
     spec.map = options->map;
     spec.map_group = options->map_group;
     spec.bound_to = options->bind_to;
+    spec.at_sync = options->at_sync;
     for (uint32_t i = 0; i < spec.ndims && spec.dense; i++) {
         spec.dims[i] = options->dims[i];
     }

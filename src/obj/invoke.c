@@ -374,6 +374,7 @@ chi_invoke_execute(void *context, struct chi_msg *msg)
     }
     run_init(&run, obj, element, msg, false);
     run_entry(obj, &run, element->object);
+    chi_load_charge(obj, element);
     if (chi_unlikely(run.call.wants_reply) && !run.reply_taken) {
         reply_done(&run);
     }
@@ -398,6 +399,7 @@ chi_broadcast_run_called(struct chi_obj *obj, struct chi_element *element,
     run_init(&run, obj, element, msg, true);
     run.call.collection = called;
     run_entry(obj, &run, element->object);
+    chi_load_charge(obj, element);
     if (run.call.wants_reply && !run.reply_taken) {
         reply_done(&run);
     }

@@ -185,6 +185,12 @@ is_movable(const struct chi_obj *obj, const struct chi_element *element)
            type->ops.movable(element->object, type->context);
 }
 
+bool
+chi_move_can(const struct chi_obj *obj, const struct chi_element *element)
+{
+    return !is_kept(obj, element) && is_movable(obj, element);
+}
+
 /* Ask the homes, if everybody can go; else that is tried again later. */
 static void
 move_ask(struct chi_obj *obj, struct chi_move *move)
@@ -492,6 +498,7 @@ luggage_pack(struct chi_obj *obj, struct chi_element *element,
                    member_count * sizeof(struct chi_far_member));
 
     chi_element_self(element, &luggage.self);
+    chi_load_pack(collection, element, &luggage.synced, &luggage.work);
     memcpy(at, &luggage, sizeof(luggage));
     at += sizeof(luggage);
     if (cast_count > 0) {

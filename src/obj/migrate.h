@@ -20,6 +20,9 @@ struct chi_luggage {
     uint32_t member_count;
     uint32_t from;
     uint32_t flags;
+    uint64_t synced; /* for who balances, see load.c */
+    float work;
+    uint32_t reserved;
 };
 
 enum {                     /* luggage.flags */
@@ -46,6 +49,10 @@ struct chi_element *chi_move_anchor(struct chi_obj *obj,
 
 void chi_migrate_execute(void *context, struct chi_msg *msg);
 void chi_move_execute(void *context, struct chi_msg *msg);
+
+/* Whether nothing keeps a chare here just now. */
+bool chi_move_can(const struct chi_obj *obj,
+                  const struct chi_element *element);
 
 /* loc: a chare of this PE may leave. */
 void chi_move_granted(struct chi_obj *obj, const chare_element *element);

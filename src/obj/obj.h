@@ -133,4 +133,78 @@ void chi_obj_stalled(struct chi_obj *obj);
 void chi_obj_take_reply(const chare_call *call, chare_reply *reply_out);
 chare_buffer *chi_obj_take_buffer(const chare_call *call);
 
+/* ---- what chares cost (load.c) */
+
+/* One chare of an array that says when it may be balanced. */
+struct chi_obj_load {
+    chare_element element;
+    uint64_t ticks;  /* that it has executed, see pe->meter */
+    uint64_t synced; /* the session that it waits for, + 1; 0: none */
+    float work;      /* what it says of itself, in seconds; below 0: nothing */
+    uint32_t calls;  /* that it has executed */
+    bool can_move;   /* now */
+};
+
+typedef void (*chi_obj_load_fn)(void *context,
+                                const struct chi_obj_load *load);
+
+/* Measure from now on, or stop; what was measured is forgotten. */
+void chi_obj_measure(struct chi_obj *obj, bool on);
+
+/* All chares here of arrays with at_sync. With 'reset' they count from 0
+ * again. */
+void chi_obj_each_load(struct chi_obj *obj, bool reset, chi_obj_load_fn fn,
+                       void *context);
+
+/*
+ * How many there are, and how many of them wait for this session. All of them
+ * are looked at.
+ */
+void chi_obj_at_sync_count(struct chi_obj *obj, uint64_t session,
+                           uint64_t *count_out, uint64_t *synced_out);
+
+/*
+ * A chare waits for this session. It stays so, wherever it goes, until it
+ * waits for another one. Errors: CHARE_ERR_NOT_FOUND - not here;
+ * CHARE_ERR_STATE - it does so already; CHARE_ERR_NO_MEMORY.
+ */
+CHARE_MUST_CHECK chare_status chi_obj_sync(struct chi_obj *obj,
+                                           const chare_element *self,
+                                           uint64_t session);
+
+/* Whether it does; false too when it is not here. */
+bool chi_obj_is_synced(struct chi_obj *obj, const chare_element *self,
+                       uint64_t session);
+
+/* Arrays with at_sync that are known here: *count_out of them, malloc'ed. */
+CHARE_MUST_CHECK chare_status chi_obj_at_sync_arrays(
+    struct chi_obj *obj, chare_collection **arrays_out, size_t *count_out);
+
+/* The chares that a collection has from its start are here. */
+bool chi_obj_is_populated(struct chi_obj *obj, chare_collection collection);
+
+/* The time since the last lap was this chare's, outside of an entry method. */
+void chi_obj_charge(struct chi_obj *obj, const chare_element *self);
+
+/*
+ * What a chare says of itself: seconds of work on a PE of speed 1; below 0:
+ * measure. Errors: CHARE_ERR_NOT_FOUND - not here; CHARE_ERR_INVALID - no
+ * number.
+ */
+CHARE_MUST_CHECK chare_status chi_obj_set_load(struct chi_obj *obj,
+                                               const chare_element *self,
+                                               double seconds);
+
+/* The chare is here, of an array, and can move now. */
+bool chi_obj_can_move(struct chi_obj *obj, const chare_element *self);
+
+/* The chare is here, and there is a wish that it moves. */
+bool chi_obj_is_moving(struct chi_obj *obj, const chare_element *self);
+
+/* The array's chares say when they may be balanced. */
+bool chi_obj_is_at_sync(struct chi_obj *obj, chare_collection collection);
+
+/* The chare is here. */
+bool chi_obj_is_here(struct chi_obj *obj, const chare_element *self);
+
 #endif /* CHI_OBJ_OBJ_H */

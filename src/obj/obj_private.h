@@ -97,12 +97,14 @@ struct chi_collection_spec {
     uint32_t map;
     uint32_t dense;
     uint32_t pe_count; /* of a group on some PEs only; 0: on all */
-    uint32_t reserved;
+    uint32_t at_sync;  /* its chares say when they may be balanced */
     int64_t dims[CHARE_DIMS_MAX];
 };
 
 struct chi_collection {
     struct chi_coll_set set; /* first */
+    struct chi_load *loads;  /* of 'elements', while they are measured */
+    size_t load_room;
     struct chi_collection_spec spec;
     uint32_t *pes;   /* spec.pe_count of them, rising; or NULL */
     uint32_t *homes; /* a dense array's, by position, from its map group */
@@ -519,6 +521,39 @@ CHARE_MUST_CHECK chare_status chi_value_msg(struct chi_obj *obj,
                                             struct chi_msg **msg_out);
 
 /* ---- section.c, enlist.c: see section.h */
+
+/* ---- load.c */
+
+/* What a chare has cost since it was last asked. */
+struct chi_load {
+    uint64_t ticks;
+    uint64_t synced; /* the session that it waits for, + 1; 0: none */
+    float work;      /* what it says of itself, in seconds; below 0: nothing */
+    uint32_t calls;
+};
+
+/* What of it goes along when the chare moves. */
+void chi_load_pack(struct chi_collection *collection,
+                   const struct chi_element *element, uint64_t *synced_out,
+                   float *work_out);
+void chi_load_unpack(struct chi_collection *collection,
+                     const struct chi_element *element, uint64_t synced,
+                     float work);
+
+void chi_load_charge_slow(struct chi_obj *obj,
+                          const struct chi_element *element);
+
+/* A chare has executed something. */
+static inline void
+chi_load_charge(struct chi_obj *obj, const struct chi_element *element)
+{
+    if (chi_unlikely(obj->pe->meter.on)) {
+        chi_load_charge_slow(obj, element);
+    }
+}
+
+/* The last one takes the place of one that goes. */
+void chi_load_unlink(struct chi_collection *collection, uint32_t at);
 
 /* ---- create.c, insert.c */
 

@@ -87,6 +87,9 @@ chi_element_unlink(struct chi_collection *collection,
     struct chi_element **link = &chain;
 
     chi_assert(collection->elements[element->at] == element);
+    if (chi_unlikely(collection->loads != NULL)) {
+        chi_load_unlink(collection, element->at);
+    }
     collection->elements[element->at] = last;
     last->at = element->at;
     while (*link != element) {
@@ -283,6 +286,7 @@ chi_collection_free(struct chi_obj *obj, struct chi_collection *collection)
     chi_map_fini(&collection->wide);
     chi_map_fini(&collection->missing);
     free(collection->elements);
+    free(collection->loads);
     free(collection->pes);
     free(collection->homes);
     free(collection);

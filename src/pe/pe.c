@@ -377,6 +377,22 @@ execute(struct chi_pe *pe, struct chi_msg *msg)
     pe->executed++;
     pe->handlers[handler].fn(pe->handlers[handler].context, msg);
     pe->counted_done += counted;
+    if (chi_unlikely(pe->meter.on) && handler != CHI_HANDLER_INVOKE &&
+        handler != CHI_HANDLER_BROADCAST) {
+        (void)chi_pe_lap(pe); /* no chare's: background */
+    }
+}
+
+/* The PE looks for messages again: how long was there nothing to do? */
+static void
+meter_resume(struct chi_pe *pe)
+{
+    const uint64_t lap = chi_pe_lap(pe);
+
+    if (pe->meter.idle) {
+        pe->meter.idle_ticks += lap;
+        pe->meter.idle = false;
+    }
 }
 
 static void
@@ -442,6 +458,9 @@ poll_in_time(struct chi_pe *pe)
         earn_looks(pe, ticks - pe->last_poll_ticks);
         pe->last_poll_ticks = ticks;
         poll_outside(pe);
+        if (chi_unlikely(pe->meter.on)) {
+            (void)chi_pe_lap(pe);
+        }
     }
     pe->until_clock = pe->looks_left > 0 ? 1 : CLOCK_EVERY;
     pe->looks_left -= pe->looks_left > 0;
@@ -457,10 +476,17 @@ chi_pe_progress(struct chi_pe *pe, uint32_t messages_max)
     if (!pe->simulated) {
         pe->last_poll_ticks = chi_clock_ticks();
     }
+    if (chi_unlikely(pe->meter.on)) {
+        meter_resume(pe);
+    }
     while (done < messages_max && !pe->ended) {
         struct chi_msg *msg = chi_queue_pop(&pe->queue);
 
         if (msg == NULL) {
+            if (chi_unlikely(pe->meter.on)) {
+                (void)chi_pe_lap(pe);
+                pe->meter.idle = true;
+            }
             if (pe->on_idle != NULL) {
                 pe->on_idle(pe->on_idle_context);
             }

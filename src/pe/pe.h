@@ -111,6 +111,14 @@ struct chi_pe {
     chi_arrival_fn arrival;
     void *arrival_context;
 
+    /* What chares cost, see load.c in obj: laps of the cycle counter. */
+    struct {
+        bool on;
+        bool idle;           /* the queue was empty when it last looked */
+        uint64_t last;       /* what came before belongs to somebody */
+        uint64_t idle_ticks; /* since the meter was set to 0 */
+    } meter;
+
     /* The queue has just become empty. */
     void (*on_idle)(void *context);
     void *on_idle_context;
@@ -200,6 +208,17 @@ void chi_pe_post_lost(struct chi_pe *pe, uint32_t rank);
 
 /* From any thread: call the 'posted' hook soon. */
 void chi_pe_post(struct chi_pe *pe);
+
+/* The time since the last lap, in ticks; only while the meter is on. */
+static inline uint64_t
+chi_pe_lap(struct chi_pe *pe)
+{
+    const uint64_t now = chi_clock_ticks();
+    const uint64_t lap = now - pe->meter.last;
+
+    pe->meter.last = now;
+    return lap;
+}
 
 /* What the route of this PE reports to (struct chi_route_sink, route.h). */
 struct chi_route_sink chi_pe_route_sink(struct chi_pe *pe);

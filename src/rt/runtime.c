@@ -63,6 +63,23 @@ settings_warn(const chare_runtime *runtime)
 
 /* The rooms above the PE, lowest first. */
 static chare_status
+lb_open(chare_runtime *runtime)
+{
+    const char *name = runtime->settings.balancer;
+    chare_status status = chi_lb_create(
+        runtime->pe, &runtime->cb, runtime->coll, runtime->obj, &runtime->lb);
+
+    if (status == CHARE_OK && chi_lb_use(runtime->lb, name) != CHARE_OK) {
+        chi_log_error(&runtime->log,
+                      "CHARE_BALANCER=%s: there is no such strategy; see "
+                      "chare lb --list",
+                      name);
+        status = CHARE_ERR_INVALID;
+    }
+    return status;
+}
+
+static chare_status
 rooms_open(chare_runtime *runtime)
 {
     struct chi_pe *pe = runtime->pe;
@@ -81,6 +98,9 @@ rooms_open(chare_runtime *runtime)
     if (status == CHARE_OK) {
         status = chi_futures_create(pe, &runtime->cb, chi_rt_fatal, runtime,
                                     &runtime->futures);
+    }
+    if (status == CHARE_OK) {
+        status = lb_open(runtime);
     }
     if (status == CHARE_OK) {
         chi_rt_exit_init(runtime);
@@ -355,6 +375,7 @@ chi_rt_close(chare_runtime *runtime)
     chi_obj_destroy(runtime->obj); /* runs the destroy hooks first */
     chi_watch_close(runtime->watch);
     chi_qd_destroy(runtime->qd);
+    chi_lb_destroy(runtime->lb);
     chi_futures_destroy(runtime->futures);
     chi_coll_destroy(runtime->coll);
     chi_pe_close(runtime->pe);

@@ -15,6 +15,7 @@
 #include "coll/coll.h"
 #include "entry/registry.h"
 #include "future/future.h"
+#include "lb/lb.h"
 #include "msg/msg.h"
 #include "net/arena.h"
 #include "net/route.h"
@@ -78,6 +79,7 @@ struct chare_runtime {
     struct chi_coll *coll;
     struct chi_obj *obj;
     struct chi_qd *qd;
+    struct chi_lb *lb;
     struct chi_futures *futures;
 
     struct chi_stall stall;

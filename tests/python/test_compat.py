@@ -164,15 +164,28 @@ class Main(Chare):
 charm.start(Main)
 """, pes=(1, 2), args=("3", "+LBObjOnly", "name", "++quiet", "+"))
 
-    def test_balancing_is_said_to_be_missing(self):
+    def test_an_unknown_balancer_is_said_once(self):
         result = self.run_program("""
 from charm4py import charm
 def main(args):
     exit()
 charm.start(main)
-""", 2, ["+balancer", "RefineLB"])
+""", 2, ["+balancer", "SomeLB"])
         self.assertEqual(result.returncode, 0)
-        self.assertEqual(result.stderr.count("no load balancing yet"), 1)
+        self.assertEqual(result.stderr.count("+balancer SomeLB"), 1)
+
+    def test_balancers_are_known(self):
+        for name in (
+            "GreedyLB", "GreedyRefineLB", "RefineLB", "RandCentLB",
+            "RotateLB", "DummyLB", "TreeLB",
+        ):
+            result = self.run_program("""
+from charm4py import charm
+def main(args):
+    exit()
+charm.start(main)
+""", 1, ["+balancer", name])
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
 
     def test_not_started(self):
         result = self.run_program("import charm4py", 1)

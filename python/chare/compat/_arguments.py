@@ -7,6 +7,8 @@ and are not for the main function.
 
 import sys
 
+from chare import _core
+
 # Options that another word belongs to.
 WITH_VALUE = frozenset({
     "+balancer", "+LBDebug", "+LBPeriod", "+LBTopo", "+LBNumMoves",
@@ -34,11 +36,18 @@ def split(argv):
     return kept, options
 
 
-def say_no_balancing(options):
-    """Say once that a balancer was asked for where objects could move."""
-    if "+balancer" in options:
-        print(
-            f"chare: +balancer {options['+balancer']}: there is no load "
-            "balancing yet; chares stay where they are",
-            file=sys.stderr, flush=True,
-        )
+def balancer(options, warn):
+    """The strategy that the options name; said once if there is none such."""
+    name = options.get("+balancer") or ""
+    try:
+        if name:
+            _core.lb_use(name)
+        return name
+    except _core.Error:
+        if warn:
+            print(
+                f"chare: +balancer {name}: there is no such strategy; chares "
+                "stay where they are ('chare lb --list' shows them)",
+                file=sys.stderr, flush=True,
+            )
+        return ""

@@ -40,6 +40,7 @@ def apply():
     _core.register_class = _with_migration(_core.register_class)
     charm = _charm.charm
     setattr(charm, "_arguments", _program_arguments)
+    setattr(charm, "_balancer", _program_balancer)
     charm._must_start = True
     charm.pool.expand_tuples = True
     vars(charm).update(
@@ -51,8 +52,8 @@ def apply():
         barrier=_modules.barrier,
         register=_register,
         addReducer=chare.Reducer.addReducer,
-        LBTurnInstrumentOn=lambda: None,
-        LBTurnInstrumentOff=lambda: None,
+        LBTurnInstrumentOn=lambda: charm.lb.measure(True),
+        LBTurnInstrumentOff=lambda: charm.lb.measure(False),
         dynamic_register={},
     )
 
@@ -189,12 +190,18 @@ def _with_start(start):
     return start_with
 
 
+def _program_balancer():
+    """What +balancer names, or charm.options."""
+    options = _arguments.split(sys.argv)[1]
+    return (_arguments.balancer(options, _core.my_pe() == 0)
+            or _charm.charm.options.balancer)
+
+
 def _program_arguments():
     """sys.argv without Charm++'s options, which are heeded here."""
     kept, options = _arguments.split(sys.argv)
     if "++quiet" in options:
         _charm.charm.options.quiet = True
-    _arguments.say_no_balancing(options)
     return kept
 
 

@@ -15,6 +15,7 @@ static const struct chi_lb_strategy *const all[] = {
     &chi_lb_none,         &chi_lb_rotate,        &chi_lb_random,
     &chi_lb_greedy,       &chi_lb_greedy_refine, &chi_lb_refine,
     &chi_lb_hierarchical, &chi_lb_bisect,        &chi_lb_graph,
+    &chi_lb_gossip,
 };
 
 enum {
@@ -42,6 +43,8 @@ static const struct {
     {"MetisLB", &chi_lb_graph},
     {"ScotchLB", &chi_lb_graph},
     {"metis", &chi_lb_graph},
+    {"DistributedLB", &chi_lb_gossip},
+    {"GrapevineLB", &chi_lb_gossip},
     {"lpt", &chi_lb_greedy},
 };
 

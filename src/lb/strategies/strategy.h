@@ -36,6 +36,9 @@ extern const struct chi_lb_strategy chi_lb_bisect;
 extern const struct chi_lb_strategy chi_lb_hierarchical;
 extern const struct chi_lb_strategy chi_lb_graph;
 
+/* Distributed; here all PEs of it are in one thread (../virtual.c). */
+extern const struct chi_lb_strategy chi_lb_gossip;
+
 /* The index-th of all; NULL past the last. */
 const struct chi_lb_strategy *chi_lb_strategy_at(size_t index);
 

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * scale.c - what the distributed strategy costs on very many PEs: the code of
+ * src/lb/gossip.c itself, on virtual PEs in one thread (src/lb/virtual.c).
+ *
+ *     scale [PES [OBJECTS PER PE [SHAPE...]]]
+ *
+ * Counts, no times: rounds of what depends on each other, messages and bytes
+ * of a PE, memory of a PE, and quality against LPT. 'hierarchical' is decided
+ * in one place and has quality and moves only.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lb/strategies/strategy.h"
+#include "lb/synth.h"
+#include "lb/virtual.h"
+
+enum {
+    PES_PRESET = 100000,
+    OBJECTS_PRESET = 20,
+    SEED = 1,
+};
+
+static void
+row(const struct chi_lb_problem *problem, const char *shape, const char *name,
+    const uint32_t *to, double lpt, const struct chi_virtual_cost *cost)
+{
+    struct chi_lb_quality quality;
+
+    if (chi_lb_evaluate(problem, to, &quality) != CHARE_OK) {
+        return;
+    }
+    printf("| %" PRIu32 " | %s | %s | %.3f | %.3f | %.1f %% |",
+           problem->pe_count, shape, name, quality.makespan / quality.bound,
+           quality.makespan / lpt,
+           100 * (double)quality.moves / (double)problem->object_count);
+    if (cost == NULL) {
+        printf(" | | | | |\n");
+    } else {
+        printf(" %" PRIu32 " | %.1f | %" PRIu64 " | %.0f | %.0f / %" PRIu64
+               " |\n",
+               cost->rounds, (double)cost->messages / problem->pe_count,
+               cost->sent_most, (double)cost->bytes / problem->pe_count,
+               cost->bytes_mean, cost->bytes_most);
+    }
+    fflush(stdout);
+}
+
+static double
+decide(const struct chi_lb_strategy *strategy,
+       const struct chi_lb_problem *problem, uint32_t *to)
+{
+    char text[CHI_LB_TEXT_BYTES];
+    struct chi_lb_quality quality = {0};
+
+    if (chi_lb_decide(strategy, problem, to, text) != CHARE_OK ||
+        chi_lb_evaluate(problem, to, &quality) != CHARE_OK) {
+        fprintf(stderr, "scale: %s: %s\n", strategy->name, text);
+        exit(1);
+    }
+    return quality.makespan;
+}
+
+static void
+rows(enum chi_synth_shape shape, uint32_t pes, size_t objects)
+{
+    const char *name = chi_synth_names[shape];
+    struct chi_lb_problem problem;
+    struct chi_virtual_cost cost;
+    uint32_t *to = malloc((objects + 1) * sizeof(*to));
+    double lpt;
+
+    if (to == NULL ||
+        chi_synth_make(shape, objects, pes, SEED, &problem) != CHARE_OK) {
+        fprintf(stderr, "scale: out of memory\n");
+        exit(1);
+    }
+    row(&problem, name, "none", problem.from,
+        lpt = decide(&chi_lb_greedy, &problem, to), NULL);
+    row(&problem, name, "greedy (LPT)", to, lpt, NULL);
+    (void)decide(&chi_lb_hierarchical, &problem, to);
+    row(&problem, name, "hierarchical", to, lpt, NULL);
+    memcpy(to, problem.from, objects * sizeof(*to));
+    if (chi_virtual_gossip(&problem, to, &cost) != CHARE_OK) {
+        fprintf(stderr, "scale: gossip did not end\n");
+        exit(1);
+    }
+    row(&problem, name, "gossip", to, lpt, &cost);
+    chi_lb_problem_free(&problem);
+    free(to);
+}
+
+int
+main(int argc, char **argv)
+{
+    const uint32_t pes =
+        argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : PES_PRESET;
+    const size_t each =
+        argc > 2 ? strtoull(argv[2], NULL, 10) : OBJECTS_PRESET;
+
+    printf("| PEs | load | strategy | / bound | / LPT | moved | rounds | "
+           "messages of a PE | most | bytes of a PE | memory, mean / most |\n"
+           "|---|---|---|---|---|---|---|---|---|---|---|\n");
+    for (int shape = 0; shape < CHI_SYNTH_COUNT; shape++) {
+        bool wanted = argc <= 3;
+
+        for (int i = 3; i < argc; i++) {
+            wanted |= strcmp(argv[i], chi_synth_names[shape]) == 0;
+        }
+        if (wanted) {
+            rows((enum chi_synth_shape)shape, pes, each * pes);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * lb.c - load balancing: AtSync(), what chares say they cost, strategies in
+ * Python.
+ */
+#include "object.h"
+#include "state.h"
+
+/* ---- chares */
+
+/* The entry id of resumeFromSync(); 0: the class has none. */
+static uint32_t
+resume_entry(const struct core_class *cls)
+{
+    for (Py_ssize_t i = 0; i < cls->entry_count; i++) {
+        if (PyUnicode_CompareWithASCIIString(cls->entries[i].name,
+                                             "resumeFromSync") == 0) {
+            return cls->entries[i].id;
+        }
+    }
+    return 0;
+}
+
+PyObject *
+core_chare_at_sync(PyObject *op, PyObject *unused)
+{
+    struct core_chare *self = (struct core_chare *)op;
+    struct core_state *state = self->owner->state;
+    struct core_pe *pe = core_pe_get(state);
+    const uint32_t entry = resume_entry(self->owner);
+    chare_callback resume;
+    chare_element name;
+    chare_status status;
+
+    (void)unused;
+    if (pe == NULL) {
+        return NULL;
+    }
+    core_chare_name(self, &name);
+    resume = chare_callback_element(name, entry);
+    status = chare_at_sync(pe->runtime, &name, entry != 0 ? &resume : NULL);
+    if (status == CHARE_ERR_INVALID) {
+        PyErr_Format(state->Error,
+                     "%R: AtSync() is for chares of arrays that were created "
+                     "with useAtSync=True",
+                     op);
+        return NULL;
+    }
+    if (status == CHARE_ERR_STATE) {
+        PyErr_Format(state->Error,
+                     "%R called AtSync() before, and was not resumed yet", op);
+        return NULL;
+    }
+    if (status != CHARE_OK) {
+        return core_raise(state, status, "AtSync()");
+    }
+    Py_RETURN_NONE;
+}
+
+/* (chare, seconds) */
+static PyObject *
+lb_set_load(PyObject *module, PyObject *args)
+{
+    struct core_state *state = core_state_get(module);
+    struct core_pe *pe = core_pe_get(state);
+    PyObject *object;
+    chare_element name;
+    chare_status status;
+    double seconds;
+
+    if (pe == NULL ||
+        !PyArg_ParseTuple(args, "O!d", state->ChareType, &object, &seconds)) {
+        return NULL;
+    }
+    core_chare_name((struct core_chare *)object, &name);
+    status = chare_lb_set_load(pe->runtime, &name, seconds);
+    if (status == CHARE_ERR_INVALID) {
+        PyErr_Format(PyExc_ValueError, "a load of %S seconds",
+                     PyTuple_GET_ITEM(args, 1));
+        return NULL;
+    }
+    if (status != CHARE_OK) {
+        return core_raise(state, status, "set_load()");
+    }
+    Py_RETURN_NONE;
+}
+
+/* ---- strategies */
+
+static PyObject *
+floats_build(const float *values, size_t count)
+{
+    PyObject *list = PyList_New((Py_ssize_t)count);
+
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        PyObject *value = PyFloat_FromDouble((double)values[i]);
+
+        if (value == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SET_ITEM(list, (Py_ssize_t)i, value);
+    }
+    return list;
+}
+
+/* Both kinds are numbers of PEs, or truth values. */
+static PyObject *
+numbers_build(const uint32_t *numbers, const uint8_t *truths, size_t count)
+{
+    PyObject *list = PyList_New((Py_ssize_t)count);
+
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        PyObject *value = numbers != NULL ? PyLong_FromUnsignedLong(numbers[i])
+                                          : PyBool_FromLong(truths[i]);
+
+        if (value == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SET_ITEM(list, (Py_ssize_t)i, value);
+    }
+    return list;
+}
+
+/* The PEs that a strategy answers with, as many as there are objects. */
+static bool
+answer_parse(PyObject *answer, size_t count, uint32_t *to)
+{
+    PyObject *items =
+        PySequence_Fast(answer, "a strategy returns a sequence of PEs");
+    bool good = items != NULL;
+
+    if (good && PySequence_Fast_GET_SIZE(items) != (Py_ssize_t)count) {
+        PyErr_Format(PyExc_ValueError,
+                     "a strategy returned %zd PEs for %zu objects",
+                     PySequence_Fast_GET_SIZE(items), count);
+        good = false;
+    }
+    for (size_t i = 0; good && i < count; i++) {
+        PyObject *number =
+            PyNumber_Index(PySequence_Fast_GET_ITEM(items, (Py_ssize_t)i));
+        const unsigned long pe =
+            number != NULL ? PyLong_AsUnsignedLong(number) : 0;
+
+        Py_XDECREF(number);
+        good = !PyErr_Occurred();
+        to[i] = pe < CHARE_ANY_PE ? (uint32_t)pe : CHARE_ANY_PE;
+    }
+    Py_XDECREF(items);
+    return good;
+}
+
+static PyObject *
+ask(PyObject *strategy, const chare_lb_problem *problem)
+{
+    const size_t objects = problem->object_count;
+    const size_t pes = problem->pe_count;
+    PyObject *asked =
+        Py_BuildValue("(NNNNN)", floats_build(problem->work, objects),
+                      numbers_build(problem->from, NULL, objects),
+                      numbers_build(NULL, problem->fixed, objects),
+                      floats_build(problem->speeds, pes),
+                      floats_build(problem->background, pes));
+    PyObject *answer =
+        asked != NULL ? PyObject_CallObject(strategy, asked) : NULL;
+
+    Py_XDECREF(asked);
+    return answer;
+}
+
+static chare_status
+decide(void *context, const chare_lb_problem *problem, uint32_t *to)
+{
+    struct core_pe *pe = context;
+    PyObject *strategy = pe->strategy;
+    PyObject *answer;
+    bool good;
+
+    core_enter(pe);
+    answer = ask(strategy, problem);
+    good = answer != NULL && answer_parse(answer, problem->object_count, to);
+    if (!good) {
+        PyErr_WriteUnraisable(strategy);
+    }
+    Py_XDECREF(answer);
+    core_leave(pe);
+    return good ? CHARE_OK : CHARE_ERR_INVALID;
+}
+
+/* (name, callable); one for each PE. */
+static PyObject *
+lb_register(PyObject *module, PyObject *args)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    PyObject *function;
+    const char *name;
+    chare_status status;
+
+    if (pe == NULL || !PyArg_ParseTuple(args, "sO", &name, &function)) {
+        return NULL;
+    }
+    status = chare_lb_register(pe->runtime, name, decide, pe);
+    if (status != CHARE_OK) {
+        return core_raise(pe->state, status, name);
+    }
+    Py_XSETREF(pe->strategy, Py_NewRef(function));
+    Py_RETURN_NONE;
+}
+
+/* The name of a strategy, "" for none. */
+static PyObject *
+lb_use(PyObject *module, PyObject *name)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    const char *text = PyUnicode_AsUTF8(name);
+
+    if (pe == NULL || text == NULL) {
+        return NULL;
+    }
+    if (chare_lb_use(pe->runtime, text) != CHARE_OK) {
+        PyErr_Format(pe->state->Error,
+                     "there is no load balancing strategy %R; 'chare lb "
+                     "--list' shows them",
+                     name);
+        return NULL;
+    }
+    pe->measuring = text[0] != '\0';
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+lb_measure(PyObject *module, PyObject *on)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    const int truth = PyObject_IsTrue(on);
+
+    if (pe == NULL || truth < 0) {
+        return NULL;
+    }
+    chare_lb_measure(pe->runtime, truth != 0);
+    pe->measuring = truth != 0;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+lb_report(PyObject *module, PyObject *unused)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    chare_lb_report report = {.size = sizeof(report)};
+
+    (void)unused;
+    if (pe == NULL) {
+        return NULL;
+    }
+    chare_lb_report_get(pe->runtime, &report);
+    return Py_BuildValue("{sKsKsKsKsKsdsdsdsd}", "sessions",
+                         (unsigned long long)report.sessions, "moves",
+                         (unsigned long long)report.moves, "refused",
+                         (unsigned long long)report.refused, "arrived",
+                         (unsigned long long)report.arrived, "objects",
+                         (unsigned long long)report.objects, "decision",
+                         (double)report.decision_ns * 1e-9, "bound",
+                         report.bound, "time_before", report.time_before,
+                         "time_after", report.time_after);
+}
+
+PyMethodDef core_lb_functions[] = {
+    {"lb_set_load", lb_set_load, METH_VARARGS,
+     PyDoc_STR("What a chare says it costs: (chare, seconds).")},
+    {"lb_use", lb_use, METH_O, PyDoc_STR("Choose a strategy by its name.")},
+    {"lb_register", lb_register, METH_VARARGS,
+     PyDoc_STR("Make a strategy known: (name, callable).")},
+    {"lb_measure", lb_measure, METH_O,
+     PyDoc_STR("Measure what chares cost, or not.")},
+    {"lb_report", lb_report, METH_NOARGS,
+     PyDoc_STR("What balancing has done, as a dict.")},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""_lb.py - charm.lb: load balancing, as programs see it."""
+
+from chare import _core
+
+OWN = "python"  # the name of a strategy that is a callable
+
+
+class LoadBalancing:
+    """How the chares of arrays with ``useAtSync=True`` are balanced.
+
+    Each calls ``self.AtSync()`` when it may be moved. When all have, the
+    strategy decides which move where; when all have arrived, each chare's
+    ``resumeFromSync()`` is called, if it has one.
+
+    The strategy is ``charm.options.balancer``, set before charm.start() on
+    every PE: a name (``chare lb --list`` shows them; those of Charm4py, such
+    as "GreedyRefineLB", are known too), or a callable. Without it,
+    CHARE_BALANCER says; without that, chares are resumed where they are.
+
+    A callable runs on PE 0. It gets five lists: the loads of the objects, in
+    seconds on a PE of speed 1; the PE that each is on; whether it cannot
+    move; the speeds of the PEs; the seconds that they were busy otherwise. It
+    returns the PE of each object. If it raises, or its answer makes no sense,
+    nothing moves, and that is said on stderr.
+
+    Example::
+
+        def to_the_first(loads, pes, fixed, speeds, background):
+            return [pe if stays else 0 for pe, stays in zip(pes, fixed)]
+
+        charm.options.balancer = to_the_first
+    """
+
+    def set_load(self, chare, seconds):
+        """Say what a chare of this PE costs, instead of measuring it.
+
+        ``seconds`` are those of a PE of speed 1; below 0: measure again. It
+        is kept when the chare moves. Raises TypeError when it is no chare,
+        ValueError when seconds are no number, Error when it is not here.
+
+        Example: ``charm.lb.set_load(self, len(self.particles) * 1e-6)``
+        """
+        _core.lb_set_load(chare, seconds)
+
+    def measure(self, on=True):
+        """Measure what chares of this PE cost, or do not.
+
+        It is on from the start when there is a strategy.
+
+        Example: ``charm.lb.measure(False)  # not the next, special step``
+        """
+        _core.lb_measure(on)
+
+    def report(self):
+        """What balancing has done so far: a dict.
+
+        ``sessions``: how often; ``arrived``: chares that came to this PE;
+        ``refused``: chares of this PE that were to move and could not. On PE
+        0 also ``moves``: decided in all; and of the last session
+        ``objects``; ``time_before`` and ``time_after``: seconds of the PE
+        that had, and has, most; ``bound``: what no assignment is better
+        than; ``decision``: seconds that the strategy took.
+
+        Example: ``print(charm.lb.report()["moves"])``
+        """
+        return _core.lb_report()
+
+
+def start(balancer):
+    """Choose the strategy, between opening the runtime and its start."""
+    if callable(balancer):
+        _core.lb_register(OWN, balancer)
+        balancer = OWN
+    if balancer:
+        _core.lb_use(balancer)

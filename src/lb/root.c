@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * root.c - on PE 0: from the loads of all PEs to what moves.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lb/dump.h"
+#include "lb/lb_private.h"
+#include "lb/synth.h"
+
+/* ---- what was collected, as a problem */
+
+struct gathered {
+    struct chi_lb_problem problem;
+    float *work;
+    uint32_t *from;
+    uint32_t *numbers;
+    uint64_t *bytes;
+    uint8_t *fixed;
+    float *places;
+    float *speeds;
+    float *background;
+    uint32_t *to;
+};
+
+static bool
+gathered_alloc(struct gathered *gathered, size_t objects, uint32_t pes)
+{
+    gathered->work = malloc((objects + 1) * sizeof(float));
+    gathered->from = malloc((objects + 1) * sizeof(uint32_t));
+    gathered->numbers = malloc((objects + 1) * sizeof(uint32_t));
+    gathered->bytes = malloc((objects + 1) * sizeof(uint64_t));
+    gathered->fixed = malloc(objects + 1);
+    gathered->places = calloc((objects + 1) * CHI_LB_DIMS_MAX, sizeof(float));
+    gathered->speeds = calloc(pes, sizeof(float));
+    gathered->background = calloc(pes, sizeof(float));
+    gathered->to = malloc((objects + 1) * sizeof(uint32_t));
+    return gathered->work != NULL && gathered->from != NULL &&
+           gathered->numbers != NULL && gathered->bytes != NULL &&
+           gathered->fixed != NULL && gathered->places != NULL &&
+           gathered->speeds != NULL && gathered->background != NULL &&
+           gathered->to != NULL;
+}
+
+static void
+gathered_free(struct gathered *gathered)
+{
+    free(gathered->work);
+    free(gathered->from);
+    free(gathered->numbers);
+    free(gathered->bytes);
+    free(gathered->fixed);
+    free(gathered->places);
+    free(gathered->speeds);
+    free(gathered->background);
+    free(gathered->to);
+}
+
+/* Call fn for each record; false: what came is malformed. */
+static bool
+walk(const struct chi_lb *lb, struct gathered *out, size_t *count_out)
+{
+    struct chi_reader reader = chi_reader_of(lb->stats, lb->stats_len);
+    size_t count = 0;
+
+    while (chi_reader_left(&reader) > 0) {
+        struct chi_lb_pe pe;
+
+        chi_read(&reader, &pe, sizeof(pe));
+        if (reader.bad || pe.rank >= lb->pe->size) {
+            return false;
+        }
+        if (out != NULL) {
+            out->speeds[pe.rank] = pe.speed;
+            out->background[pe.rank] = pe.background;
+        }
+        for (uint32_t i = 0; i < pe.count; i++, count++) {
+            struct chi_lb_record record;
+
+            chi_read(&reader, &record, sizeof(record));
+            if (reader.bad) {
+                return false;
+            }
+            if (out != NULL) {
+                out->work[count] = record.work;
+                out->from[count] = pe.rank;
+                out->numbers[count] = record.number;
+                out->bytes[count] = record.bytes;
+                out->fixed[count] = record.fixed != 0;
+                memcpy(out->places + count * CHI_LB_DIMS_MAX, record.at,
+                       sizeof(record.at));
+            }
+        }
+    }
+    *count_out = count;
+    return true;
+}
+
+static void
+problem_init(const struct chi_lb *lb, struct gathered *gathered, size_t count)
+{
+    gathered->problem = (struct chi_lb_problem){
+        .object_count = count,
+        .pe_count = lb->pe->size,
+        .dims = CHI_LB_DIMS_MAX,
+        .work = gathered->work,
+        .from = gathered->from,
+        .bytes = gathered->bytes,
+        .coordinates = gathered->places,
+        .fixed = gathered->fixed,
+        .speeds = gathered->speeds,
+        .background = gathered->background,
+        .seed = lb->session + 1,
+    };
+    memcpy(gathered->to, gathered->from, count * sizeof(*gathered->to));
+}
+
+/* ---- deciding */
+
+static void
+dump(const struct chi_lb *lb, const struct chi_lb_problem *problem)
+{
+    const char *name = lb->pe->options.settings->lb_dump;
+    FILE *file;
+
+    if (name[0] == '\0') {
+        return;
+    }
+    file = fopen(name, "w");
+    if (file == NULL || chi_dump_write(file, problem, NULL) != CHARE_OK) {
+        chi_log_warn(lb->pe->options.log, "CHARE_LB_DUMP=%s: %s", name,
+                     strerror(errno));
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+}
+
+/* What a user's strategy answers has to make sense. */
+static chare_status
+check_answer(const struct gathered *gathered)
+{
+    for (size_t i = 0; i < gathered->problem.object_count; i++) {
+        if (gathered->to[i] >= gathered->problem.pe_count ||
+            (gathered->fixed[i] != 0 &&
+             gathered->to[i] != gathered->from[i])) {
+            return CHARE_ERR_INVALID;
+        }
+    }
+    return CHARE_OK;
+}
+
+static chare_status
+ask(struct chi_lb *lb, struct gathered *gathered, char *text)
+{
+    chare_status status;
+
+    if (lb->user == NULL) {
+        return lb->strategy == NULL
+                   ? CHARE_OK
+                   : chi_lb_decide(lb->strategy, &gathered->problem,
+                                   gathered->to, text);
+    }
+    status = chi_lb_problem_check(&gathered->problem, text);
+    if (status == CHARE_OK) {
+        const chare_lb_problem asked = {
+            .size = sizeof(asked),
+            .object_count = gathered->problem.object_count,
+            .pe_count = gathered->problem.pe_count,
+            .work = gathered->work,
+            .from = gathered->from,
+            .fixed = gathered->fixed,
+            .speeds = gathered->speeds,
+            .background = gathered->background,
+        };
+
+        status = lb->user->fn(lb->user->context, &asked, gathered->to);
+        snprintf(text, CHI_LB_TEXT_BYTES, "it failed: %s",
+                 chare_status_text(status));
+    }
+    if (status == CHARE_OK) {
+        status = check_answer(gathered);
+        snprintf(text, CHI_LB_TEXT_BYTES,
+                 "its answer names no PE, or moves what cannot");
+    }
+    return status;
+}
+
+static const char *
+name_of(const struct chi_lb *lb)
+{
+    return lb->user != NULL       ? lb->user->name
+           : lb->strategy != NULL ? lb->strategy->name
+                                  : "none";
+}
+
+static void
+tell_moves(struct chi_lb *lb, const struct gathered *gathered)
+{
+    const size_t count = gathered->problem.object_count;
+    struct chi_lb_move *moves = malloc((count + 1) * sizeof(*moves));
+    size_t moving = 0;
+
+    if (moves == NULL) {
+        chi_pe_die(lb->pe, "out of memory for load balancing");
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (gathered->to[i] != gathered->from[i]) {
+            moves[moving++] = (struct chi_lb_move){
+                gathered->from[i], gathered->numbers[i], gathered->to[i]};
+        }
+    }
+    lb->report.moves += moving;
+    chi_lb_root_tell(lb, CHI_LB_MOVES, moves, moving * sizeof(*moves));
+    free(moves);
+}
+
+static void
+decide(struct chi_lb *lb, struct gathered *gathered)
+{
+    struct chi_lb_quality before;
+    struct chi_lb_quality after;
+    char text[CHI_LB_TEXT_BYTES];
+    const uint64_t start_ns = chi_clock_now_ns(&chi_clock_real);
+    chare_status status = ask(lb, gathered, text);
+
+    lb->report.decision_ns = chi_clock_now_ns(&chi_clock_real) - start_ns;
+    if (status != CHARE_OK) {
+        chi_log_warn(lb->pe->options.log,
+                     "load balancing by %s: %s; nothing moves", name_of(lb),
+                     text);
+        memcpy(gathered->to, gathered->from,
+               gathered->problem.object_count * sizeof(*gathered->to));
+    }
+    if (chi_lb_evaluate(&gathered->problem, gathered->from, &before) ==
+            CHARE_OK &&
+        chi_lb_evaluate(&gathered->problem, gathered->to, &after) ==
+            CHARE_OK) {
+        lb->report.objects = gathered->problem.object_count;
+        lb->report.bound = before.bound;
+        lb->report.time_before = before.makespan;
+        lb->report.time_after = after.makespan;
+    }
+    chi_log_info(
+        lb->pe->options.log,
+        "load balancing %" PRIu64 " by %s: %zu chares, the fullest PE "
+        "has %.4g s, then %.4g s; at best %.4g s",
+        lb->session, name_of(lb), gathered->problem.object_count,
+        lb->report.time_before, lb->report.time_after, lb->report.bound);
+}
+
+void
+chi_lb_root_decide(struct chi_lb *lb)
+{
+    struct gathered gathered = {0};
+    size_t count = 0;
+    const bool good = walk(lb, NULL, &count);
+
+    if (!good || !gathered_alloc(&gathered, count, lb->pe->size)) {
+        chi_pe_die(lb->pe, "load balancing: %s",
+                   good ? "out of memory" : "malformed loads");
+    }
+    (void)walk(lb, &gathered, &count);
+    problem_init(lb, &gathered, count);
+    dump(lb, &gathered.problem);
+    decide(lb, &gathered);
+    tell_moves(lb, &gathered);
+    gathered_free(&gathered);
+}
+
+/* ---- which strategy, which speed */
+
+chare_status
+chi_lb_use(struct chi_lb *lb, const char *name)
+{
+    lb->user = NULL;
+    lb->strategy = NULL;
+    if (name == NULL || name[0] == '\0') {
+        return CHARE_OK;
+    }
+    for (size_t i = 0; i < lb->user_count; i++) {
+        if (strcmp(lb->users[i].name, name) == 0) {
+            lb->user = &lb->users[i];
+        }
+    }
+    lb->strategy = lb->user == NULL ? chi_lb_strategy_find(name) : NULL;
+    if (lb->user == NULL && lb->strategy == NULL) {
+        return CHARE_ERR_NOT_FOUND;
+    }
+    if (lb->strategy != &chi_lb_none && !lb->pe->meter.on) {
+        chi_lb_measure(lb, true);
+    }
+    return CHARE_OK;
+}
+
+chare_status
+chi_lb_register(struct chi_lb *lb, const char *name, chare_lb_fn fn,
+                void *context)
+{
+    struct chi_lb_user *users;
+    char *copy;
+
+    for (size_t i = 0; i < lb->user_count; i++) {
+        if (strcmp(lb->users[i].name, name) == 0) {
+            return CHARE_ERR_EXISTS;
+        }
+    }
+    users = realloc(lb->users, (lb->user_count + 1) * sizeof(*users));
+    copy = strdup(name);
+    lb->users = users != NULL ? users : lb->users;
+    lb->user = NULL; /* it may have moved: chi_lb_use() comes after */
+    if (users == NULL || copy == NULL) {
+        free(copy);
+        return CHARE_ERR_NO_MEMORY;
+    }
+    users[lb->user_count++] = (struct chi_lb_user){copy, fn, context};
+    return CHARE_OK;
+}
+
+void
+chi_lb_set_speed(struct chi_lb *lb)
+{
+    const char *at = lb->pe->options.settings->lb_speeds;
+    double speed = 1;
+
+    for (uint32_t pe = 0; pe <= lb->pe->rank && *at != '\0'; pe++) {
+        char *end;
+
+        speed = strtod(at, &end);
+        if (end == at || !(speed >= 0) || (*end != '\0' && *end != ',')) {
+            chi_log_warn(lb->pe->options.log,
+                         "CHARE_LB_SPEEDS=%s: should be numbers, separated by "
+                         "commas; all PEs count as alike",
+                         lb->pe->options.settings->lb_speeds);
+            speed = 1;
+            break;
+        }
+        at = *end == ',' ? end + 1 : end;
+    }
+    lb->speed = (float)speed;
+}

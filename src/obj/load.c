@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * load.c - what chares cost, for who balances.
+ *
+ * While the PE's meter is on, each execution ends a lap of the cycle counter,
+ * which is charged to the chare: one reading for each message. What is charged
+ * lies beside the table of the chares (collection->loads[element->at]), so
+ * that it costs nothing where nobody measures.
+ */
+#include "config.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "obj/migrate.h"
+#include "obj/obj_private.h"
+
+/* The load of the chare at 'at'; NULL: no memory, and nothing is measured. */
+static struct chi_load *
+load_at(struct chi_collection *collection, uint32_t at)
+{
+    if (chi_unlikely(at >= collection->load_room)) {
+        struct chi_load *grown = realloc(
+            collection->loads, collection->room * sizeof(struct chi_load));
+
+        if (grown == NULL) {
+            return NULL;
+        }
+        for (size_t i = collection->load_room; i < collection->room; i++) {
+            grown[i] = (struct chi_load){.work = -1};
+        }
+        collection->loads = grown;
+        collection->load_room = collection->room;
+    }
+    return &collection->loads[at];
+}
+
+void
+chi_load_charge_slow(struct chi_obj *obj, const struct chi_element *element)
+{
+    struct chi_load *load = load_at(element->collection, element->at);
+
+    if (chi_likely(load != NULL)) {
+        load->ticks += chi_pe_lap(obj->pe);
+        load->calls++;
+    }
+}
+
+void
+chi_load_unlink(struct chi_collection *collection, uint32_t at)
+{
+    const size_t last = collection->count; /* it was counted down before */
+
+    if (at >= collection->load_room) {
+        return;
+    }
+    collection->loads[at] = last < collection->load_room
+                                ? collection->loads[last]
+                                : (struct chi_load){.work = -1};
+    if (last < collection->load_room) {
+        collection->loads[last] = (struct chi_load){.work = -1};
+    }
+}
+
+void
+chi_obj_measure(struct chi_obj *obj, bool on)
+{
+    obj->pe->meter.on = on && !obj->pe->simulated;
+    obj->pe->meter.idle = false;
+    obj->pe->meter.idle_ticks = 0;
+    (void)chi_pe_lap(obj->pe);
+}
+
+static void
+each_of(struct chi_obj *obj, struct chi_collection *collection, bool reset,
+        chi_obj_load_fn fn, void *context)
+{
+    for (size_t i = 0; i < collection->count; i++) {
+        struct chi_load *load = load_at(collection, (uint32_t)i);
+        struct chi_obj_load told = {.work = -1};
+
+        chi_element_self(collection->elements[i], &told.element);
+        told.can_move = chi_obj_can_move(obj, &told.element);
+        if (load != NULL) {
+            told.ticks = load->ticks;
+            told.synced = load->synced;
+            told.work = load->work;
+            told.calls = load->calls;
+            if (reset) {
+                load->ticks = 0;
+                load->calls = 0;
+            }
+        }
+        fn(context, &told);
+    }
+}
+
+void
+chi_obj_each_load(struct chi_obj *obj, bool reset, chi_obj_load_fn fn,
+                  void *context)
+{
+    size_t cursor = 0;
+    uint64_t id;
+    void *value;
+
+    while (chi_map_next(&obj->collections, &cursor, &id, &value)) {
+        struct chi_collection *collection = value;
+
+        if (collection->spec.at_sync) {
+            each_of(obj, collection, reset, fn, context);
+        }
+    }
+}
+
+static struct chi_element *
+find(struct chi_obj *obj, const chare_element *self)
+{
+    struct chi_collection *collection =
+        chi_collection_find(obj, self->collection);
+
+    return collection == NULL
+               ? NULL
+               : chi_element_find_index(collection, &self->index);
+}
+
+void
+chi_obj_charge(struct chi_obj *obj, const chare_element *self)
+{
+    const struct chi_element *element = find(obj, self);
+
+    if (element != NULL) {
+        chi_load_charge(obj, element);
+    }
+}
+
+chare_status
+chi_obj_set_load(struct chi_obj *obj, const chare_element *self,
+                 double seconds)
+{
+    const struct chi_element *element = find(obj, self);
+    struct chi_load *load;
+
+    if (element == NULL) {
+        return CHARE_ERR_NOT_FOUND;
+    }
+    if (!isfinite(seconds)) {
+        return CHARE_ERR_INVALID;
+    }
+    load = load_at(element->collection, element->at);
+    if (load == NULL) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    load->work = (float)seconds;
+    return CHARE_OK;
+}
+
+bool
+chi_obj_is_here(struct chi_obj *obj, const chare_element *self)
+{
+    return find(obj, self) != NULL;
+}
+
+bool
+chi_obj_is_moving(struct chi_obj *obj, const chare_element *self)
+{
+    const struct chi_element *element = find(obj, self);
+
+    return element != NULL && element->moving;
+}
+
+bool
+chi_obj_is_at_sync(struct chi_obj *obj, chare_collection id)
+{
+    const struct chi_collection *collection = chi_collection_find(obj, id);
+
+    return collection != NULL && collection->spec.at_sync;
+}
+
+bool
+chi_obj_can_move(struct chi_obj *obj, const chare_element *self)
+{
+    const struct chi_element *element = find(obj, self);
+
+    return element != NULL && chi_obj_is_migratable(obj, self) &&
+           chi_move_can(obj, element);
+}
+
+void
+chi_load_pack(struct chi_collection *collection,
+              const struct chi_element *element, uint64_t *synced_out,
+              float *work_out)
+{
+    *synced_out = 0;
+    *work_out = -1;
+    if (element->at < collection->load_room) {
+        *synced_out = collection->loads[element->at].synced;
+        *work_out = collection->loads[element->at].work;
+    }
+}
+
+void
+chi_load_unpack(struct chi_collection *collection,
+                const struct chi_element *element, uint64_t synced, float work)
+{
+    struct chi_load *load =
+        synced == 0 && work < 0 ? NULL : load_at(collection, element->at);
+
+    if (load != NULL) {
+        load->synced = synced;
+        load->work = work;
+    }
+}
+
+void
+chi_obj_at_sync_count(struct chi_obj *obj, uint64_t session,
+                      uint64_t *count_out, uint64_t *synced_out)
+{
+    size_t cursor = 0;
+    uint64_t id;
+    void *value;
+
+    *count_out = 0;
+    *synced_out = 0;
+    while (chi_map_next(&obj->collections, &cursor, &id, &value)) {
+        const struct chi_collection *collection = value;
+
+        if (!collection->spec.at_sync) {
+            continue;
+        }
+        *count_out += collection->count;
+        for (size_t i = 0; i < collection->count && i < collection->load_room;
+             i++) {
+            *synced_out += collection->loads[i].synced == session + 1;
+        }
+    }
+}
+
+bool
+chi_obj_is_synced(struct chi_obj *obj, const chare_element *self,
+                  uint64_t session)
+{
+    const struct chi_element *element = find(obj, self);
+
+    return element != NULL && element->at < element->collection->load_room &&
+           element->collection->loads[element->at].synced == session + 1;
+}
+
+chare_status
+chi_obj_sync(struct chi_obj *obj, const chare_element *self, uint64_t session)
+{
+    const struct chi_element *element = find(obj, self);
+    struct chi_load *load;
+
+    if (element == NULL) {
+        return CHARE_ERR_NOT_FOUND;
+    }
+    load = load_at(element->collection, element->at);
+    if (load == NULL) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    if (load->synced == session + 1) {
+        return CHARE_ERR_STATE;
+    }
+    load->synced = session + 1;
+    return CHARE_OK;
+}
+
+chare_status
+chi_obj_at_sync_arrays(struct chi_obj *obj, chare_collection **arrays_out,
+                       size_t *count_out)
+{
+    chare_collection *arrays =
+        malloc((obj->collections.count + 1) * sizeof(*arrays));
+    size_t cursor = 0;
+    uint64_t id;
+    void *value;
+
+    if (arrays == NULL) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    *count_out = 0;
+    while (chi_map_next(&obj->collections, &cursor, &id, &value)) {
+        const struct chi_collection *collection = value;
+
+        if (collection->spec.at_sync && !collection->destroyed) {
+            arrays[(*count_out)++] = id;
+        }
+    }
+    *arrays_out = arrays;
+    return CHARE_OK;
+}
+
+bool
+chi_obj_is_populated(struct chi_obj *obj, chare_collection id)
+{
+    const struct chi_collection *collection = chi_collection_find(obj, id);
+
+    return collection != NULL && collection->populated;
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_sim_balance.c - chares are balanced while messages fly.
+ *
+ * Goal:   each chare that said that it may be balanced goes on exactly once in
+ *         each session, when all that moves has arrived; nobody is lost; work
+ *         ends where the strategy wants it; a chare that cannot move stays and
+ *         holds nobody up.
+ * Method: an array whose chares say what they cost. They send each other
+ *         calls, and some are moved by the user meanwhile. Several sessions,
+ *         every strategy by turns, a random order of everything.
+ */
+#include "config.h"
+
+#include "lb/strategies/strategy.h"
+#include "sim_job.h"
+
+enum {
+    SEEDS = 300,
+    CHARES_MAX = 60,
+    SESSIONS = 3,
+};
+
+struct test;
+
+struct one {
+    struct test *test;
+    int64_t at;
+    bool stays; /* its movable hook says no */
+};
+
+struct test {
+    struct sim_job *job;
+    uint32_t type;
+    uint32_t entry_go;
+    uint32_t entry_call;
+    uint32_t entry_resume;
+    uint32_t chares;
+    chare_collection array;
+    bool meddle; /* the user moves chares, too */
+    bool some_stay;
+    uint32_t resumed[CHARES_MAX];
+    uint32_t synced[CHARES_MAX];
+    uint32_t here[CHARES_MAX]; /* how many objects of a chare there are */
+    uint32_t calls_made;
+    uint32_t calls_done;
+};
+
+/* Heavy where the index is low: all of it begins on few PEs. */
+static double
+work_of(const struct test *test, int64_t at)
+{
+    return at < test->chares / 4 ? 4 : 1;
+}
+
+static chare_status
+one_create(const chare_call *call, void *context, void **object_out)
+{
+    struct test *test = context;
+    struct one *one = calloc(1, sizeof(*one));
+
+    one->test = test;
+    one->at = call->self->index.at[0];
+    one->stays = test->some_stay && one->at % 7 == 0;
+    test->here[one->at]++;
+    *object_out = one;
+    return CHARE_OK;
+}
+
+static void
+one_destroy(void *object, void *context)
+{
+    struct one *one = object;
+
+    (void)context;
+    one->test->here[one->at]--;
+    free(one);
+}
+
+static chare_status
+one_pack(void *object, void *context, chare_encoder *encoder)
+{
+    const struct one *one = object;
+
+    (void)context;
+    chare_put_int(encoder, one->stays);
+    return encoder->status;
+}
+
+static bool
+one_movable(void *object, void *context)
+{
+    (void)context;
+    return !((const struct one *)object)->stays;
+}
+
+static void
+meet(struct test *test, const chare_call *call, int64_t at)
+{
+    const chare_callback resume =
+        chare_callback_element(*call->self, test->entry_resume);
+
+    test->synced[at]++;
+    SIM_OK(test->job,
+           chare_lb_set_load(call->runtime, call->self, work_of(test, at)));
+    SIM_OK(test->job, chare_at_sync(call->runtime, call->self, &resume));
+}
+
+/* Some calls to others, and maybe a move of another. */
+static void
+stir(struct test *test, chare_runtime *runtime)
+{
+    struct sim_job *job = test->job;
+
+    for (uint64_t n = sim_below(job, 3); n > 0; n--) {
+        const chare_element target = chare_element_1d(
+            test->array, (int64_t)sim_below(job, test->chares));
+
+        test->calls_made++;
+        SIM_OK(job,
+               chare_send(runtime, &target, test->entry_call, NULL, NULL));
+    }
+    if (test->meddle && sim_below(job, 4) == 0) {
+        const chare_element target = chare_element_1d(
+            test->array, (int64_t)sim_below(job, test->chares));
+
+        SIM_OK(job, chare_migrate(runtime, &target,
+                                  (uint32_t)sim_below(job, job->pe_count)));
+    }
+}
+
+static void
+one_go(void *object, const chare_call *call, void *context)
+{
+    struct one *one = object;
+
+    (void)context;
+    stir(one->test, call->runtime);
+    meet(one->test, call, one->at);
+}
+
+static void
+one_call(void *object, const chare_call *call, void *context)
+{
+    struct one *one = object;
+
+    (void)call;
+    (void)context;
+    one->test->calls_done++;
+}
+
+static void
+one_resume(void *object, const chare_call *call, void *context)
+{
+    struct one *one = object;
+    struct test *test = one->test;
+
+    (void)context;
+    if (++test->resumed[one->at] != test->synced[one->at]) {
+        SIM_WRONG(test->job, "chare %d resumed %u times, synced %u",
+                  (int)one->at, test->resumed[one->at], test->synced[one->at]);
+    }
+    /* One that the user moves is on no PE meanwhile, and is not waited for. */
+    for (uint32_t i = 0; i < test->chares && !test->meddle; i++) {
+        if (test->synced[i] < test->resumed[one->at]) {
+            SIM_WRONG(test->job, "resumed before chare %u was there", i);
+        }
+    }
+    stir(test, call->runtime);
+    if (test->resumed[one->at] < SESSIONS) {
+        meet(test, call, one->at);
+    }
+}
+
+static chare_status
+one_unpack(const chare_call *call, void *context, void **object_out)
+{
+    return one_create(call, context, object_out);
+}
+
+static bool
+register_all(struct sim_job *job, chare_runtime *runtime)
+{
+    struct test *test = job->test;
+    const chare_type_ops ops = {
+        .size = sizeof(ops),
+        .name = "One",
+        .create = one_create,
+        .destroy = one_destroy,
+        .pack = one_pack,
+        .unpack = one_unpack,
+        .movable = one_movable,
+    };
+
+    return chare_type_register(runtime, &ops, test, &test->type) == CHARE_OK &&
+           chare_entry_register(runtime, test->type, "go", one_go, NULL,
+                                &test->entry_go) == CHARE_OK &&
+           chare_entry_register(runtime, test->type, "call", one_call, NULL,
+                                &test->entry_call) == CHARE_OK &&
+           chare_entry_register(runtime, test->type, "resume", one_resume,
+                                NULL, &test->entry_resume) == CHARE_OK;
+}
+
+static bool
+start(struct test *test, struct sim_job *job, uint64_t seed,
+      const struct chi_lb_strategy *strategy)
+{
+    const struct sim_options options = {.pes_max = 12};
+    chare_array_options array = {
+        .size = sizeof(array),
+        .ndims = 1,
+        .dense = true,
+        .at_sync = true,
+    };
+
+    test->job = job;
+    if (!sim_job_open(job, seed, &options, register_all, test)) {
+        return false;
+    }
+    for (uint32_t pe = 0; pe < job->pe_count; pe++) {
+        SIM_OK(job, chare_lb_use(sim_rt(job, pe), strategy->name));
+    }
+    test->chares = 1 + (uint32_t)sim_below(job, CHARES_MAX - 1);
+    array.type = test->type;
+    array.dims[0] = test->chares;
+    SIM_OK(job, chare_array_create(sim_any(job), &array, NULL, &test->array));
+    return true;
+}
+
+static void
+run(struct test *test, struct sim_job *job)
+{
+    SIM_OK(job, chare_broadcast(sim_any(job), test->array, test->entry_go,
+                                NULL, NULL));
+    sim_job_settle(job);
+    for (uint32_t i = 0; i < test->chares; i++) {
+        if (test->resumed[i] != SESSIONS || test->here[i] != 1) {
+            SIM_WRONG(job, "chare %u: resumed %u times, there are %u", i,
+                      test->resumed[i], test->here[i]);
+        }
+    }
+    if (test->calls_done != test->calls_made) {
+        SIM_WRONG(job, "%u of %u calls were executed", test->calls_done,
+                  test->calls_made);
+    }
+    sim_job_check_clean(job);
+}
+
+/* The work of the PE that has most, over what it would be at best. */
+static void
+check_balance(struct test *test, struct sim_job *job)
+{
+    double most = 0;
+    double all = 0;
+
+    for (uint32_t i = 0; i < test->chares; i++) {
+        all += work_of(test, i);
+    }
+    for (uint32_t pe = 0; pe < job->pe_count; pe++) {
+        double work = 0;
+
+        for (uint32_t i = 0; i < test->chares; i++) {
+            const chare_element element = chare_element_1d(test->array, i);
+
+            work += chare_local(sim_rt(job, pe), &element) != NULL
+                        ? work_of(test, i)
+                        : 0;
+        }
+        most = work > most ? work : most;
+    }
+    /* One object more than it would be at best. */
+    if (most > all / job->pe_count + 4) {
+        SIM_WRONG(job, "a PE has %g of %g on %u PEs", most, all,
+                  job->pe_count);
+    }
+}
+
+static const struct chi_lb_strategy *
+strategy_of(uint64_t seed)
+{
+    static const struct chi_lb_strategy *const all[] = {
+        &chi_lb_greedy,       &chi_lb_greedy_refine, &chi_lb_refine,
+        &chi_lb_hierarchical, &chi_lb_rotate,        &chi_lb_random,
+        &chi_lb_none,
+    };
+
+    return all[seed % (sizeof(all) / sizeof(all[0]))];
+}
+
+static void
+sessions(bool meddle, bool some_stay)
+{
+    SIM_EACH_SEED(seed, SEEDS)
+    {
+        const struct chi_lb_strategy *strategy = strategy_of(seed);
+        struct test test = {.meddle = meddle, .some_stay = some_stay};
+        struct sim_job job;
+
+        if (start(&test, &job, seed, strategy)) {
+            run(&test, &job);
+            if (!meddle && !some_stay && seed % 7 < 4) {
+                check_balance(&test, &job);
+            }
+        }
+        sim_job_close(&job);
+        SIM_CHECK(&job, job.wrong[0] == '\0');
+    }
+}
+
+static void
+all_go_on_and_are_balanced(void)
+{
+    sessions(false, false);
+}
+
+static void
+with_moves_of_the_user(void)
+{
+    sessions(true, false);
+}
+
+static void
+with_chares_that_stay(void)
+{
+    sessions(false, true);
+}
+
+TAP_MAIN(TAP_CASE(all_go_on_and_are_balanced),
+         TAP_CASE(with_moves_of_the_user), TAP_CASE(with_chares_that_stay))

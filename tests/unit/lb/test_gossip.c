@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * test_gossip.c - the distributed protocol on virtual PEs: it ends, no object
+ * is lost or doubled, nobody needs more than the rounds allowed, and with
+ * twenty objects on a PE it ends within 5 % of LPT.
+ *
+ * Method: messages take one to three steps by chance, so they overtake each
+ * other; many seeds on few PEs, few seeds on many.
+ */
+#include "config.h"
+
+#include <math.h>
+
+#include "lb/gossip.h"
+#include "lb/synth.h"
+#include "lb/virtual.h"
+#include "tap/tap.h"
+
+enum {
+    SEEDS = 300,
+};
+
+static void
+ends_with_every_seed(void)
+{
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        const uint32_t pes = 1 + (uint32_t)(seed * 7 % 40);
+        const enum chi_synth_shape shape =
+            (enum chi_synth_shape)(seed % CHI_SYNTH_COUNT);
+        static uint32_t to[40 * 12];
+        struct chi_lb_problem problem;
+        struct chi_lb_quality before;
+        struct chi_lb_quality after;
+        struct chi_virtual_cost cost;
+
+        CHECK(chi_synth_make(shape, pes * (seed % 12), pes, seed, &problem) ==
+              CHARE_OK);
+        memcpy(to, problem.from, problem.object_count * sizeof(*to));
+        CHECK(chi_virtual_gossip(&problem, to, &cost) == CHARE_OK);
+        CHECK(chi_lb_evaluate(&problem, problem.from, &before) == CHARE_OK);
+        CHECK(chi_lb_evaluate(&problem, to, &after) == CHARE_OK);
+        chi_lb_problem_free(&problem);
+        CHECK(after.makespan <= before.makespan * 1.0001);
+        CHECK(cost.rounds <= CHI_GOSSIP_ROUNDS_MAX);
+    }
+}
+
+static void
+check_quality(enum chi_synth_shape shape)
+{
+    struct chi_lb_problem problem;
+    struct chi_lb_quality lpt;
+    struct chi_lb_quality gossip;
+    struct chi_virtual_cost cost;
+    static uint32_t to[20000];
+    char text[CHI_LB_TEXT_BYTES];
+
+    CHECK(chi_synth_make(shape, 20000, 1000, 3, &problem) == CHARE_OK);
+    CHECK(chi_lb_decide(&chi_lb_greedy, &problem, to, text) == CHARE_OK);
+    CHECK(chi_lb_evaluate(&problem, to, &lpt) == CHARE_OK);
+    memcpy(to, problem.from, sizeof(to));
+    CHECK(chi_virtual_gossip(&problem, to, &cost) == CHARE_OK);
+    CHECK(chi_lb_evaluate(&problem, to, &gossip) == CHARE_OK);
+    chi_lb_problem_free(&problem);
+    printf("# %s: %.4f of LPT, %u rounds, %.1f messages for each PE\n",
+           chi_synth_names[shape], gossip.makespan / lpt.makespan, cost.rounds,
+           (double)cost.messages / 1000);
+    CHECK(gossip.makespan <= 1.05 * lpt.makespan);
+    CHECK(3 * gossip.moves <= lpt.moves);
+}
+
+static void
+near_lpt(void)
+{
+    check_quality(CHI_SYNTH_UNIFORM);
+    check_quality(CHI_SYNTH_LOGNORMAL);
+    check_quality(CHI_SYNTH_ONEHOT);
+}
+
+/* A PE of speed 0 gets rid of what it has; a slow one keeps little. */
+static void
+speeds_count(void)
+{
+    static float speeds[20];
+    static double times[20];
+    static uint32_t to[2000];
+    struct chi_lb_problem problem;
+    struct chi_virtual_cost cost;
+
+    for (int pe = 0; pe < 20; pe++) {
+        speeds[pe] = pe == 7 ? 0 : pe % 2 == 0 ? 1 : 0.5f;
+    }
+    CHECK(chi_synth_make(CHI_SYNTH_UNIFORM, 2000, 20, 3, &problem) ==
+          CHARE_OK);
+    problem.speeds = speeds;
+    memcpy(to, problem.from, sizeof(to));
+    CHECK(chi_virtual_gossip(&problem, to, &cost) == CHARE_OK);
+    chi_lb_times(&problem, to, times);
+    for (int pe = 0; pe < 20; pe++) {
+        CHECK(pe == 7 || times[pe] <= 1.06 * 2000 / 14.5 * 1.1);
+    }
+    for (int i = 0; i < 2000; i++) {
+        CHECK(to[i] != 7);
+    }
+    problem.speeds = NULL;
+    chi_lb_problem_free(&problem);
+}
+
+TAP_MAIN(TAP_CASE(ends_with_every_seed), TAP_CASE(near_lpt),
+         TAP_CASE(speeds_count))

@@ -253,7 +253,7 @@ core_failed(struct core_pe *pe, const struct core_entry *entry,
         PyErr_Clear();
         index = Py_NewRef(Py_None);
     }
-    if (reply != NULL && error_travels(error)) {
+    if (reply != NULL && error_travels(error) && !pe->forked) {
         error_locate(pe, error, entry, index);
         if (core_error_reply(pe, error, reply)) {
             Py_DECREF(index);

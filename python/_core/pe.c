@@ -9,6 +9,7 @@
 #include "state.h"
 
 enum {
+    CHILD_RETURNED = -1,
     EXIT_CODE_MAX = 255,
 };
 
@@ -102,7 +103,10 @@ pe_start(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* Deliver messages until the job ends; the exit code. */
+/*
+ * Deliver messages until the job ends; the exit code. In a child that some
+ * method forked: what the child ends with, or CHILD_RETURNED.
+ */
 static PyObject *
 pe_run(PyObject *module, PyObject *unused)
 {
@@ -121,10 +125,26 @@ pe_run(PyObject *module, PyObject *unused)
     }
     PyErr_Clear();
     code = chare_exit_code(pe->runtime);
-    if (status != CHARE_OK && code == 0) {
+    if (pe->forked) {
+        code = pe->exiting ? code : CHILD_RETURNED;
+    } else if (status != CHARE_OK && code == 0) {
         code = 1;
     }
     return PyLong_FromLong(code);
+}
+
+/* In a child of os.fork(), before it goes on. */
+static PyObject *
+pe_forked(PyObject *module, PyObject *unused)
+{
+    struct core_pe *pe = core_state_get(module)->current;
+
+    (void)unused;
+    if (pe != NULL && pe->runtime != NULL) {
+        pe->forked = true;
+        chare_forked(pe->runtime);
+    }
+    Py_RETURN_NONE;
 }
 
 static PyObject *
@@ -276,6 +296,8 @@ PyMethodDef core_pe_functions[] = {
      PyDoc_STR("Look at conditions after each entry method, or not.")},
     {"open", pe_open, METH_NOARGS, PyDoc_STR("Open the runtime.")},
     {"start", pe_start, METH_NOARGS, PyDoc_STR("Meet the other PEs.")},
+    {"forked", pe_forked, METH_NOARGS,
+     PyDoc_STR("forked()\n--\n\nThis process is a forked child: no PE.")},
     {"run", pe_run, METH_NOARGS,
      PyDoc_STR("Deliver messages until the job ends; the exit code.")},
     {"close", pe_close, METH_NOARGS, PyDoc_STR("Release the runtime.")},

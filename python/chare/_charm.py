@@ -3,6 +3,7 @@
 
 import atexit
 import functools
+import os
 import sys
 import types
 
@@ -74,6 +75,19 @@ def _flush(stream):
         stream.flush()
     except (AttributeError, OSError, ValueError):
         pass
+
+
+def _end_child(code):
+    """Leave a process that some method forked, and that came back from it."""
+    if code < 0:
+        code = 1
+        print(
+            f"chare: process {os.getpid()} was forked by a method and has "
+            f"returned from it, but is no PE: let it end with os._exit()",
+            file=sys.stderr,
+        )
+    _flush(sys.stderr)
+    os._exit(code)
 
 
 def _line_buffered(stream):
@@ -205,11 +219,15 @@ class Charm(
         _core.profile(self.options.profiling)
         if _core.my_pe() == 0:
             _core.timer_start(self._boot, 0.0, (entry,), True)
+        pid = os.getpid()
+        os.register_at_fork(after_in_child=_core.forked)
         try:
             code = _core.run()
         except KeyboardInterrupt:  # as another PE's interrupt ended the job
             code = INTERRUPTED
         _flush(sys.stdout)
+        if os.getpid() != pid:
+            _end_child(code)
         _core.close()
         return code
 

@@ -113,6 +113,12 @@ chare_abort(chare_runtime *runtime, int code, const char *text)
     chi_rt_abort(runtime, code, text);
 }
 
+void
+chare_forked(chare_runtime *runtime)
+{
+    chi_rt_forked(runtime);
+}
+
 int
 chare_exit_code(const chare_runtime *runtime)
 {

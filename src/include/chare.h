@@ -478,6 +478,20 @@ void chare_exit(chare_runtime *runtime, int code);
 void chare_abort(chare_runtime *runtime, int code, const char *text);
 
 /**
+ * chare_forked() - say that this process is a forked child.
+ *
+ * The child has the runtime's memory but is no PE: from now on it sends
+ * nothing, its chare_run() returns CHARE_ERR_STATE, and chare_exit() and
+ * chare_abort() concern it alone. Its parent goes on undisturbed.
+ *
+ * @runtime: a runtime that the parent has opened; in the child, before
+ *           anything else is asked of it.
+ *
+ * Since:     0.1
+ */
+void chare_forked(chare_runtime *runtime);
+
+/**
  * chare_exit_code() - what the process should exit with.
  *
  * @runtime: an open runtime.

@@ -407,6 +407,14 @@ chi_route_connect(struct chi_route *route, struct chi_net *net,
     return CHARE_OK;
 }
 
+void
+chi_route_close_all(struct chi_route *route)
+{
+    for (uint32_t rank = 0; rank < route->size; rank++) {
+        route->ways[rank] |= CHI_WAY_LOST;
+    }
+}
+
 /* ---- queries */
 
 bool

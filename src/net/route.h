@@ -53,6 +53,9 @@ CHARE_MUST_CHECK chare_status chi_route_connect(
     struct chi_route *route, struct chi_net *net, uint64_t job_key,
     const struct chi_net_peer *peers, uint32_t peer_count);
 
+/* From now on every send() fails with CHARE_ERR_PEER_LOST, unreported. */
+void chi_route_close_all(struct chi_route *route);
+
 /* Messages up to this wire length are sent in one piece, by all nets. */
 uint64_t chi_route_eager_bytes(const struct chi_route *route);
 

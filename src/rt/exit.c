@@ -135,6 +135,9 @@ chi_rt_exit(chare_runtime *runtime, int code)
 {
     struct chi_msg *msg;
 
+    if (runtime->forked) {
+        runtime->exit_code = code & EXIT_CODE_MAX;
+    }
     if (runtime->state != CHI_RT_STARTED) {
         return;
     }
@@ -192,8 +195,12 @@ chi_rt_abort(chare_runtime *runtime, int code, const char *text)
     if (code < 1 || code > EXIT_CODE_MAX) {
         code = 1;
     }
-    if (text != NULL && text[0] != '\0' && !runtime->pe->ended) {
+    if (text != NULL && text[0] != '\0' &&
+        (!runtime->pe->ended || runtime->forked)) {
         chi_log_error(&runtime->log, "%s", text);
+    }
+    if (runtime->forked) {
+        runtime->exit_code = code;
     }
     abort_all(runtime, code, CHARE_ERR_STATE);
 }
@@ -307,4 +314,16 @@ chi_rt_exit_init(chare_runtime *runtime)
 {
     chi_pe_set_handler(runtime->pe, CHI_HANDLER_EXIT, exit_execute, runtime);
     chi_pe_set_handler(runtime->pe, CHI_HANDLER_ABORT, abort_execute, runtime);
+}
+
+void
+chi_rt_forked(chare_runtime *runtime)
+{
+    runtime->forked = true;
+    runtime->state = CHI_RT_OVER;
+    runtime->exit_code = 0;
+    if (runtime->route != NULL) {
+        chi_route_close_all(runtime->route);
+    }
+    chi_pe_end(runtime->pe, CHARE_ERR_STATE);
 }

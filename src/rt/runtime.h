@@ -55,6 +55,7 @@ struct chare_runtime {
     void *hooks_context;
     void *user;
     bool simulated;
+    bool forked; /* a child of the PE: sends nothing, and ends alone */
 
     struct chi_wireup *wireup; /* NULL in the simulator */
     struct chi_machine *machine;
@@ -135,6 +136,9 @@ void chi_rt_stall_init(chare_runtime *runtime);
 
 /* The last things, when the loop has ended. */
 void chi_rt_finish(chare_runtime *runtime);
+
+/* As chare_forked(). */
+void chi_rt_forked(chare_runtime *runtime);
 
 /* providers.c: the only list of providers. */
 CHARE_MUST_CHECK chare_status chi_rt_wireup_open(chare_runtime *runtime,

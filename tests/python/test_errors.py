@@ -292,6 +292,64 @@ def main(args):
 charm.start(main)
 """)
 
+    def test_a_forked_child_is_no_pe(self):
+        how = {
+            "pass": 1,
+            "raise ValueError('in the child')": 1,
+            "sys.exit(7)": 7,
+            "sys.exit(0)": 0,
+            "charm.exit(9)": 9,
+            "charm.abort('no')": 1,
+            "charm.sleep(0.001)": 1,
+            "self.thisProxy.count()": 1,
+            "os._exit(5)": 5,
+        }
+        for what, code in how.items():
+            with self.subTest(what=what):
+                self.check(f"""
+import os
+
+class Forker(Chare):
+    def __init__(self):
+        self.counted = 0
+
+    @coro
+    def fork(self):
+        child = os.fork()
+        if child == 0:
+            {what}
+            return
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def count(self):
+        self.counted += 1
+        return self.counted
+
+def main(args):
+    group = Group(Forker)
+    assert group.fork(ret=True).get() == [{code}] * charm.numPes()
+    assert group.count(ret=True).get() == [1] * charm.numPes()
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(1, 2))
+        result = self.run_program("""
+import os
+
+def main(args):
+    child = os.fork()
+    if child == 0:
+        raise ValueError("in the child")
+    os.waitpid(child, 0)
+    if os.fork() > 0:
+        os.wait()
+        charm.exit()
+charm.start(main)
+""", pes=2)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("in the child", result.stderr)
+        self.assertIn("let it end with os._exit()", result.stderr)
+
     def test_exit_codes_out_of_range(self):
         for code in (256, -1):
             result = self.run_program(f"""

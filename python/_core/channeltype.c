@@ -4,6 +4,7 @@
  */
 #include <stddef.h>
 
+#include "migrate.h"
 #include "state.h"
 
 #include <structmember.h>
@@ -456,6 +457,8 @@ static PyMethodDef channel_methods[] = {
     {"close", (PyCFunction)(void (*)(void))channel_close,
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, close_doc},
     {"ready", channel_ready, METH_NOARGS, ready_doc},
+    {"__reduce__", (PyCFunction)(void (*)(void))core_channel_reduce,
+     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
     {"_ready_future", (PyCFunction)(void (*)(void))channel_ready_future,
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, NULL},
     {NULL, NULL, 0, NULL},

@@ -7,6 +7,7 @@
  * that of its base.
  */
 #include "create.h"
+#include "migrate.h"
 #include "reducer.h"
 #include "section.h"
 #include "state.h"
@@ -384,6 +385,9 @@ chare_result(PyObject *op, PyObject *const *args, Py_ssize_t arg_count)
     }
     core_future_deliver((struct core_future *)future, Py_NewRef(value));
     Py_DECREF(future);
+    if (state->current->unmovable) {
+        core_chare_retry(state->current, self);
+    }
     Py_RETURN_NONE;
 }
 
@@ -559,6 +563,9 @@ static PyMethodDef chare_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, allreduce_doc},
     {"wait", chare_wait, METH_O, wait_doc},
     {"AtSync", core_chare_at_sync, METH_NOARGS, at_sync_doc},
+    {"migrate", core_chare_migrate, METH_O, core_chare_migrate_doc},
+    {"setMigratable", core_chare_set_migratable, METH_O,
+     core_chare_set_migratable_doc},
     {"__flush_wait_queues__", chare_flush, METH_NOARGS, flush_doc},
     {"_chare_result", (PyCFunction)(void (*)(void))chare_result, METH_FASTCALL,
      NULL},
@@ -575,6 +582,10 @@ static PyGetSetDef chare_getset[] = {
      NULL},
     {"thisProxy", chare_get_proxy, NULL,
      PyDoc_STR("The proxy of the collection that this chare belongs to."),
+     NULL},
+    {"migratable", core_chare_get_migratable, NULL,
+     PyDoc_STR("Whether load balancing may move this chare, which must be on "
+               "this PE."),
      NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

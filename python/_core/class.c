@@ -7,6 +7,7 @@
  * every PE in the same order. The state keeps all of them until the end, so
  * that entries, methods and chares may point to them without a reference.
  */
+#include "migrate.h"
 #include "state.h"
 
 struct core_class *
@@ -78,10 +79,9 @@ class_construct(struct core_pe *pe, struct core_class *self,
     Py_DECREF(result);
 }
 
-/* Make the object, with all that its constructor may look at. */
-static struct core_chare *
-class_instantiate(struct core_pe *pe, struct core_class *self,
-                  const chare_call *call, long flavour)
+struct core_chare *
+core_class_instantiate(struct core_pe *pe, struct core_class *self,
+                       const chare_call *call, long flavour)
 {
     PyTypeObject *type = (PyTypeObject *)self->cls;
     struct core_chare *chare;
@@ -127,7 +127,7 @@ class_create(const chare_call *call, void *context, void **object_out)
         core_raise(pe->state, CHARE_ERR_FORMAT,
                    "no kind of collection before a constructor's arguments");
     } else if (count > 0) {
-        chare = class_instantiate(pe, self, call, PyLong_AsLong(args[0]));
+        chare = core_class_instantiate(pe, self, call, PyLong_AsLong(args[0]));
     }
     if (chare == NULL) {
         core_failed(pe, &self->init, call->self, NULL);
@@ -203,6 +203,11 @@ class_register_type(struct core_class *self, struct core_pe *pe)
         .create = class_create,
         .destroy = class_destroy,
         .place = self->is_map ? core_place : NULL,
+        .pack = core_chare_pack,
+        .unpack = core_chare_unpack,
+        .movable = core_chare_movable,
+        .depart = core_chare_depart,
+        .migrated = core_chare_migrated,
     };
     chare_status status;
 

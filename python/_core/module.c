@@ -3,6 +3,7 @@
  * module.c - the extension module: its state, its types, its life.
  */
 #include "create.h"
+#include "migrate.h"
 #include "reducer.h"
 #include "section.h"
 #include "state.h"
@@ -174,7 +175,8 @@ core_exec(PyObject *module)
         PyModule_AddFunctions(module, core_report_functions) < 0 ||
         PyModule_AddFunctions(module, core_section_functions) < 0 ||
         PyModule_AddFunctions(module, core_start_functions) < 0 ||
-        PyModule_AddFunctions(module, core_console_functions) < 0) {
+        PyModule_AddFunctions(module, core_console_functions) < 0 ||
+        PyModule_AddFunctions(module, core_migrate_functions) < 0) {
         return -1;
     }
     return add_types(module, state);

@@ -137,8 +137,10 @@ struct core_pe {
     bool flush_auto;         /* look after each entry method */
     chare_collection called; /* by the message: a collection or a section */
     const struct core_entry *running; /* the entry method, for messages */
-    PyObject *scheduler;              /* its greenlet */
-    struct core_coroutine *parked;    /* coroutines without a task */
+    struct core_chare *moving;        /* it is packed, or unpacked; or NULL */
+    bool unmovable;      /* some chare was to move and could not yet */
+    PyObject *scheduler; /* its greenlet */
+    struct core_coroutine *parked; /* coroutines without a task */
     uint32_t parked_count;
     struct core_future *pending; /* incomplete futures; each is owned */
     struct core_timer *timers;   /* not yet fired */
@@ -376,12 +378,19 @@ struct core_class {
     Py_ssize_t result_index;
     Py_ssize_t place_index; /* of procNum(), or -1 */
     bool is_map;            /* a subclass of ArrayMap */
+    uint8_t state_kind;     /* see migrate.c; 0: not known yet */
     Py_ssize_t when_index;
     Py_ssize_t channel_index;
 };
 
 extern PyType_Spec core_class_spec;
 PyObject *core_class_register(PyObject *module, PyObject *args);
+
+/* An object, with its name, whose constructor has not run; new reference. */
+struct core_chare *core_class_instantiate(struct core_pe *pe,
+                                          struct core_class *self,
+                                          const chare_call *call,
+                                          long flavour);
 
 /* The class of a type id; borrowed, NULL with an exception. */
 struct core_class *core_class_get(struct core_state *state, uint32_t type);

@@ -5,6 +5,7 @@
  * The queue is a ring of references; it grows and never shrinks, for its size
  * is how many waiters one message can wake.
  */
+#include "migrate.h"
 #include "object.h"
 #include "state.h"
 
@@ -68,6 +69,10 @@ waiter_run(struct core_pe *pe, PyObject *waiter)
     const struct core_chare *chare = ((struct core_waiter *)waiter)->chare;
     const bool charges = pe->measuring && chare != NULL;
     chare_element self;
+    struct core_chare *stays =
+        pe->unmovable ? (struct core_chare *)Py_XNewRef(
+                            (PyObject *)((struct core_waiter *)waiter)->chare)
+                      : NULL;
 
     if (charges) {
         core_chare_name(chare, &self); /* it may cease to exist meanwhile */
@@ -83,6 +88,10 @@ waiter_run(struct core_pe *pe, PyObject *waiter)
     }
     if (charges) {
         chare_lb_charge(pe->runtime, &self);
+    }
+    if (stays != NULL) { /* it may have been what kept its chare here */
+        core_chare_retry(pe, stays);
+        Py_DECREF(stays);
     }
 }
 

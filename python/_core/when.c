@@ -19,48 +19,7 @@
  *          to them
  *   ARGS   one group for all the others, evaluated one by one
  */
-#include "state.h"
-
-struct bucket {
-    PyObject *key;
-    struct waiting *head; /* linked by same_next */
-    struct waiting *tail;
-};
-
-struct waiting {
-    struct waiting *next; /* in its group */
-    struct waiting *prev;
-    struct waiting *same_next; /* in its bucket */
-    struct waiting *same_prev;
-    struct group *group;
-    struct bucket *bucket; /* or NULL */
-    uint64_t number;
-    const struct core_entry *entry; /* NULL: a wait */
-    struct core_condition *own;     /* the method's, or the wait's; or NULL */
-    struct core_condition *sent;    /* or NULL */
-    struct core_future *future;     /* of a wait; or NULL */
-    chare_reply reply;
-    bool replies;
-    Py_ssize_t arg_count;
-    PyObject *slots[]; /* slots[0] is free for self */
-};
-
-struct group {
-    struct group *next;
-    struct core_condition *condition; /* owned; NULL: the ARGS group */
-    PyObject *buckets;                /* TAG: dict: key -> address; or NULL */
-    struct waiting *head;
-    struct waiting *tail;
-    bool kept; /* also when it is empty */
-};
-
-struct core_held {
-    struct group *groups;
-    uint64_t next_number;
-    uint64_t count;
-    struct core_chare *next_touched;
-    bool touched;
-};
+#include "held.h"
 
 /* ---- groups */
 
@@ -201,9 +160,9 @@ group_free(struct core_held *held, struct group *group)
     PyMem_Free(group);
 }
 
-static void
-waiting_append(struct core_pe *pe, struct core_chare *chare,
-               struct waiting *waiting)
+void
+core_waiting_append(struct core_pe *pe, struct core_chare *chare,
+                    struct waiting *waiting)
 {
     struct core_held *held = core_chare_held(chare);
     struct core_condition *condition =
@@ -260,8 +219,8 @@ waiting_remove(struct core_pe *pe, struct core_held *held,
     }
 }
 
-static void
-waiting_free(struct waiting *waiting)
+void
+core_waiting_free(struct waiting *waiting)
 {
     for (Py_ssize_t i = 1; i <= waiting->arg_count; i++) {
         Py_XDECREF(waiting->slots[i]);
@@ -272,9 +231,9 @@ waiting_free(struct waiting *waiting)
     PyMem_Free(waiting);
 }
 
-static struct waiting *
-waiting_new(struct core_chare *chare, const struct core_entry *entry,
-            Py_ssize_t arg_count)
+struct waiting *
+core_waiting_new(struct core_chare *chare, const struct core_entry *entry,
+                 Py_ssize_t arg_count)
 {
     struct waiting *waiting =
         PyMem_Calloc(1, sizeof(*waiting) +
@@ -398,7 +357,7 @@ waiting_let_go(struct core_pe *pe, struct core_chare *chare,
         core_execute(pe, waiting->entry, chare, waiting->slots,
                      waiting->arg_count, reply);
     }
-    waiting_free(waiting);
+    core_waiting_free(waiting);
 }
 
 bool
@@ -473,7 +432,7 @@ message_keep(struct core_pe *pe, struct core_chare *chare,
              PyObject **slots, Py_ssize_t arg_count,
              struct core_condition *sent)
 {
-    struct waiting *waiting = waiting_new(chare, entry, arg_count);
+    struct waiting *waiting = core_waiting_new(chare, entry, arg_count);
 
     for (Py_ssize_t i = 1; i <= arg_count; i++) {
         waiting->slots[i] = Py_NewRef(slots[i]);
@@ -484,7 +443,7 @@ message_keep(struct core_pe *pe, struct core_chare *chare,
     if (reply != NULL) {
         waiting->reply = *reply;
     }
-    waiting_append(pe, chare, waiting);
+    core_waiting_append(pe, chare, waiting);
 }
 
 void
@@ -673,10 +632,10 @@ core_when_wait(struct core_pe *pe, struct core_chare *chare,
     if (chare->building) {
         wait_opens(pe, chare);
     }
-    waiting = waiting_new(chare, NULL, 0);
+    waiting = core_waiting_new(chare, NULL, 0);
     waiting->own = own;
     waiting->future = (struct core_future *)Py_NewRef((PyObject *)future);
-    waiting_append(pe, chare, waiting);
+    core_waiting_append(pe, chare, waiting);
     return core_future_await(pe, future, "wait()");
 }
 
@@ -708,7 +667,7 @@ core_when_abandon(struct core_pe *pe, struct core_chare *chare)
             core_failed_of(pe, waiting->entry, chare,
                            waiting->replies ? &waiting->reply : NULL);
         }
-        waiting_free(waiting);
+        core_waiting_free(waiting);
     }
 }
 
@@ -756,7 +715,7 @@ core_when_clear(struct core_chare *chare)
             struct waiting *waiting = group->head;
 
             waiting_remove(chare->owner->state->pe, held, waiting);
-            waiting_free(waiting);
+            core_waiting_free(waiting);
         }
         group_free(held, group);
     }

@@ -121,6 +121,13 @@ void core_when_abandon(struct core_pe *pe, struct core_chare *chare);
 /* [(method or None, condition)] of what waits in a chare, for reports. */
 PyObject *core_when_list(struct core_chare *chare);
 
+/* For a chare that moves: a list of what is held, the oldest first; and back.
+ * NULL, or -1, with an exception. */
+PyObject *core_when_pack(struct core_pe *pe, struct core_chare *chare);
+int core_when_unpack(struct core_pe *pe, struct core_chare *chare,
+                     PyObject *list);
+bool core_when_is_touched(const struct core_chare *chare);
+
 void core_when_clear(struct core_chare *chare);
 int core_when_visit(struct core_chare *chare, visitproc visit, void *arg);
 void core_when_close(struct core_pe *pe);

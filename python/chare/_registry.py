@@ -14,13 +14,14 @@ from chare import _core
 # Methods of Chare that users' classes may not redefine.
 RESERVED = frozenset(
     name for name in dir(_core.Chare) if not name.startswith("__")
-) | {"wait", "AtSync", "migrate", "setMigratable"}
+) | {"wait", "AtSync"}
 
 # Called by the runtime, and not through proxies.
 HOOKS = frozenset({"migrated"})
 
 # Hidden entry methods that every class has.
-HIDDEN = ("_chare_ready", "_chare_result", "_chare_enlist")
+HIDDEN = ("_chare_ready", "_chare_result", "_chare_enlist", "migrate",
+          "setMigratable")
 
 # The same, but what runs them is in the extension.
 HIDDEN_IN_C = ("_chare_channel", "_chare_when")

@@ -71,6 +71,50 @@ def _cloudpickle(value, error, buffer_callback):
         raise
 
 
+def has_own_state(cls):
+    """Whether a class of chares says itself what moves, or has slots."""
+    given = getattr(cls, "__getstate__", None)
+    if given is not None and given is not getattr(
+        object, "__getstate__", None
+    ):
+        return True
+    if hasattr(cls, "__setstate__"):
+        return True
+    return any("__slots__" in vars(base) for base in cls.__mro__[:-2])
+
+
+def get_state(chare):
+    """What a chare that moves says is its state."""
+    given = getattr(chare, "__getstate__", None)
+    if given is not None:
+        return given()
+    slots = {
+        name: getattr(chare, name)
+        for base in type(chare).__mro__[:-2]
+        for name in _slots_of(base)
+        if hasattr(chare, name)
+    }
+    return dict(getattr(chare, "__dict__", {})), slots
+
+
+def _slots_of(base):
+    slots = vars(base).get("__slots__", ())
+    names = (slots,) if isinstance(slots, str) else tuple(slots)
+    return [n for n in names if n not in ("__dict__", "__weakref__")]
+
+
+def set_state(chare, state):
+    """Give it to the object that was made where the chare has moved to."""
+    given = getattr(chare, "__setstate__", None)
+    if given is not None:
+        given(state)
+        return
+    parts = state if isinstance(state, tuple) and len(state) == 2 else (state,)
+    for part in parts:
+        for name, value in (part or {}).items():
+            setattr(chare, name, value)
+
+
 def dumps(value):
     """A value as (pickle, [buffers])."""
     buffers = []

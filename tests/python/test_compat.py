@@ -492,7 +492,6 @@ charm.start(main)
     def test_what_comes_later(self):
         self.check("""
 from charm4py import charm, Chare, Array, Future
-from charm4py.charm import Charm4PyError
 class Mover(Chare):
     def __init__(self):
         assert self.migratable
@@ -512,12 +511,7 @@ def main(args):
     future = Future(4)
     array.sync(future)
     assert future.get() == [1] * 4
-    try:
-        array[0].migrate(0)
-    except Charm4PyError as error:
-        assert "cannot migrate yet" in str(error)
-    else:
-        assert False
+    array.migrate(0, awaitable=True).get()
     print("done")
     exit()
 charm.start(main)

@@ -2,13 +2,11 @@
 """What went wrong in Charm4py, and does not here: defects D1 to D24.
 
 Goal:   each defect that is known of Charm4py has a case that fails if it were
-        here; D13 and D14 are of migration and come with it.
+        here.
 Method: few jobs, each with the checks of several defects, on 2 PEs and on 4;
         a case is a function test_dN, whose job runs the program's functions
         that are named for it.
 """
-
-import unittest
 
 import tapunit
 from test_compat import CompatCase
@@ -299,6 +297,67 @@ class DefectTest(CompatCase):
             self.outcomes[pes] = result
         return self.outcomes[pes]
 
+    def test_d13(self):
+        """A chare with a live coroutine moves, when that has ended."""
+        self.check("""
+from charm4py import charm, Chare, Array, Future, coro
+class Mover(Chare):
+    def __init__(self):
+        self.n = 0
+
+    @coro
+    def patient(self, started):
+        before = charm.myPe()
+        self.migrate((before + 1) % charm.numPes())
+        started.send(before)
+        self.wait("self.n > 0")
+        return charm.myPe()
+
+    def add(self):
+        self.n += 1
+
+    def where(self):
+        return charm.myPe()
+
+def main(args):
+    array = Array(Mover, 4)
+    started = Future()
+    result = array[1].patient(started, ret=True)
+    before = started.get()
+    array[1].add()
+    assert result.get() == before
+    charm.waitQD()
+    assert array[1].where(ret=True).get() == (before + 1) % charm.numPes()
+    print("done")
+    exit()
+charm.start(main)
+""")
+
+    def test_d14(self):
+        """Members of sections move."""
+        self.check("""
+from charm4py import charm, Chare, Array, Future, Reducer
+class Mover(Chare):
+    def hop(self, to):
+        self.migrate(to)
+
+    def sum(self, future, section):
+        self.reduce(future, 1, Reducer.sum, section)
+
+def main(args):
+    array = Array(Mover, 6)
+    one = charm.split(array, 1, elems=[[array[i] for i in range(4)]])[0]
+    for k in range(3):
+        for i in range(6):
+            array[i].hop((i + k) % charm.numPes())
+        future = Future()
+        one.sum(future, one)
+        assert future.get() == 4
+    print("done")
+    exit()
+charm.start(main)
+""")
+
     def check_one(self, name):
         for pes in (2, 4):
             result = self.outcome(pes)
@@ -343,13 +402,6 @@ charm.start(main)
         self.assertIn("PE 3", result.stderr)
         self.assertIn("ValueError: from an entry method", result.stderr)
 
-    @unittest.skip("coroutines migrate with the load balancing")
-    def test_d13(self):
-        pass
-
-    @unittest.skip("members of sections migrate with the load balancing")
-    def test_d14(self):
-        pass
 
 
 def _case(name):

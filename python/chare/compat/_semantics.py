@@ -7,9 +7,8 @@
    if it can be called so and the chare's own one does not call it.
 4. Options of Charm++ are taken from the command line at charm.start().
 5. charm has some more names, which Charm4py's programs use.
-6. Chares have AtSync(), setMigratable() and migrate(), of which nothing moves
-   yet: AtSync() goes on at once, with resumeFromSync() if there is one, and
-   migrate() is an error. ``_numthreads`` counts suspended methods.
+6. Chares have AtSync(), which goes on at once, with resumeFromSync() if there
+   is one. ``_numthreads`` counts suspended methods.
 7. charm.pool.map() with chunks of one item passes the items of tuples as
    arguments, as Charm4py does; charm.pool.starmap() does so with any chunks.
 8. ckInsert() at an index that is taken is ignored.
@@ -122,7 +121,7 @@ def _with_parent(constructor):
     return constructor_with
 
 
-# ---- what chares can do when they can migrate
+# ---- what chares have besides
 
 
 class _Given:
@@ -145,21 +144,8 @@ def _at_sync(member):
         member.thisProxy[member.thisIndex].resumeFromSync()
 
 
-def _set_migratable(member, migratable):
-    vars(member)["migratable"] = bool(migratable)
-
-
-def _migrate(*_):
-    raise _core.Error(
-        "migrate(): chares cannot migrate yet; they stay where they are"
-    )
-
-
 GIVEN = {
     "AtSync": _Given(_at_sync),
-    "migrate": _Given(_migrate),
-    "setMigratable": _Given(_set_migratable),
-    "migratable": _Given(lambda member: True, called=False),
     "_numthreads": _Given(_core.waiters, called=False),
 }
 
@@ -170,8 +156,6 @@ def _with_migration(register_class):
         for name, given in GIVEN.items():
             if not hasattr(cls, name):
                 setattr(cls, name, given)
-        if not hasattr(registered.proxy_type, "migrate"):
-            registered.proxy_type.migrate = _migrate
         return registered
 
     return register_with

@@ -1,0 +1,678 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * migrate.c - chares that move: what goes along, and when they cannot.
+ *
+ * A chare moves as a tuple
+ *
+ *     (flavour, state, messages that wait for conditions, channels)
+ *
+ * whose state is the attributes, or what __getstate__() gives. On the other PE
+ * an object is made without calling the constructor; its channels come first,
+ * for the state may refer to them: a Channel in it is the name of its other
+ * end and a number.
+ *
+ * A chare with a suspended method, or a future of allreduce(), stays until
+ * there is none: what is on a stack cannot be written. pe->unmovable is set
+ * when one was asked to move; from then on the runtime is told when a
+ * coroutine has run.
+ */
+#include "migrate.h"
+
+#include "create.h"
+
+enum {
+    STATE_PLAIN = 1, /* the attributes */
+    STATE_OWN = 2,   /* what __getstate__() gave */
+};
+
+/* ---- when */
+
+/* Whether nobody waits for what comes from a peer. */
+static bool
+peer_is_quiet(const struct core_peer *peer)
+{
+    for (const struct core_channel *end = peer->channels; end != NULL;
+         end = end->next) {
+        if (end->receivers.count > 0 || end->watcher != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+rings_are_quiet(const struct core_chare *chare)
+{
+    const struct core_channels *channels =
+        chare->rare != NULL ? chare->rare->channels : NULL;
+
+    for (uint32_t i = 0; channels != NULL && i < channels->room; i++) {
+        for (const struct core_peer *peer = channels->slots[i]; peer != NULL;
+             peer = peer->next) {
+            if (!peer_is_quiet(peer)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool
+awaits_result(const struct core_rare *rare)
+{
+    PyObject *list;
+    PyObject *key;
+    Py_ssize_t at = 0;
+
+    if (rare->results != NULL && PyList_GET_SIZE(rare->results) > 0) {
+        return true;
+    }
+    while (rare->section_results != NULL &&
+           PyDict_Next(rare->section_results, &at, &key, &list)) {
+        if (PyList_GET_SIZE(list) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+core_chare_movable(void *object, void *context)
+{
+    const struct core_chare *chare = (const struct core_chare *)object;
+    struct core_pe *pe = ((struct core_class *)context)->state->pe;
+
+    if (chare->building ||
+        (chare->rare != NULL &&
+         (chare->rare->waiters != NULL || awaits_result(chare->rare) ||
+          !rings_are_quiet(chare)))) {
+        pe->unmovable = true;
+        return false;
+    }
+    return true;
+}
+
+void
+core_chare_retry(struct core_pe *pe, const struct core_chare *chare)
+{
+    chare_element name;
+    chare_status status;
+
+    core_chare_name(chare, &name);
+    status = chare_migrate_retry(pe->runtime, &name);
+    (void)status; /* one that is gone does not move */
+}
+
+/* ---- leaving */
+
+/* [(sequence, is a value, value)...], of what has come too early. */
+static PyObject *
+early_pack(const struct core_channel *end)
+{
+    PyObject *list = PyList_New(0);
+
+    for (const struct core_early *early = end->early;
+         list != NULL && early != NULL; early = early->next) {
+        PyObject *item =
+            Py_BuildValue("(KOO)", (unsigned long long)early->sequence,
+                          early->value != NULL ? Py_True : Py_False,
+                          early->value != NULL ? early->value : Py_None);
+
+        if (item == NULL || PyList_Append(list, item) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(item);
+    }
+    return list;
+}
+
+static PyObject *
+channel_pack(const struct core_channel *end)
+{
+    PyObject *unread = PyList_New(end->unread.count);
+    PyObject *early = unread != NULL ? early_pack(end) : NULL;
+
+    if (early == NULL) {
+        Py_XDECREF(unread);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < end->unread.count; i++) {
+        PyList_SET_ITEM(unread, i,
+                        Py_NewRef(end->unread.at[(end->unread.first + i) &
+                                                 (end->unread.room - 1)]));
+    }
+    return Py_BuildValue(
+        "(KKKiiNN)", (unsigned long long)end->number,
+        (unsigned long long)end->sent, (unsigned long long)end->received,
+        (int)end->closed_here, (int)end->closed_there, unread, early);
+}
+
+/* (name of the peer, ends made, [ends], oldest first). */
+static PyObject *
+peer_pack(const struct core_peer *peer)
+{
+    PyObject *ends = PyList_New(0);
+
+    for (const struct core_channel *end = peer->channels;
+         ends != NULL && end != NULL; end = end->next) {
+        PyObject *packed = channel_pack(end);
+
+        if (packed == NULL || PyList_Insert(ends, 0, packed) < 0) {
+            Py_CLEAR(ends);
+        }
+        Py_XDECREF(packed);
+    }
+    return ends == NULL ? NULL
+                        : Py_BuildValue("(y#KN)", (const char *)&peer->element,
+                                        (Py_ssize_t)sizeof(peer->element),
+                                        (unsigned long long)peer->made, ends);
+}
+
+static PyObject *
+channels_pack(const struct core_chare *chare)
+{
+    const struct core_channels *channels =
+        chare->rare != NULL ? chare->rare->channels : NULL;
+    PyObject *list;
+
+    if (channels == NULL) {
+        return Py_NewRef(Py_None);
+    }
+    list = PyList_New(0);
+    for (uint32_t i = 0; list != NULL && i < channels->room; i++) {
+        for (const struct core_peer *peer = channels->slots[i];
+             list != NULL && peer != NULL; peer = peer->next) {
+            PyObject *packed = peer_pack(peer);
+
+            if (packed == NULL || PyList_Append(list, packed) < 0) {
+                Py_CLEAR(list);
+            }
+            Py_XDECREF(packed);
+        }
+    }
+    return list;
+}
+
+/* Whether a class says itself what its state is. */
+static bool
+has_own_state(struct core_state *state, struct core_class *owner)
+{
+    if (owner->state_kind == 0) {
+        PyObject *function = core_support(state, "has_own_state");
+        PyObject *truth = function != NULL
+                              ? PyObject_CallOneArg(function, owner->cls)
+                              : NULL;
+
+        owner->state_kind = truth != NULL && PyObject_IsTrue(truth) == 1
+                                ? STATE_OWN
+                                : STATE_PLAIN;
+        if (truth == NULL) {
+            PyErr_Clear();
+        }
+        Py_XDECREF(truth);
+        Py_XDECREF(function);
+    }
+    return owner->state_kind == STATE_OWN;
+}
+
+static PyObject *
+state_pack(struct core_pe *pe, struct core_chare *chare)
+{
+    if (has_own_state(pe->state, chare->owner)) {
+        PyObject *function = core_support(pe->state, "get_state");
+        PyObject *state =
+            function != NULL ? PyObject_CallOneArg(function, (PyObject *)chare)
+                             : NULL;
+
+        Py_XDECREF(function);
+        return state;
+    }
+    return PyObject_GenericGetDict((PyObject *)chare, NULL);
+}
+
+/* Write all four parts; -1 with an exception. */
+static int
+pack(struct core_pe *pe, struct core_chare *chare, chare_encoder *encoder)
+{
+    PyObject *state = state_pack(pe, chare);
+    PyObject *held = state != NULL ? core_when_pack(pe, chare) : NULL;
+    PyObject *channels = held != NULL ? channels_pack(chare) : NULL;
+    int result = -1;
+
+    if (channels != NULL) {
+        chare_put_container(encoder, CHARE_TAG_TUPLE, 4);
+        chare_put_int(encoder, chare->flavour);
+        result = core_encode(pe, encoder, state) < 0 ||
+                         core_encode(pe, encoder, held) < 0 ||
+                         core_encode(pe, encoder, channels) < 0
+                     ? -1
+                     : 0;
+    }
+    Py_XDECREF(state);
+    Py_XDECREF(held);
+    Py_XDECREF(channels);
+    return result;
+}
+
+chare_status
+core_chare_pack(void *object, void *context, chare_encoder *encoder)
+{
+    struct core_class *self = (struct core_class *)context;
+    struct core_pe *pe = self->state->pe;
+    struct core_chare *chare = (struct core_chare *)object;
+    chare_element name;
+    int result;
+
+    if (core_when_is_touched(chare)) {
+        return CHARE_ERR_AGAIN; /* what it holds is to be looked at first */
+    }
+    core_enter(pe);
+    pe->moving = chare;
+    result = pack(pe, chare, encoder);
+    pe->moving = NULL;
+    if (result < 0) {
+        core_chare_name(chare, &name);
+        core_failed(pe, &self->init, &name, NULL);
+    }
+    core_leave(pe);
+    return result < 0 ? CHARE_ERR_FORMAT : CHARE_OK;
+}
+
+void
+core_chare_depart(void *object, void *context)
+{
+    struct core_pe *pe = ((struct core_class *)context)->state->pe;
+
+    core_enter(pe);
+    core_when_clear((struct core_chare *)object);
+    core_channels_clear((struct core_chare *)object);
+    Py_DECREF((PyObject *)object);
+    core_leave(pe);
+}
+
+/* ---- arriving */
+
+static int
+channel_unpack(struct core_state *state, struct core_peer *peer,
+               PyObject *packed)
+{
+    unsigned long long number;
+    unsigned long long sent;
+    unsigned long long received;
+    struct core_channel *end;
+    PyObject *unread;
+    PyObject *early;
+    int closed_here;
+    int closed_there;
+
+    if (!PyArg_ParseTuple(packed, "KKKiiO!O!", &number, &sent, &received,
+                          &closed_here, &closed_there, &PyList_Type, &unread,
+                          &PyList_Type, &early)) {
+        return -1;
+    }
+    end = core_channel_new(state, peer, number); /* the peer owns it */
+    if (end == NULL) {
+        return -1;
+    }
+    end->sent = sent;
+    end->received = received;
+    end->closed_here = closed_here != 0;
+    end->closed_there = closed_there != 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(unread); i++) {
+        core_ring_push(&end->unread, PyList_GET_ITEM(unread, i));
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(early); i++) {
+        unsigned long long sequence;
+        PyObject *value;
+        int is_value;
+
+        if (!PyArg_ParseTuple(PyList_GET_ITEM(early, i), "KpO", &sequence,
+                              &is_value, &value)) {
+            return -1;
+        }
+        core_channel_arrived(state, end, sequence, is_value ? value : NULL);
+    }
+    return 0;
+}
+
+static int
+channels_unpack(struct core_state *state, struct core_chare *chare,
+                PyObject *list)
+{
+    for (Py_ssize_t i = 0; list != Py_None && i < PyList_GET_SIZE(list); i++) {
+        unsigned long long made;
+        const char *bytes;
+        Py_ssize_t len;
+        PyObject *ends;
+        chare_element element;
+        struct core_peer *peer;
+
+        if (!PyArg_ParseTuple(PyList_GET_ITEM(list, i), "y#KO!", &bytes, &len,
+                              &made, &PyList_Type, &ends) ||
+            len != sizeof(element)) {
+            return -1;
+        }
+        memcpy(&element, bytes, sizeof(element));
+        peer = core_peer_get(chare, &element);
+        if (peer == NULL) {
+            return -1;
+        }
+        peer->made = made;
+        for (Py_ssize_t k = 0; k < PyList_GET_SIZE(ends); k++) {
+            if (channel_unpack(state, peer, PyList_GET_ITEM(ends, k)) < 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
+static int
+state_unpack(struct core_pe *pe, struct core_chare *chare, PyObject *state)
+{
+    PyObject *key;
+    PyObject *value;
+    PyObject *done;
+    PyObject *function;
+    Py_ssize_t at = 0;
+
+    if (!has_own_state(pe->state, chare->owner) && PyDict_CheckExact(state)) {
+        while (PyDict_Next(state, &at, &key, &value)) {
+            if (PyObject_GenericSetAttr((PyObject *)chare, key, value) < 0) {
+                return -1;
+            }
+        }
+        return 0;
+    }
+    function = core_support(pe->state, "set_state");
+    if (function == NULL) {
+        return -1;
+    }
+    done =
+        PyObject_CallFunctionObjArgs(function, (PyObject *)chare, state, NULL);
+    Py_DECREF(function);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* The value that follows; then what is in it; -1 with an exception. */
+static int
+unpack(struct core_pe *pe, struct core_chare *chare,
+       struct core_reader *reader)
+{
+    PyObject *state;
+    PyObject *held = NULL;
+    PyObject *channels = NULL;
+    int result = -1;
+
+    /* The state is read last: its channels must be there. It was written
+     * first, so it is read behind the others from its place. */
+    chare_decoder before = reader->decoder;
+
+    if (chare_skip(&reader->decoder) == CHARE_OK &&
+        (held = core_decode(reader)) != NULL &&
+        (channels = core_decode(reader)) != NULL &&
+        channels_unpack(pe->state, chare, channels) == 0) {
+        reader->decoder = before;
+        state = core_decode(reader);
+        if (state != NULL && state_unpack(pe, chare, state) == 0 &&
+            core_when_unpack(pe, chare, held) == 0) {
+            result = 0;
+        }
+        Py_XDECREF(state);
+    }
+    if (result < 0 && !PyErr_Occurred()) {
+        core_raise(pe->state, CHARE_ERR_FORMAT, "a chare that moves");
+    }
+    Py_XDECREF(held);
+    Py_XDECREF(channels);
+    return result;
+}
+
+chare_status
+core_chare_unpack(const chare_call *call, void *context, void **object_out)
+{
+    struct core_class *self = (struct core_class *)context;
+    struct core_pe *pe = chare_user(call->runtime);
+    struct core_chare *chare = NULL;
+    struct core_reader reader;
+    chare_value value;
+    bool good = false;
+
+    core_enter(pe);
+    core_reader_init(&reader, pe, call->bytes, call->len, NULL);
+    if (chare_get(&reader.decoder, &value) == CHARE_OK &&
+        value.tag == CHARE_TAG_TUPLE &&
+        chare_get(&reader.decoder, &value) == CHARE_OK &&
+        value.tag == CHARE_TAG_INT) {
+        chare = core_class_instantiate(pe, self, call, (long)value.as.integer);
+    }
+    if (chare != NULL) {
+        pe->moving = chare;
+        good = unpack(pe, chare, &reader) == 0;
+        pe->moving = NULL;
+    }
+    core_reader_fini(&reader);
+    if (!good) {
+        if (!PyErr_Occurred()) {
+            core_raise(pe->state, CHARE_ERR_FORMAT, "a chare that moves");
+        }
+        core_failed(pe, &self->init, call->self, NULL);
+        Py_CLEAR(chare);
+    }
+    core_leave(pe);
+    *object_out = chare;
+    return good ? CHARE_OK : CHARE_ERR_FORMAT;
+}
+
+void
+core_chare_migrated(void *object, void *context)
+{
+    struct core_class *self = (struct core_class *)context;
+    struct core_pe *pe = self->state->pe;
+    PyObject *hook;
+    PyObject *result;
+    chare_element name;
+
+    core_enter(pe);
+    hook = PyObject_GetAttrString(object, "migrated");
+    if (hook == NULL) {
+        PyErr_Clear();
+        core_leave(pe);
+        return;
+    }
+    pe->running = &self->init;
+    result = PyObject_CallNoArgs(hook);
+    pe->running = NULL;
+    Py_DECREF(hook);
+    core_chare_name(object, &name);
+    if (result == NULL) {
+        core_failed(pe, &self->init, &name, NULL);
+    } else if (PyCoro_CheckExact(result)) { /* an 'async def' */
+        core_task_start(pe, &self->init, result, object, NULL);
+    }
+    Py_XDECREF(result);
+    core_when_changed(pe, object);
+    core_leave(pe);
+}
+
+/* ---- for users */
+
+const char core_chare_migrate_doc[] = "migrate($self, toPe)\n--\n\n\
+Move this chare of an array to another PE, by number.\n\
+\n\
+It moves as soon as it can: after the method that runs now, and when none of\n\
+its methods is suspended. Calls find it wherever it is. Its state are its\n\
+attributes, or what __getstate__() gives to __setstate__(); messages held by\n\
+@when, channels and memberships of sections come along. The constructor is\n\
+not called again; migrated() is, if there is such a method.\n\
+\n\
+Also a method of proxies: of a chare, or of a whole array.\n\
+\n\
+Raises ValueError for a PE that is not there, and Error for a chare that is\n\
+not in an array.\n\
+\n\
+Example: self.migrate((charm.myPe() + 1) % charm.numPes())";
+
+const char core_chare_set_migratable_doc[] =
+    "setMigratable($self, migratable)\n--\n\n\
+Whether load balancing may move this chare; True at first.\n\
+\n\
+migrate() moves it in any case.\n\
+\n\
+Example: self.setMigratable(False)";
+
+/* The PE, for a chare of an array; NULL with an exception. */
+static struct core_pe *
+array_pe(const struct core_chare *self, const char *what)
+{
+    struct core_state *state = self->owner == NULL ? NULL : self->owner->state;
+    struct core_pe *pe;
+
+    if (state == NULL) {
+        PyErr_SetString(PyExc_AttributeError,
+                        "this chare was made by hand, and is nowhere");
+        return NULL;
+    }
+    pe = core_pe_get(state);
+    if (pe != NULL && self->flavour != CORE_FLAVOUR_ARRAY) {
+        PyErr_Format(
+            state->Error,
+            "%s: only chares of arrays can move, and %R is not in one", what,
+            self);
+        return NULL;
+    }
+    return pe;
+}
+
+PyObject *
+core_chare_migrate(PyObject *op, PyObject *number)
+{
+    struct core_chare *self = (struct core_chare *)op;
+    struct core_pe *pe = array_pe(self, "migrate()");
+    long to = pe != NULL ? PyLong_AsLong(number) : -1;
+    chare_element name;
+    chare_status status;
+
+    if (pe == NULL || (to == -1 && PyErr_Occurred())) {
+        return NULL;
+    }
+    if (to < 0 || (unsigned long)to >= chare_pe_count(pe->runtime)) {
+        PyErr_Format(PyExc_ValueError, "migrate(%ld): there are PEs 0 to %u",
+                     to, (unsigned)chare_pe_count(pe->runtime) - 1);
+        return NULL;
+    }
+    core_chare_name(self, &name);
+    status = chare_migrate(pe->runtime, &name, (uint32_t)to);
+    if (status != CHARE_OK) {
+        return core_raise(pe->state, status, "migrate()");
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
+core_chare_set_migratable(PyObject *op, PyObject *truth)
+{
+    struct core_chare *self = (struct core_chare *)op;
+    struct core_pe *pe = array_pe(self, "setMigratable()");
+    int migratable = pe != NULL ? PyObject_IsTrue(truth) : -1;
+    chare_element name;
+    chare_status status;
+
+    if (migratable < 0) {
+        return NULL;
+    }
+    core_chare_name(self, &name);
+    status = chare_set_migratable(pe->runtime, &name, migratable != 0);
+    if (status != CHARE_OK) {
+        return core_raise(pe->state, status, "setMigratable()");
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
+core_chare_get_migratable(PyObject *op, void *closure)
+{
+    struct core_chare *self = (struct core_chare *)op;
+    struct core_pe *pe =
+        self->owner == NULL ? NULL : self->owner->state->current;
+    chare_element name;
+
+    (void)closure;
+    if (pe == NULL) {
+        Py_RETURN_FALSE;
+    }
+    core_chare_name(self, &name);
+    return PyBool_FromLong(chare_is_migratable(pe->runtime, &name));
+}
+
+/* ---- channels in the state */
+
+PyObject *
+core_channel_reduce(PyObject *op, PyTypeObject *defining_class,
+                    PyObject *const *args, Py_ssize_t arg_count,
+                    PyObject *kwnames)
+{
+    struct core_state *state = core_state_of(defining_class);
+    struct core_channel *self = (struct core_channel *)op;
+    struct core_pe *pe = core_pe_get(state);
+    PyObject *loader;
+
+    (void)args;
+    (void)arg_count;
+    (void)kwnames;
+    if (pe == NULL) {
+        return NULL;
+    }
+    if (pe->moving == NULL || self->chare != pe->moving) {
+        PyErr_SetString(PyExc_TypeError,
+                        "a Channel belongs to its chare and cannot be sent; "
+                        "send what comes out of it");
+        return NULL;
+    }
+    loader = PyObject_GetAttrString(PyType_GetModule(defining_class),
+                                    "_channel_load");
+    return loader == NULL ? NULL
+                          : Py_BuildValue("(N(OK))", loader, self->remote,
+                                          (unsigned long long)self->number);
+}
+
+/* _channel_load(remote, number): an end of the chare that is being made. */
+static PyObject *
+migrate_channel_load(PyObject *module, PyObject *args)
+{
+    struct core_state *state = core_state_get(module);
+    struct core_pe *pe = core_pe_get(state);
+    unsigned long long number;
+    struct core_channel *end;
+    struct core_peer *peer;
+    PyObject *remote;
+
+    if (pe == NULL || !PyArg_ParseTuple(args, "OK", &remote, &number)) {
+        return NULL;
+    }
+    if (pe->moving == NULL || !core_is_proxy(state, remote)) {
+        PyErr_SetString(PyExc_TypeError, "a Channel cannot be sent");
+        return NULL;
+    }
+    peer = core_peer_get(pe->moving, &((struct core_proxy *)remote)->element);
+    end = peer != NULL ? core_channel_find(peer, number) : NULL;
+    if (end == NULL) {
+        if (peer != NULL) {
+            PyErr_SetString(state->Error, "a channel did not come along");
+        }
+        return NULL;
+    }
+    if (end->chare != NULL) {
+        return Py_NewRef((PyObject *)end);
+    }
+    end->chare = (struct core_chare *)Py_NewRef((PyObject *)pe->moving);
+    end->remote = Py_NewRef(remote);
+    return (PyObject *)end; /* the peer's reference */
+}
+
+PyMethodDef core_migrate_functions[] = {
+    {"_channel_load", migrate_channel_load, METH_VARARGS,
+     PyDoc_STR("For pickle.")},
+    {NULL, NULL, 0, NULL},
+};

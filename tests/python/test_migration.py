@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Migration: chares of arrays that move to other PEs.
+
+Goal:   a chare is the same after it has moved, with all that it holds, and
+        what is sent to it meanwhile reaches it once.
+Method: real processes, on 1, 2 and 4 PEs.
+"""
+
+import tapunit
+from program import ProgramCase
+
+MOVER = """
+class Mover(Chare):
+    def __init__(self):
+        self.n = 0
+        self.hops = 0
+        self.step = 0
+        self.log = []
+
+    def hop(self, to):
+        self.migrate(to)
+
+    def migrated(self):
+        assert self.thisProxy[self.thisIndex] is not None
+        self.hops += 1
+
+    def add(self, k):
+        self.n += k
+
+    def where(self):
+        return charm.myPe(), self.n, tuple(self.thisIndex)
+
+    def get_hops(self):
+        return self.hops
+
+    @when("self.step == step")
+    def stepped(self, step, value):
+        self.log.append(value)
+        self.step += 1
+        return value
+
+    def total(self, future):
+        self.reduce(future, self.n, Reducer.sum)
+
+    @coro
+    def patient(self):
+        before = charm.myPe()
+        self.migrate((before + 1) % charm.numPes())
+        self.wait("self.n > 1000")
+        return before, charm.myPe()
+"""
+
+
+class MigrationTest(ProgramCase):
+    def test_state_and_calls(self):
+        self.check(MOVER + """
+def main(args):
+    P = charm.numPes()
+    a = Array(Mover, 8)
+    for i in range(8):
+        a[i].add(i)
+    for k in range(5):
+        for i in range(8):
+            a[i].hop((i + k) % P)
+            a[i].add(10)
+        for i in range(8):
+            a[i].add(100)
+    charm.waitQD()
+    found = [a[i].where(ret=True).get() for i in range(8)]
+    for i, (pe, n, index) in enumerate(found):
+        assert pe == (i + 4) % P, found
+        assert n == i + 550, found
+        assert index == (i,), found
+    total = Future()
+    a.total(total)
+    assert total.get() == sum(i + 550 for i in range(8))
+    a.migrate(0)
+    charm.waitQD()
+    assert [a[i].where(ret=True).get()[0] for i in range(8)] == [0] * 8
+    a.add(1, awaitable=True).get()
+    assert all(a[i].where(ret=True).get()[1] == i + 551 for i in range(8))
+    if P > 1:
+        assert a[1].get_hops(ret=True).get() >= 1
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2, 4))
+
+    def test_held_messages_move_along(self):
+        self.check(MOVER + """
+def main(args):
+    P = charm.numPes()
+    a = Array(Mover, 2)
+    later = [a[1].stepped(k, k, ret=True) for k in (3, 2, 1)]
+    a[1].hop(P - 1 if a[1].where(ret=True).get()[0] != P - 1 else 0)
+    charm.waitQD()
+    assert a[1].stepped(0, 0, ret=True).get() == 0
+    assert [f.get() for f in later] == [3, 2, 1]
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2, 4))
+
+    def test_a_suspended_method_keeps_its_chare(self):
+        self.check(MOVER + """
+def main(args):
+    P = charm.numPes()
+    a = Array(Mover, 4)
+    result = a[2].patient(ret=True)
+    before = a[2].where(ret=True).get()[0]
+    a[2].add(2000)
+    assert result.get() == (before, before)
+    charm.waitQD()
+    assert a[2].where(ret=True).get()[0] == (before + 1) % P
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2, 4))
+
+    def test_getstate_and_setstate(self):
+        self.check("""
+class Own(Chare):
+    def __init__(self):
+        self.value = [1, 2]
+        self.cache = object()
+
+    def __getstate__(self):
+        return {"v": self.value, "from": charm.myPe()}
+
+    def __setstate__(self, state):
+        self.value = state["v"] + [state["from"]]
+        self.cache = None
+
+    def hop(self, to):
+        self.migrate(to)
+
+    def get(self):
+        return self.value, self.cache is None, charm.myPe()
+
+def main(args):
+    P = charm.numPes()
+    a = Array(Own, 1)
+    here = a[0].get(ret=True).get()[2]
+    a[0].hop((here + 1) % P)
+    charm.waitQD()
+    found = a[0].get(ret=True).get()
+    if P > 1:
+        assert found == ([1, 2, here], True, (here + 1) % P), found
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2, 4))
+
+    def test_channels_keep_their_order(self):
+        self.check("""
+class End(Chare):
+    def connect(self, other):
+        self.channel = Channel(self, other)
+
+    def send(self, first, count):
+        for k in range(count):
+            self.channel.send(first + k)
+
+    def hop(self, to):
+        self.migrate(to)
+
+    @coro
+    def recv(self, count):
+        return [self.channel.recv() for _ in range(count)]
+
+def main(args):
+    P = charm.numPes()
+    a = Array(End, 2)
+    a[0].connect(a[1])
+    a[1].connect(a[0])
+    for k in range(10):
+        a[0].send(20 * k, 20)
+        a[k % 2].hop(k % P)
+        a[1 - k % 2].hop((k + 1) % P)
+    charm.waitQD()
+    assert a[1].recv(200, ret=True).get() == list(range(200))
+    a[1].send(0, 5)
+    assert a[0].recv(5, ret=True).get() == list(range(5))
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2, 4))
+
+    def test_sections_and_futures(self):
+        self.check(MOVER + """
+class Keeper(Mover):
+    def keep(self, future):
+        self.future = future
+
+    def answer(self):
+        self.future.send(self.n)
+
+def main(args):
+    P = charm.numPes()
+    a = Array(Keeper, 8)
+    half = charm.split(a, 2, elems=[[a[i] for i in range(4)],
+                                    [a[i] for i in range(4, 8)]])[0]
+    half.add(1, awaitable=True).get()
+    for i in range(8):
+        a[i].hop((i * 3) % P)
+    half.add(10, awaitable=True).get()
+    charm.waitQD()
+    half.add(100, awaitable=True).get()
+    assert [a[i].where(ret=True).get()[1] for i in range(8)] == (
+        [111] * 4 + [0] * 4)
+    future = Future()
+    a[1].keep(future)
+    a[1].hop(P - 1)
+    charm.waitQD()
+    a[1].answer()
+    assert future.get() == 111
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2, 4))
+
+    def test_who_cannot_move(self):
+        self.check(MOVER + """
+class Lone(Chare):
+    def go(self):
+        try:
+            self.migrate(0)
+        except Error as error:
+            return str(error)
+
+def main(args):
+    assert "only chares of arrays" in Chare(Lone).go(ret=True).get()
+    a = Array(Mover, 1)
+    try:
+        a[0].migrate(charm.numPes(), awaitable=True).get()
+    except ValueError as error:
+        assert "there are PEs" in str(error)
+    else:
+        assert False
+    assert a[0].setMigratable(False, awaitable=True).get() is None
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2))
+
+
+if __name__ == "__main__":
+    tapunit.main()

@@ -14,6 +14,7 @@ MET, NOT_MET, MISSING = "met", "not met", "missing"
 ROUNDS_FOR_VERDICT = 10
 RESAMPLES = 1000
 CONFIDENCE = 0.95
+CHANGED = 0.01  # what is less is no change, however sure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +128,9 @@ def _described_figure(case, source, runs, failed):
         "runs": len(values),
         "values": values,
     }
+    curves = [line["curve"] for line in lines if line.get("curve")]
+    if curves:  # (granularity in ns, efficiency), of the last run
+        figure["curve"] = curves[-1]
     if program in failed:
         figure["failed"] = failed[program]
     elif not values:
@@ -194,7 +198,8 @@ def changes(old, new):
             continue
         was = before[key][0]
         how = ""
-        if was["interval"] and now["interval"]:
+        moved = abs(now["median"] / was["median"] - 1) >= CHANGED
+        if moved and was["interval"] and now["interval"]:
             if now["interval"][0] > was["interval"][1]:
                 how = "slower"
             elif now["interval"][1] < was["interval"][0]:

@@ -4,8 +4,10 @@
     python calls.py STEP...     each of them MODE:COUNT[:WHAT]
 
     local         calls of a chare to itself
-    pingpong      round trips between PE 0 and 1, of WHAT (see laps.py)
-    keep          the same; both keep the last arrays, so each is a fresh one
+    pingpong      round trips between PE 0 and 1, of WHAT (see laps.py); PE 1
+                  sends back what came
+    keep          the same; each sends its own array and keeps the last ones
+                  that came, so that each is a fresh one
     flood         calls from PE 0 to PE 1
     split         calls of BURST at a time, sending and executing apart: to
                   PE 0 itself, to PE 1 ("away"), and of a plain method
@@ -71,7 +73,8 @@ class Caller(Chare):
     def begin(self, count, done):
         self.done = done
         self.length = self.left = lap_rounds(count)
-        self.turns = count // self.length
+        self.turns = count // self.length + 1  # the first to warm up
+        self.cold = True
         self.laps = Laps(self.length)
 
     def ping(self, value):
@@ -86,7 +89,11 @@ class Caller(Chare):
         self.left -= 1
         if self.left:
             return False
-        self.laps.lap()
+        if self.cold:
+            self.cold = False
+            self.laps.start()
+        else:
+            self.laps.lap()
         self.left = self.length
         self.turns -= 1
         if self.turns:

@@ -27,7 +27,7 @@ def two_pes(at):
         best(0.15, "Charm4py 1.1, UCX, broadcast + sum, 2 PEs"),
         Goal("chare", "mpi4py bcast + reduce", 0.65,
              "mpi4py on Open MPI, bcast + reduce, 2 ranks")],
-        plot=("broadcast + sum over PEs", 2)),
+        plot=("rate of broadcast + sum over PEs", 2)),
         Case(8, "barrier, 2 PEs", {
             "chare, allreduce()": ("chare", "barrier"),
             "mpi4py barrier": ("mpi4py", "barrier")}),
@@ -71,7 +71,7 @@ def crowded(at, pes, count):
              f"{pes} PEs on 2 processors"),
         Goal("chare", "mpi4py bcast + reduce", 1.0,
              f"mpi4py on Open MPI, bcast + reduce, {pes} ranks on 2 "
-             "processors")], plot=("broadcast + sum over PEs", pes))])
+             "processors")], plot=("rate of broadcast + sum over PEs", pes))])
 
 
 def idle(at):

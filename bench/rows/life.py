@@ -74,7 +74,8 @@ def pool(at, pes):
         "Dask": ("Dask", "pool"),
     }, [Goal("chare", "Charm4py, TCP", 0.2),
         best(0.2, f"Charm4py 1.1, pool, a task, {pes} PEs"),
-        Goal("chare", "concurrent.futures", 0.1)])])
+        Goal("chare", "concurrent.futures", 0.1)],
+        plot=("rate of tasks over PEs", pes))])
 
 
 def measurements(at):

@@ -14,8 +14,8 @@
 
 enum {
     PAIRS = 32,
-    TRIES = 5,
-    POINT_NS = 20000000, /* a try of a point takes about this long */
+    TRIES = 3,
+    POINT_NS = 10000000, /* a try of a point takes about this long */
     STEPS_MIN = 4,
     STEPS_MAX = 1000,
     CALIBRATE_ITERATIONS = 2000,

@@ -230,10 +230,16 @@ def read_records(path=RECORD):
         return json.load(file)
 
 
-def write_record(key, paths, path=RECORD):
+def write_record(key, paths, raised=(), path=RECORD):
+    """Keep what has become cheaper, or is new, or may be raised."""
     records = read_records(path) if os.path.exists(path) else {}
     records["steps"] = PATHS
-    records.setdefault("builds", {})[key] = as_record(paths)
+    record = records.setdefault("builds", {}).setdefault(key, {})
+    for name, now in as_record(paths).items():
+        was = record.get(name)
+        if (was is None or name in raised
+                or now["instructions"] < was["instructions"]):
+            record[name] = now
     with open(path, "w", encoding="utf-8") as file:
         json.dump(records, file, indent=1)
         file.write("\n")
@@ -301,7 +307,10 @@ def main(arguments):
     parser.add_argument("--steps", action="store_true",
                         help="show what the instructions are for")
     parser.add_argument("--record", action="store_true",
-                        help=f"write the counts to {RECORD}")
+                        help=f"write what became cheaper to {RECORD}")
+    parser.add_argument("--raise", nargs="+", default=[], dest="raised",
+                        metavar="PATH", help="with --record: these paths may "
+                        "become dearer; a decision page says why")
     options = parser.parse_args(arguments)
     build = os.path.abspath(options.build)
     marks = options.marks or os.path.join(build, "bench", "counts", ".libs",
@@ -317,7 +326,8 @@ def main(arguments):
     print("\n".join(steps_table(paths) if options.steps
                     else table(paths, options.functions)))
     if options.record:
-        write_record(build_key(build, options.python), paths)
+        write_record(build_key(build, options.python), paths,
+                     options.raised)
     return 0
 
 

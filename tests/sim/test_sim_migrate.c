@@ -359,7 +359,7 @@ wrong_order_is_seen(void)
     uint32_t seen = 0;
     struct sim_job job;
 
-    for (uint64_t seed = 1; seed <= 120; seed++) {
+    for (uint64_t seed = 1; seed <= 600; seed++) {
         const struct sim_options options = {
             .pe_count = 2,
             .bug = CHI_SIM_BUG_SWAP,
@@ -372,6 +372,7 @@ wrong_order_is_seen(void)
         seen += chi_sim_world_bug_done(job.world) && job.wrong[0] != '\0';
         sim_job_close(&job);
     }
+    printf("# seen %u\n", seen);
     CHECK(seen > 2);
     free(test);
 }

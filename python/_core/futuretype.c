@@ -510,7 +510,6 @@ static void
 future_complain(struct core_future *self)
 {
     struct core_state *state = core_state_of(Py_TYPE(self));
-    PyObject *pending = PyErr_Occurred() ? core_exception_take() : NULL;
     PyObject *function = core_support(state, "forgotten");
     PyObject *done = NULL;
 
@@ -526,10 +525,6 @@ future_complain(struct core_future *self)
         PyErr_Clear(); /* the interpreter ends */
     }
     Py_XDECREF(done);
-    if (pending != NULL) {
-        PyErr_SetObject((PyObject *)Py_TYPE(pending), pending);
-        Py_DECREF(pending);
-    }
 }
 
 /* Called by the garbage collector, before it breaks cycles, and below. */
@@ -538,13 +533,27 @@ future_finalize(PyObject *op)
 {
     struct core_future *self = (struct core_future *)op;
 
-    if (self->received && self->pe != NULL) {
+    const bool returns =
+        self->received && !self->retrieved && self->pe != NULL;
+    PyObject *pending;
+
+    if (!returns && (self->error == NULL || self->retrieved) &&
+        !self->forgotten) {
+        return;
+    }
+    /* It may go while an exception makes its way. */
+    pending = PyErr_Occurred() ? core_exception_take() : NULL;
+    if (returns) {
         core_future_return(self);
     }
     if ((self->error != NULL && !self->retrieved) || self->forgotten) {
         future_complain(self);
         self->retrieved = true;
         self->forgotten = false;
+    }
+    if (pending != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(pending), pending);
+        Py_DECREF(pending);
     }
 }
 

@@ -90,7 +90,8 @@ core_waiter_runs(struct core_waiter *waiter, const struct core_entry *entry,
     waiter->entry = entry;
     if (chare != NULL) {
         waiter->chare = (struct core_chare *)Py_NewRef((PyObject *)chare);
-        waiter->builds = chare->building;
+        /* Calls that were held run while the chare is still building. */
+        waiter->builds = chare->building && entry == &chare->owner->init;
     }
 }
 

@@ -151,6 +151,29 @@ async def main(args):
 charm.start(main)
 """, pes=(1,))
 
+    def test_a_message_goes_back_while_an_exception_makes_its_way(self):
+        self.check("""
+class Taker(Chare):
+    async def take(self):
+        channel = Channel(self, self.thisProxy)
+        channel.send("kept")
+        while not channel.ready():
+            await charm.sleep(0)
+        try:
+            print(channel.recv(), 1 // 0)
+        except ZeroDivisionError:
+            pass
+        else:
+            assert False
+        assert await channel.recv(timeout=60) == "kept"
+
+async def main(args):
+    await Chare(Taker, onPE=0).take(awaitable=True)
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(1,))
+
     def test_watchers_and_receivers_are_bounded(self):
         """What is dropped, or has run out of time, is in no list any more."""
         self.check("""
@@ -430,6 +453,46 @@ async def main(args):
     charm.exit()
 charm.start(main)
 """)
+
+    def test_one_that_fails_takes_no_other_along(self):
+        self.check("""
+class Worker(Chare):
+    async def __init__(self, gate):
+        self.log = []
+        await gate
+
+    async def fails(self):
+        raise ValueError("native")
+
+    @coro
+    def fails_too(self):
+        raise ValueError("plain")
+
+    def note(self, value):
+        self.log.append(value)
+        return value
+
+    def get(self):
+        return self.log
+
+async def main(args):
+    gate = Future()
+    worker = Chare(Worker, args=[gate], onPE=0)
+    results = [worker.fails(ret=True), worker.note(1, ret=True),
+               worker.fails_too(ret=True), worker.note(2, ret=True)]
+    worker.note(3)
+    await charm.sleep(0)
+    gate.send()
+    for result, value in zip(results, ("native", 1, "plain", 2)):
+        try:
+            assert await result == value
+        except ValueError as error:
+            assert value in str(error), (value, error)
+    assert await worker.get(ret=True) == [1, 2, 3]
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(1,))
 
     def test_quiescence_waits_for_them(self):
         self.check("""

@@ -13,7 +13,8 @@
  *     this process touches one before its 'given' was seen to be zero.
  *  A5 Pages are taken when they are first written.
  *  A6 In a forked child an arena is inert: it takes and returns no block. But
- *     what a child writes to the memory its parent sees.
+ *     what a child writes to the memory its parent sees, the messages' books
+ *     too, so that a child releases no message (python/_core/memory.c).
  *
  * A process with the memory may write to a message after it was checked. Only
  * processes of the same user can; they can trace each other as well.
@@ -89,6 +90,7 @@ struct chi_arena {
     uint32_t given_count;
     uint32_t given_room;
     uint32_t given_next; /* to be looked at */
+    uint32_t patience;   /* failed allocations before all are looked at */
 
     struct chi_arena_view *views;
 };
@@ -345,9 +347,13 @@ chi_arena_alloc(struct chi_arena *arena, uint64_t bytes, uint64_t *room_out)
     }
     given_reclaim(arena, LOOKED_AT);
     at = block_take(arena, order);
-    if (at == NO_LEAF) {
+    if (at == NO_LEAF && arena->patience == 0) {
         given_reclaim(arena, arena->given_count);
         at = block_take(arena, order);
+        /* Others may hold all of it for long: not all that for each. */
+        arena->patience = at == NO_LEAF ? arena->given_count / LOOKED_AT : 0;
+    } else if (at == NO_LEAF) {
+        arena->patience--;
     }
     if (at == NO_LEAF) {
         return NULL;

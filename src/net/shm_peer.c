@@ -130,7 +130,10 @@ peer_init(const struct chi_shm *shm, struct chi_shm_peer *peer,
     if (card->arena.bytes > 0 && shm->net.options.arena != NULL &&
         chi_arena_attach(shm->net.options.arena, &card->arena, &peer->arena) !=
             CHARE_OK) {
-        return peer_failed(shm, peer, "its arena", errno);
+        return peer_failed(shm, peer,
+                           "its arena (CHARE_ARENA_BYTES=0 on all PEs: "
+                           "without)",
+                           errno);
     }
     /* One ring now shows whether waking it works at all: it does not from
      * one network namespace to another. */

@@ -231,6 +231,42 @@ places_are_checked(void)
     two_close(&two);
 }
 
+/* All is held elsewhere: it is not looked at each time, but soon enough. */
+static void
+held_by_others_for_long(void)
+{
+    enum {
+        BLOCKS = 16 * 16
+    };
+    unsigned char *block;
+    unsigned char *taken[BLOCKS];
+    struct two two;
+    uint64_t room;
+    int tries = 0;
+
+    CHECK(two_open(&two));
+    for (int i = 0; i < BLOCKS; i++) {
+        block = chi_arena_alloc(two.owner, 8, &room);
+        CHECK(block != NULL && chi_arena_can_give(two.owner));
+        taken[i] =
+            chi_arena_take(two.view, chi_arena_give(two.owner, block), 8);
+    }
+    for (int i = 0; i < 10; i++) {
+        CHECK(chi_arena_alloc(two.owner, 8, &room) == NULL);
+    }
+    for (int i = 0; i < BLOCKS; i++) {
+        chi_arena_release(two.holder, taken[i]);
+    }
+    do { /* whole again */
+        block = chi_arena_alloc(two.owner, ARENA_BYTES / 2, &room);
+        tries++;
+    } while (block == NULL && tries < BLOCKS);
+    CHECK(block != NULL);
+    chi_arena_release(two.owner, block);
+    CHECK_EQ(chi_arena_used_bytes(two.owner), 0);
+    two_close(&two);
+}
+
 static void
 forked_children_do_no_harm(void)
 {
@@ -535,6 +571,7 @@ nonsense_is_dropped(void)
 TAP_MAIN(TAP_CASE(blocks_do_not_overlap), TAP_CASE(free_memory_goes_back),
          TAP_CASE(sizes_are_checked), TAP_CASE(given_blocks_come_back),
          TAP_CASE(places_are_checked), TAP_CASE(forked_children_do_no_harm),
+         TAP_CASE(held_by_others_for_long),
          TAP_CASE(messages_arrive_while_there_is_room),
          TAP_CASE(messages_arrive_when_there_is_none),
          TAP_CASE(only_their_place_is_sent), TAP_CASE(nonsense_is_dropped))

@@ -78,6 +78,11 @@ extern PyType_Spec core_memory_spec;
 /* An object that owns a buffer and shows its bytes; steals the buffer. */
 PyObject *core_memory_new(struct core_state *state, chare_buffer *buffer);
 
+/* What all Memory of a module refers to; -1 with an exception. */
+int core_origin_create(struct core_state *state);
+void core_origin_drop(struct core_origin *origin);
+PyObject *core_after_fork(PyObject *module, PyObject *unused);
+
 /* ---- payload.c: arguments that stay Python objects */
 
 extern const chare_payload_ops core_args_ops;  /* a call's arguments */

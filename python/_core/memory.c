@@ -1,13 +1,52 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * memory.c - the Memory type: owns the bytes of a message that arrays view.
+ *
+ * It may outlive the runtime and the module's state. In a forked child it
+ * releases nothing: the bytes of a large message, and the books on them, are
+ * shared with the parent, who still uses them.
  */
 #include "state.h"
+
+/* Of all Memory of a module. */
+struct core_origin {
+    size_t references;
+    bool forked; /* since it was made: this is a child */
+};
 
 struct memory {
     PyObject_HEAD
     chare_buffer *buffer;
+    struct core_origin *origin;
 };
+
+int
+core_origin_create(struct core_state *state)
+{
+    state->origin = PyMem_Calloc(1, sizeof(*state->origin));
+    if (state->origin == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    state->origin->references = 1;
+    return 0;
+}
+
+void
+core_origin_drop(struct core_origin *origin)
+{
+    if (origin != NULL && --origin->references == 0) {
+        PyMem_Free(origin);
+    }
+}
+
+PyObject *
+core_after_fork(PyObject *module, PyObject *unused)
+{
+    (void)unused;
+    core_state_get(module)->origin->forked = true;
+    Py_RETURN_NONE;
+}
 
 PyObject *
 core_memory_new(struct core_state *state, chare_buffer *buffer)
@@ -19,6 +58,8 @@ core_memory_new(struct core_state *state, chare_buffer *buffer)
         return NULL;
     }
     self->buffer = buffer;
+    self->origin = state->origin;
+    self->origin->references++;
     return (PyObject *)self;
 }
 
@@ -35,9 +76,13 @@ memory_getbuffer(PyObject *op, Py_buffer *view, int flags)
 static void
 memory_dealloc(PyObject *op)
 {
+    struct memory *self = (struct memory *)op;
     PyTypeObject *type = Py_TYPE(op);
 
-    chare_buffer_release(((struct memory *)op)->buffer);
+    if (!self->origin->forked) {
+        chare_buffer_release(self->buffer);
+    }
+    core_origin_drop(self->origin);
     PyObject_Free(op);
     Py_DECREF(type);
 }

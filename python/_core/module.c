@@ -60,6 +60,8 @@ static PyMethodDef core_functions[] = {
      PyDoc_STR("Suspend the coroutine for some seconds.")},
     {"quiescence", core_quiescence, METH_O,
      PyDoc_STR("Tell a callback when nothing is going on.")},
+    {"after_fork", core_after_fork, METH_NOARGS,
+     PyDoc_STR("This process is a forked child.")},
     {"_proxy_load", core_proxy_load, METH_O, PyDoc_STR("For pickle.")},
     {"_future_load", core_future_load, METH_VARARGS, PyDoc_STR("For pickle.")},
     {NULL, NULL, 0, NULL},
@@ -132,7 +134,8 @@ core_exec(PyObject *module)
 {
     struct core_state *state = core_state_get(module);
 
-    if (version_check() < 0 || core_greenlet_import(state) < 0) {
+    if (version_check() < 0 || core_greenlet_import(state) < 0 ||
+        core_origin_create(state) < 0) {
         return -1;
     }
     state->name_ret = PyUnicode_InternFromString("ret");
@@ -255,6 +258,8 @@ core_free(void *module)
 
     (void)core_clear((PyObject *)module);
     core_payloads_free(state);
+    core_origin_drop(state->origin);
+    state->origin = NULL;
     PyMem_Free(state->entries);
     state->entries = NULL;
     PyMem_Free(state->pe);

@@ -67,6 +67,7 @@ struct core_future;
 struct core_waiter;
 struct core_chare;
 struct core_held;
+struct core_origin;
 struct core_channels;
 
 struct core_state {
@@ -78,6 +79,7 @@ struct core_state {
     PyTypeObject *CoroutineType;
     PyTypeObject *FutureType;
     PyTypeObject *MemoryType;
+    struct core_origin *origin; /* memory.c */
     PyTypeObject *MethodType;
     PyTypeObject *ProxyType;
     PyTypeObject *ReducerType;

@@ -134,6 +134,7 @@ class Charm(
         self.options = _options.defaults()
         self.thisProxy: Any = None
         atexit.register(self._notice_unstarted)
+        os.register_at_fork(after_in_child=_core.after_fork)
         watch(lambda: self._started)
         self.pool = _pool.pool
         self.lb = _lb.LoadBalancing()

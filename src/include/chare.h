@@ -763,8 +763,10 @@ void chare_call_take_reply(const chare_call *call, chare_reply *reply_out);
  *
  * @call: the call, still executing, with no payload.
  *
- * Ownership: the caller's, to release with chare_buffer_release(); the bytes
- *            stay where they are.
+ * Ownership: the caller's, to release with chare_buffer_release(), also after
+ *            chare_close(), but not in a forked child: large messages are in
+ *            memory that it shares with its parent. The bytes stay where they
+ *            are.
  * Returns:   the buffer, or NULL when the bytes cannot be taken and have to be
  *            copied: those of a broadcast, which are shared, and those for
  *            create hooks, functions and futures.

@@ -48,6 +48,6 @@ void
 chare_buffer_release(chare_buffer *buffer)
 {
     if (buffer != NULL) {
-        chi_msg_release(chi_msg_of_buffer(buffer));
+        chi_msg_return(chi_msg_of_buffer(buffer));
     }
 }

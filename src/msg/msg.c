@@ -41,6 +41,8 @@ struct chi_msg_pool {
     uint64_t kept_bytes;          /* in the lists from CLASS_LARGE on */
     struct chi_msg_source source; /* its alloc is NULL: none */
     uint32_t class_large;         /* the first that large_alloc() gets */
+    bool lends;                   /* some were lent to users */
+    bool closed;                  /* only users have messages of it */
 };
 
 static_assert(CHI_MSG_SOURCE_BYTES ==
@@ -87,7 +89,37 @@ chi_msg_pool_destroy(struct chi_msg_pool *pool)
         pool->slabs = slab->next;
         free(slab);
     }
+    if (pool->source.destroy != NULL) {
+        pool->source.destroy(pool->source.context);
+    }
     free(pool);
+}
+
+void
+chi_msg_pool_close(struct chi_msg_pool *pool)
+{
+    if (pool != NULL && pool->lends && pool->live > 0) {
+        pool->closed = true;
+    } else {
+        chi_msg_pool_destroy(pool);
+    }
+}
+
+void
+chi_msg_lend(struct chi_msg *msg)
+{
+    msg->pool->lends = true;
+}
+
+void
+chi_msg_return(struct chi_msg *msg)
+{
+    struct chi_msg_pool *pool = msg->pool;
+
+    chi_msg_release(msg);
+    if (pool->closed && pool->live == 0) {
+        chi_msg_pool_destroy(pool);
+    }
 }
 
 uint64_t
@@ -139,10 +171,6 @@ class_refill(struct chi_msg_pool *pool, uint32_t size_class)
     }
     return true;
 }
-
-static_assert(((uint64_t)1 << CLASS_SHIFT_MIN) - sizeof(struct chi_msg) >=
-                  CHI_MSG_TRAILER_BYTES_MAX,
-              "a message with a payload takes a trailer without moving");
 
 static_assert(((uint64_t)1 << CLASS_SHIFT_MIN) - sizeof(struct chi_msg) >=
                   CHI_MSG_TRAILER_BYTES_MAX,

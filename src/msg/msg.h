@@ -164,14 +164,27 @@ CHARE_MUST_CHECK chare_status chi_msg_pool_create(struct chi_msg_pool **out);
 void chi_msg_pool_destroy(struct chi_msg_pool *pool);
 
 /*
+ * The owner is done with the pool: it is destroyed, or, if messages were lent
+ * to a user who still has some, when the last of them is returned.
+ */
+void chi_msg_pool_close(struct chi_msg_pool *pool);
+
+/* The message is a user's, who may keep it beyond the end of its pool. */
+void chi_msg_lend(struct chi_msg *msg);
+
+/* As chi_msg_release(), by a user. */
+void chi_msg_return(struct chi_msg *msg);
+
+/*
  * Where a pool takes the memory of messages above CHI_MSG_SOURCE_BYTES from
- * before it asks the heap; set before the first of them, kept until the pool
- * is destroyed. alloc() may say NULL: not now.
+ * before it asks the heap; set before the first of them, and ended with the
+ * pool. alloc() may say NULL: not now.
  */
 struct chi_msg_source {
     void *context;
     void *(*alloc)(void *context, uint64_t bytes, uint64_t *room_out);
     void (*release)(void *context, void *block);
+    void (*destroy)(void *context); /* or NULL */
 };
 
 void chi_msg_pool_set_source(struct chi_msg_pool *pool,

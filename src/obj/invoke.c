@@ -463,6 +463,7 @@ chi_obj_take_buffer(const chare_call *call)
     }
     run->buffer_taken = true;
     chi_msg_strip(run->msg);
+    chi_msg_lend(run->msg);
     return chi_buffer_of_msg(run->msg);
 }
 

@@ -166,6 +166,12 @@ arena_release(void *context, void *block)
     chi_arena_release(context, block);
 }
 
+static void
+arena_destroy(void *context)
+{
+    chi_arena_destroy(context);
+}
+
 /* Large messages to others of the node are made where they can be seen. */
 static chare_status
 arena_open(chare_runtime *runtime)
@@ -174,6 +180,7 @@ arena_open(chare_runtime *runtime)
     struct chi_msg_source source = {
         .alloc = arena_alloc,
         .release = arena_release,
+        .destroy = arena_destroy,
     };
     chare_status status;
 
@@ -383,8 +390,7 @@ chi_rt_close(chare_runtime *runtime)
     chi_layout_destroy(runtime->layout);
     chi_machine_close(runtime->machine);
     chi_registry_fini(&runtime->registry);
-    chi_msg_pool_destroy(runtime->pool);
-    chi_arena_destroy(runtime->arena);
+    chi_msg_pool_close(runtime->pool); /* with the arena */
     chi_wireup_close(runtime->wireup);
     free(runtime);
 }

@@ -64,7 +64,7 @@ struct chare_runtime {
     struct chi_layout *layout;
 
     struct chi_msg_pool *pool;
-    struct chi_arena *arena; /* the pool's source; NULL: none */
+    struct chi_arena *arena; /* the pool's source, and its; NULL: none */
     struct chi_registry registry;
     struct chi_route *route; /* NULL: alone */
     struct chi_net *shm;

@@ -367,7 +367,7 @@ end_open(struct end *end, uint32_t rank, uint64_t arena_bytes)
         return false;
     }
     if (arena_bytes > 0) {
-        struct chi_msg_source source = {NULL, end_alloc, end_release};
+        struct chi_msg_source source = {NULL, end_alloc, end_release, NULL};
 
         if (chi_arena_create(&silent, arena_bytes, &end->arena) != CHARE_OK) {
             return false;

@@ -114,7 +114,9 @@ chi_loc_send(struct chi_loc *loc, const chare_element *element, uint32_t home,
 {
     struct loc_entry *entry = entry_find(loc, element);
 
-    msg->env.flags |= CHI_ENV_ROUTED;
+    if ((msg->env.flags & CHI_ENV_MOVABLE) == 0) {
+        msg->env.flags |= CHI_ENV_ROUTED;
+    }
     if (entry == NULL && home == loc->pe->rank) {
         loc->ops->keep(loc->context, element, msg); /* L3 */
     } else if (entry == NULL) {
@@ -653,6 +655,7 @@ chi_loc_create(struct chi_pe *pe, const struct chi_loc_ops *ops, void *context,
     loc->context = context;
     chi_map_init(&loc->entries);
     pe->arrival = msg_arrived;
+    pe->arrival_flags = CHI_ENV_ROUTED;
     pe->arrival_context = loc;
     chi_pe_set_handler(pe, CHI_HANDLER_LOC_UPDATE, update_execute, loc);
     chi_pe_set_handler(pe, CHI_HANDLER_LOC_FENCE, fence_execute, loc);

@@ -89,6 +89,7 @@ enum chi_env_flags {
     CHI_ENV_REPLY = 2,     /* trailer: where the result goes */
     CHI_ENV_UNCOUNTED = 4, /* quiescence does not see it */
     CHI_ENV_ROUTED = 8,    /* may have to be forwarded: look at its arrival */
+    CHI_ENV_MOVABLE = 16,  /* the same, where chares have come or gone */
 };
 
 /*

@@ -77,7 +77,7 @@ element_come(struct chi_obj *obj, struct chi_msg *msg)
         chi_log_warn(obj->pe->options.log, "dropped a malformed chare");
         return;
     }
-    collection->scattered = true;
+    chi_collection_scatter(obj, collection);
     element = chi_element_link_new(obj, collection, &luggage.self.index);
     element->reduction_next = luggage.reduction_next;
     element->fixed = (luggage.flags & CHI_LUGGAGE_FIXED) != 0;

@@ -60,6 +60,9 @@ send_away(struct chi_obj *obj, struct chi_collection *collection,
     if (collection == NULL || collection->kind != CHI_KIND_ARRAY) {
         chi_pe_forward(obj->pe, home, msg);
     } else {
+        if (collection->spec.dense) {
+            msg->env.flags |= CHI_ENV_MOVABLE; /* at home, unless it moved */
+        }
         chi_loc_send(obj->loc, element, home, msg);
     }
 }

@@ -524,7 +524,7 @@ element_leave(struct chi_obj *obj, struct chi_element *element, uint32_t to)
     const uint32_t home = home_of(obj, element, &self);
 
     chi_loc_left(obj->loc, &self, home);
-    collection->scattered = true;
+    chi_collection_scatter(obj, collection);
     chi_element_unlink(collection, element);
     chi_coll_depart(obj->coll, &collection->set, element->reduction_next, 1);
     if (obj->on_move != NULL) {

@@ -120,6 +120,15 @@ void chi_far_contribute(struct chi_obj *obj, const chare_reply *reply,
                         uint32_t flags, struct chi_msg *value);
 void chi_far_execute(void *context, struct chi_msg *msg);
 
+/* Some chare of it comes to this PE, or leaves it: from now on what arrives
+ * for a dense array is looked at (L2 of src/loc/README.md). */
+static inline void
+chi_collection_scatter(struct chi_obj *obj, struct chi_collection *collection)
+{
+    collection->scattered = true;
+    obj->pe->arrival_flags |= CHI_ENV_MOVABLE;
+}
+
 /* A member of a section contributes, and lives elsewhere. */
 void chi_far_member_contribute(struct chi_obj *obj, struct chi_member *member,
                                const chare_element *self, uint32_t reducer,

@@ -317,7 +317,7 @@ route_arrived(void *context, struct chi_msg *msg)
         }
         return;
     }
-    if (chi_unlikely(msg->env.flags & CHI_ENV_ROUTED) && pe->arrival != NULL &&
+    if (chi_unlikely(msg->env.flags & pe->arrival_flags) &&
         pe->arrival(pe->arrival_context, msg)) {
         return;
     }

@@ -35,7 +35,7 @@ enum {
 /* Execute a message; the handler owns it. */
 typedef void (*chi_handler_fn)(void *context, struct chi_msg *msg);
 
-/* Look at a ROUTED message at its arrival; true: it was taken. */
+/* Look at a message at its arrival; true: it was taken. */
 typedef bool (*chi_arrival_fn)(void *context, struct chi_msg *msg);
 
 struct chi_pe_options {
@@ -108,7 +108,8 @@ struct chi_pe {
         chi_handler_fn fn;
         void *context;
     } handlers[CHI_HANDLER_COUNT];
-    chi_arrival_fn arrival;
+    chi_arrival_fn arrival; /* of what has one of these flags */
+    uint8_t arrival_flags;  /* enum chi_env_flags */
     void *arrival_context;
 
     /* What chares cost, see load.c in obj: laps of the cycle counter. */

@@ -135,12 +135,13 @@ def d3():   # two broadcasts of coroutines in flight
     three.get()
 
 def d4():   # an awaited broadcast and a reduction, in other orders
-    sums = [Future() for _ in range(4)]
-    done = [group.ordered(future, bool(i % 2), awaitable=True)
-            for i, future in enumerate(sums)]
-    for future in done:
-        future.get()
-    assert [future.get() for future in sums] == [n] * 4
+    for first in (False, True, False, True):
+        future = Future()
+        ends = [group.ordered(future, first, awaitable=True),
+                group.sleeper(awaitable=True)]
+        for end in ends:
+            end.get()
+        assert future.get() == n
 
 def d5():   # more than 65535 futures
     for _ in range(70000):

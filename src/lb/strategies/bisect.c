@@ -124,25 +124,21 @@ split_objects(struct bisect *bisect, const struct part *part, double wanted)
     size_t first = part->first;
     size_t end = part->end;
 
-    while (end - first > 1) {
+    while (end > first && wanted > 0) {
         const size_t middle = split_at_pivot(bisect, dim, first, end);
         const double left = work_of(bisect, first, middle);
+        const double pivot =
+            (double)bisect->problem->work[bisect->order[middle]];
 
-        if (left > wanted && middle > first) {
+        if (left >= wanted) {
             end = middle;
+        } else if (left + pivot >= wanted) {
+            /* The cut falls into the pivot: it goes where more of it is. */
+            return 2 * (wanted - left) >= pivot ? middle + 1 : middle;
         } else {
-            /* The pivot itself is left of the rest. */
-            wanted -= left;
-            wanted -= (double)bisect->problem->work[bisect->order[middle]];
+            wanted -= left + pivot;
             first = middle + 1;
-            if (wanted <= 0) {
-                break;
-            }
         }
-    }
-    if (end - first == 1 &&
-        2 * wanted > (double)bisect->problem->work[bisect->order[first]]) {
-        first++;
     }
     return first;
 }

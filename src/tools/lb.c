@@ -26,7 +26,7 @@ enum {
 static const char help[] =
     "Usage: chare lb [OPTION]... DUMP\n"
     "       chare lb [OPTION]... --synthetic SHAPE\n"
-    "Replay the loads of a run (charm.lb.dump(), CHARE_LB_DUMP) through "
+    "Replay the loads of a run (CHARE_LB_DUMP) through "
     "balancing\n"
     "strategies: what would the slowest PE have, what would move?\n"
     "\n"
@@ -53,9 +53,7 @@ static const char help[] =
     "ratio    that over the lower bound max(mean, largest object)\n"
     "moves    objects that move, and their bytes where they are known\n"
     "cut      bytes between objects on different PEs, where they are known\n"
-    "decision how long the strategy took\n"
-    "\n"
-    "A picture of it: python3 -m chare.lb_plot DUMP\n";
+    "decision how long the strategy took\n";
 
 struct what_if {
     const char *dump;

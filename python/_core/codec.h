@@ -81,7 +81,7 @@ PyObject *core_memory_new(struct core_state *state, chare_buffer *buffer);
 /* What all Memory of a module refers to; -1 with an exception. */
 int core_origin_create(struct core_state *state);
 void core_origin_drop(struct core_origin *origin);
-PyObject *core_after_fork(PyObject *module, PyObject *unused);
+void core_origin_forked(struct core_origin *origin);
 
 /* ---- payload.c: arguments that stay Python objects */
 

@@ -40,12 +40,10 @@ core_origin_drop(struct core_origin *origin)
     }
 }
 
-PyObject *
-core_after_fork(PyObject *module, PyObject *unused)
+void
+core_origin_forked(struct core_origin *origin)
 {
-    (void)unused;
-    core_state_get(module)->origin->forked = true;
-    Py_RETURN_NONE;
+    origin->forked = true;
 }
 
 PyObject *

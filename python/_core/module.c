@@ -60,8 +60,6 @@ static PyMethodDef core_functions[] = {
      PyDoc_STR("Suspend the coroutine for some seconds.")},
     {"quiescence", core_quiescence, METH_O,
      PyDoc_STR("Tell a callback when nothing is going on.")},
-    {"after_fork", core_after_fork, METH_NOARGS,
-     PyDoc_STR("This process is a forked child.")},
     {"_proxy_load", core_proxy_load, METH_O, PyDoc_STR("For pickle.")},
     {"_future_load", core_future_load, METH_VARARGS, PyDoc_STR("For pickle.")},
     {NULL, NULL, 0, NULL},

@@ -137,9 +137,11 @@ pe_run(PyObject *module, PyObject *unused)
 static PyObject *
 pe_forked(PyObject *module, PyObject *unused)
 {
-    struct core_pe *pe = core_state_get(module)->current;
+    struct core_state *state = core_state_get(module);
+    struct core_pe *pe = state->current;
 
     (void)unused;
+    core_origin_forked(state->origin);
     if (pe != NULL && pe->runtime != NULL) {
         pe->forked = true;
         chare_forked(pe->runtime);

@@ -118,7 +118,7 @@ struct core_pe {
     chare_runtime *runtime;
     uint32_t rank;
     bool started;
-    bool forked;  /* this process is a child of the PE */
+    bool forked;        /* this process is a child of the PE */
     bool exiting;       /* chare_exit() or chare_abort() was called here */
     bool profiling;     /* entry methods are measured */
     bool measuring;     /* what chares cost, for load balancing */

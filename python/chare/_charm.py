@@ -134,7 +134,7 @@ class Charm(
         self.options = _options.defaults()
         self.thisProxy: Any = None
         atexit.register(self._notice_unstarted)
-        os.register_at_fork(after_in_child=_core.after_fork)
+        os.register_at_fork(after_in_child=_core.forked)
         watch(lambda: self._started)
         self.pool = _pool.pool
         self.lb = _lb.LoadBalancing()
@@ -221,7 +221,6 @@ class Charm(
         if _core.my_pe() == 0:
             _core.timer_start(self._boot, 0.0, (entry,), True)
         pid = os.getpid()
-        os.register_at_fork(after_in_child=_core.forked)
         try:
             code = _core.run()
         except KeyboardInterrupt:  # as another PE's interrupt ended the job

@@ -45,7 +45,7 @@ class RemoteError(_core.Error):
 def _cloudpickle(value, error, buffer_callback):
     """What pickle refuses: lambdas, closures, classes made on the way."""
     try:
-        import cloudpickle
+        import cloudpickle  # noqa: F401
     except ImportError:
         raise TypeError(
             f"{type(value).__name__} cannot be sent: {error}. "
@@ -54,7 +54,7 @@ def _cloudpickle(value, error, buffer_callback):
         ) from error
     file = io.BytesIO()
     try:
-        _pickler_class(cloudpickle)(
+        _pickler_class()(
             file, 5,
             buffer_callback=buffer_callback,  # pyright: ignore
         ).dump(value)
@@ -109,7 +109,9 @@ def set_state(chare, state):
     if given is not None:
         given(state)
         return
-    parts = state if isinstance(state, tuple) and len(state) == 2 else (state,)
+    parts: Any = (state,)
+    if isinstance(state, tuple) and len(state) == 2:
+        parts = state
     for part in parts:
         for name, value in (part or {}).items():
             setattr(chare, name, value)
@@ -143,8 +145,10 @@ def dumps(value):
 
 
 @functools.lru_cache(None)
-def _pickler_class(cloudpickle):
+def _pickler_class():
     """cloudpickle's pickler, without what it does to open files."""
+    import cloudpickle
+
     ours: dict = {io.TextIOWrapper: _reduce_file}
     table = collections.ChainMap(ours, cloudpickle.CloudPickler.dispatch_table)
     return type(

@@ -85,7 +85,7 @@ class _Arrivals:
 
     def __init__(self):
         self.ready: collections.deque = collections.deque()
-        self.waiting = None
+        self.waiting: "_core.Future | None" = None
 
     def notice(self, obj):
         self.ready.append(obj)

@@ -364,7 +364,10 @@ roll_report(struct chi_obj *obj, const struct roll *roll)
         struct chi_section *section =
             collection == NULL ? NULL : collection->section;
 
-        if (section == NULL || section->count == section->reported) {
+        /* Once it is formed, nobody joins (S3), but members leave: a roll call
+         * over chares that are elsewhere may come here as late as that. */
+        if (section == NULL || collection->populated ||
+            section->count == section->reported) {
             continue;
         }
         if (count == room) {

@@ -177,9 +177,10 @@ act(struct migrate_test *test)
     case 11:
         if (test->storm) {
             move_any(test);
-            break;
+        } else {
+            migrate_make_call(test, sim_any(job));
         }
-        /* fall through */
+        break;
     default:
         migrate_make_call(test, sim_any(job));
         break;

@@ -150,7 +150,8 @@ def _pickler_class():
     import cloudpickle
 
     ours: dict = {io.TextIOWrapper: _reduce_file}
-    table = collections.ChainMap(ours, cloudpickle.CloudPickler.dispatch_table)
+    theirs: Any = cloudpickle.CloudPickler.dispatch_table
+    table = collections.ChainMap(ours, theirs)
     return type(
         "Pickler", (cloudpickle.CloudPickler,), {"dispatch_table": table}
     )

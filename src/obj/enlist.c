@@ -364,8 +364,7 @@ roll_report(struct chi_obj *obj, const struct roll *roll)
         struct chi_section *section =
             collection == NULL ? NULL : collection->section;
 
-        /* Once it is formed, nobody joins (S3), but members leave: a roll call
-         * over chares that are elsewhere may come here as late as that. */
+        /* A roll call over chares elsewhere may come here so late (S3). */
         if (section == NULL || collection->populated ||
             section->count == section->reported) {
             continue;

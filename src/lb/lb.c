@@ -181,6 +181,9 @@ called(struct chi_lb *lb, const struct chi_msg *msg)
 static void
 put_stats(struct chi_lb *lb, const void *bytes, size_t len)
 {
+    if (len == 0) {
+        return; /* 'bytes' may be NULL */
+    }
     while (lb->stats_len + len > lb->stats_room) {
         lb->stats_room = lb->stats_room == 0 ? 1024 : 2 * lb->stats_room;
         lb->stats = realloc(lb->stats, lb->stats_room);

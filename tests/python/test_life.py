@@ -240,6 +240,8 @@ charm.start(main)
                 capture_output=True, text=True, timeout=300,
                 env=dict(os.environ, PYTHONHASHSEED="0"),
             )
+        if "debuginfo reader" in result.stderr:
+            self.skipTest("valgrind cannot read what this compiler writes")
         self.assertEqual(result.stdout, "done\n", result.stderr)
         return int(re.search(r"Collected : (\d+)", result.stderr)[1])
 

@@ -357,25 +357,17 @@ void
 chi_cast_execute(void *context, struct chi_msg *msg)
 {
     struct chi_obj *obj = context;
-    struct chi_collection *collection = chi_collection_ready(obj, msg);
-    struct chi_element *element;
-    const chare_index *wide;
+    struct chi_element *element = chi_target_here(obj, msg);
     struct cast_head head;
     chare_element target;
     chare_reply reply;
 
-    if (collection == NULL) {
-        return; /* the message was kept */
-    }
-    if (!chi_msg_target(collection, msg, &target, &wide) ||
-        !cast_read(msg, &head, &reply)) {
-        chi_log_warn(obj->pe->options.log, "dropped a malformed broadcast");
-        chi_msg_release(msg);
+    if (element == NULL) {
         return;
     }
-    element = chi_element_find(collection, msg->env.key, wide);
-    if (element == NULL) {
-        chi_missing(obj, collection, &target, msg);
+    if (!cast_read(msg, &head, &reply)) {
+        chi_log_warn(obj->pe->options.log, "dropped a malformed broadcast");
+        chi_msg_release(msg);
         return;
     }
     if (head.handler == CHI_HANDLER_ROLL) {
@@ -385,6 +377,7 @@ chi_cast_execute(void *context, struct chi_msg *msg)
         if (chi_destroy_waits_for(obj, element, msg)) {
             return;
         }
+        chi_element_self(element, &target);
         cast_absent(obj, &target, msg);
         chi_destroy_now(obj, element);
     } else {

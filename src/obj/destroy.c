@@ -179,30 +179,15 @@ void
 chi_destroy_execute(void *context, struct chi_msg *msg)
 {
     struct chi_obj *obj = context;
-    struct chi_collection *collection = chi_collection_ready(obj, msg);
+    struct chi_element *element = chi_target_here(obj, msg);
     chare_callback done = {.kind = CHARE_CALLBACK_NONE};
-    struct chi_element *element;
-    const chare_index *wide;
-    chare_element target;
 
-    if (collection == NULL) {
-        return; /* the message was kept */
-    }
-    if (!chi_msg_target(collection, msg, &target, &wide)) {
-        chi_msg_release(msg);
-        return;
-    }
-    element = chi_element_find(collection, msg->env.key, wide);
-    if (element == NULL) {
-        chi_missing(obj, collection, &target, msg);
-        return;
-    }
-    if (chi_destroy_waits_for(obj, element, msg)) {
+    if (element == NULL || chi_destroy_waits_for(obj, element, msg)) {
         return;
     }
     (void)chi_msg_reply(msg, &done);
     chi_msg_release(msg);
-    destroy_one(obj, collection, element, &done);
+    destroy_one(obj, element->collection, element, &done);
 }
 
 /* ---- a whole collection */

@@ -207,34 +207,11 @@ enlist_send(struct chi_obj *obj, chare_collection section,
     }
 }
 
-/* The chare that a message is for; NULL: the message was kept, or dropped. */
-static struct chi_element *
-enlist_target(struct chi_obj *obj, struct chi_msg *msg)
-{
-    struct chi_collection *collection = chi_collection_ready(obj, msg);
-    struct chi_element *element;
-    const chare_index *wide;
-    chare_element target;
-
-    if (collection == NULL) {
-        return NULL;
-    }
-    if (!chi_msg_target(collection, msg, &target, &wide)) {
-        chi_msg_release(msg);
-        return NULL;
-    }
-    element = chi_element_find(collection, msg->env.key, wide);
-    if (element == NULL) {
-        chi_missing(obj, collection, &target, msg);
-    }
-    return element;
-}
-
 void
 chi_enlist_execute(void *context, struct chi_msg *msg)
 {
     struct chi_obj *obj = context;
-    struct chi_element *element = enlist_target(obj, msg);
+    struct chi_element *element = chi_target_here(obj, msg);
     struct chi_collection *collection;
     struct chi_msg *answer;
     chare_collection id = 0;

@@ -349,6 +349,29 @@ chi_missing(struct chi_obj *obj, struct chi_collection *collection,
     chi_keep_for_element(obj, collection, target, msg);
 }
 
+struct chi_element *
+chi_target_here(struct chi_obj *obj, struct chi_msg *msg)
+{
+    struct chi_collection *collection = chi_collection_ready(obj, msg);
+    struct chi_element *element;
+    const chare_index *wide;
+    chare_element target;
+
+    if (collection == NULL) {
+        return NULL; /* the message was kept */
+    }
+    if (!chi_msg_target(collection, msg, &target, &wide)) {
+        chi_log_warn(obj->pe->options.log, "dropped a malformed message");
+        chi_msg_release(msg);
+        return NULL;
+    }
+    element = chi_element_find(collection, msg->env.key, wide);
+    if (element == NULL) {
+        chi_missing(obj, collection, &target, msg);
+    }
+    return element;
+}
+
 void
 chi_undeliverable(struct chi_obj *obj, const chare_element *target,
                   struct chi_msg *msg)

@@ -662,11 +662,13 @@ chi_move_follow_all(struct chi_obj *obj, struct chi_collection *collection)
 
 /* The chare of this array with the same index is elsewhere: bring it here. */
 static void
-follow_here(struct chi_obj *obj, const chare_element *anchor,
+follow_here(struct chi_obj *obj, const struct chi_element *anchor,
             chare_collection id)
 {
-    const chare_element bound = {id, anchor->index};
+    chare_element bound;
 
+    chi_element_self(anchor, &bound);
+    bound.collection = id;
     if (chi_collection_kind(id) == CHI_KIND_ARRAY &&
         chi_obj_local(obj, &bound) == NULL) {
         migrate_send(obj, &bound, &obj->pe->rank, sizeof(obj->pe->rank),
@@ -678,23 +680,11 @@ void
 chi_migrate_execute(void *context, struct chi_msg *msg)
 {
     struct chi_obj *obj = context;
-    struct chi_collection *collection = chi_collection_ready(obj, msg);
-    struct chi_element *element;
-    const chare_index *wide;
-    chare_element target;
+    struct chi_element *element = chi_target_here(obj, msg);
     chare_collection follows = 0;
     uint32_t to = UINT32_MAX;
 
-    if (collection == NULL) {
-        return; /* the message was kept */
-    }
-    if (!chi_msg_target(collection, msg, &target, &wide)) {
-        chi_msg_release(msg);
-        return;
-    }
-    element = chi_element_find(collection, msg->env.key, wide);
     if (element == NULL) {
-        chi_missing(obj, collection, &target, msg);
         return;
     }
     if (chi_msg_data_len(msg) == sizeof(to)) {
@@ -703,7 +693,7 @@ chi_migrate_execute(void *context, struct chi_msg *msg)
         memcpy(&follows, msg->bytes, sizeof(follows));
     }
     if (msg->env.spare == MIGRATE_FOLLOW) {
-        follow_here(obj, &target, follows);
+        follow_here(obj, element, follows);
     } else if (to >= obj->pe->size) {
         chi_log_warn(obj->pe->options.log, "dropped a malformed migration");
     } else {

@@ -361,6 +361,12 @@ void chi_keep_for_element(struct chi_obj *obj,
 void chi_missing(struct chi_obj *obj, struct chi_collection *collection,
                  const chare_element *target, struct chi_msg *msg);
 
+/*
+ * The chare that a message which is executing is for. NULL: the message is not
+ * the caller's any more; it was kept, passed on, or was malformed.
+ */
+struct chi_element *chi_target_here(struct chi_obj *obj, struct chi_msg *msg);
+
 /* Keep a broadcast that has run, for chares that are yet to be inserted. */
 void chi_keep_for_late(struct chi_obj *obj, struct chi_collection *collection,
                        struct chi_msg *msg);

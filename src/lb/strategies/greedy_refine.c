@@ -10,28 +10,14 @@
  */
 #include "config.h"
 
-#include <stdlib.h>
-
 #include "lb/strategies/shed.h"
 
 static chare_status
 greedy_refine_decide(const struct chi_lb_problem *problem, uint32_t *to,
                      char *text)
 {
-    uint32_t *best = malloc(problem->object_count * sizeof(*best));
-    struct chi_shed shed;
-    chare_status status = chi_shed_init(&shed, problem, to);
-
     (void)text;
-    if (status == CHARE_OK && best == NULL) {
-        status = CHARE_ERR_NO_MEMORY;
-    }
-    if (status == CHARE_OK) {
-        status = chi_shed_turns(&shed, best);
-    }
-    chi_shed_fini(&shed);
-    free(best);
-    return status;
+    return chi_shed_decide(problem, to, chi_shed_turns);
 }
 
 const struct chi_lb_strategy chi_lb_greedy_refine = {

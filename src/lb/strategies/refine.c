@@ -221,7 +221,7 @@ search(struct chi_shed *shed)
  * to the goal, and then the search.
  */
 static chare_status
-decide(struct chi_shed *shed, uint32_t *best)
+decide(struct chi_shed *shed)
 {
     const struct chi_lb_problem *problem = shed->problem;
     chare_status status;
@@ -238,9 +238,9 @@ decide(struct chi_shed *shed, uint32_t *best)
         chi_shed_makespan(shed) <= shed->goal * (1 + 1e-6)) {
         return status;
     }
-    memcpy(shed->to, problem->from, problem->object_count * sizeof(*best));
+    memcpy(shed->to, problem->from, problem->object_count * sizeof(*shed->to));
     chi_lb_times(problem, shed->to, shed->times);
-    status = chi_shed_turns(shed, best);
+    status = chi_shed_turns(shed);
     if (status == CHARE_OK) {
         chi_lb_times(problem, shed->to, shed->times);
         status = search(shed);
@@ -251,20 +251,8 @@ decide(struct chi_shed *shed, uint32_t *best)
 static chare_status
 refine_decide(const struct chi_lb_problem *problem, uint32_t *to, char *text)
 {
-    uint32_t *best = malloc(problem->object_count * sizeof(*best));
-    struct chi_shed shed;
-    chare_status status = chi_shed_init(&shed, problem, to);
-
     (void)text;
-    if (status == CHARE_OK && best == NULL) {
-        status = CHARE_ERR_NO_MEMORY;
-    }
-    if (status == CHARE_OK) {
-        status = decide(&shed, best);
-    }
-    chi_shed_fini(&shed);
-    free(best);
-    return status;
+    return chi_shed_decide(problem, to, decide);
 }
 
 const struct chi_lb_strategy chi_lb_refine = {

@@ -16,9 +16,9 @@ enum {
     TURNS_MAX = 12,
 };
 
-chare_status
-chi_shed_init(struct chi_shed *shed, const struct chi_lb_problem *problem,
-              uint32_t *to)
+static chare_status
+shed_init(struct chi_shed *shed, const struct chi_lb_problem *problem,
+          uint32_t *to)
 {
     const size_t objects = problem->object_count;
     const size_t pes = problem->pe_count;
@@ -33,9 +33,10 @@ chi_shed_init(struct chi_shed *shed, const struct chi_lb_problem *problem,
         .starts = malloc((pes + 1) * sizeof(*shed->starts)),
         .order = malloc(objects * sizeof(*shed->order)),
         .pool = malloc(objects * sizeof(*shed->pool)),
+        .best = malloc(objects * sizeof(*shed->best)),
     };
     if (shed->times == NULL || shed->list == NULL || shed->starts == NULL ||
-        shed->order == NULL || shed->pool == NULL) {
+        shed->order == NULL || shed->pool == NULL || shed->best == NULL) {
         return CHARE_ERR_NO_MEMORY;
     }
     status = chi_lb_bound(problem, &shed->bound, &mean);
@@ -50,14 +51,29 @@ chi_shed_init(struct chi_shed *shed, const struct chi_lb_problem *problem,
     return chi_lb_sort(problem, shed->order, &shed->count);
 }
 
-void
-chi_shed_fini(struct chi_shed *shed)
+static void
+shed_fini(struct chi_shed *shed)
 {
     free(shed->times);
     free(shed->list);
     free(shed->starts);
     free(shed->order);
     free(shed->pool);
+    free(shed->best);
+}
+
+chare_status
+chi_shed_decide(const struct chi_lb_problem *problem, uint32_t *to,
+                chare_status (*steps)(struct chi_shed *shed))
+{
+    struct chi_shed shed;
+    chare_status status = shed_init(&shed, problem, to);
+
+    if (status == CHARE_OK) {
+        status = steps(&shed);
+    }
+    shed_fini(&shed);
+    return status;
 }
 
 void
@@ -196,9 +212,9 @@ chi_shed_makespan(const struct chi_shed *shed)
 }
 
 chare_status
-chi_shed_turns(struct chi_shed *shed, uint32_t *best)
+chi_shed_turns(struct chi_shed *shed)
 {
-    const size_t bytes = shed->problem->object_count * sizeof(*best);
+    const size_t bytes = shed->problem->object_count * sizeof(*shed->to);
     double best_makespan = -1; /* of none */
 
     for (int turn = 0; turn < TURNS_MAX; turn++) {
@@ -216,12 +232,12 @@ chi_shed_turns(struct chi_shed *shed, uint32_t *best)
         makespan = chi_shed_makespan(shed);
         if (best_makespan < 0 || makespan < best_makespan) {
             best_makespan = makespan;
-            memcpy(best, shed->to, bytes);
+            memcpy(shed->best, shed->to, bytes);
         }
         if (makespan <= shed->goal * (1 + 1e-6)) {
             break;
         }
     }
-    memcpy(shed->to, best, bytes);
+    memcpy(shed->to, shed->best, bytes);
     return CHARE_OK;
 }

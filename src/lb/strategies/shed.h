@@ -21,12 +21,16 @@ struct chi_shed {
     size_t count;
     uint32_t *pool; /* objects that were given up */
     size_t pool_count;
+    uint32_t *best; /* 'to' as the best turn left it */
 };
 
-/* Errors: CHARE_ERR_NO_MEMORY; chi_shed_fini() in any case. */
-CHARE_MUST_CHECK chare_status chi_shed_init(
-    struct chi_shed *shed, const struct chi_lb_problem *problem, uint32_t *to);
-void chi_shed_fini(struct chi_shed *shed);
+/*
+ * Decide by `steps`, which starts where all objects are ('to') and the goal
+ * is set. Errors: CHARE_ERR_NO_MEMORY, and those of `steps`.
+ */
+CHARE_MUST_CHECK chare_status
+chi_shed_decide(const struct chi_lb_problem *problem, uint32_t *to,
+                chare_status (*steps)(struct chi_shed *shed));
 
 /* List the objects of each PE, as 'to' now is. */
 void chi_shed_list(struct chi_shed *shed);
@@ -46,11 +50,9 @@ CHARE_MUST_CHECK chare_status chi_shed_place(struct chi_shed *shed, bool fit);
 
 /*
  * Giving up and placing, turn by turn, until nobody is above the goal or it
- * does not get better; the best is kept. 'best' has room for all objects.
- * Errors: CHARE_ERR_NO_MEMORY.
+ * does not get better; the best is kept. Errors: CHARE_ERR_NO_MEMORY.
  */
-CHARE_MUST_CHECK chare_status chi_shed_turns(struct chi_shed *shed,
-                                             uint32_t *best);
+CHARE_MUST_CHECK chare_status chi_shed_turns(struct chi_shed *shed);
 
 /* The seconds of the PE that has most. */
 double chi_shed_makespan(const struct chi_shed *shed);

@@ -69,6 +69,8 @@ decide(const struct chi_lb_strategy *strategy,
 static void
 rows(enum chi_synth_shape shape, uint32_t pes, size_t objects)
 {
+    static const struct chi_lb_strategy *const spread[] = {
+        &chi_lb_gossip, &chi_lb_tree, &chi_lb_diffusion};
     const char *name = chi_synth_names[shape];
     struct chi_lb_problem problem;
     struct chi_virtual_cost cost;
@@ -85,12 +87,15 @@ rows(enum chi_synth_shape shape, uint32_t pes, size_t objects)
     row(&problem, name, "greedy (LPT)", to, lpt, NULL);
     (void)decide(&chi_lb_hierarchical, &problem, to);
     row(&problem, name, "hierarchical", to, lpt, NULL);
-    memcpy(to, problem.from, objects * sizeof(*to));
-    if (chi_virtual_gossip(&problem, to, &cost) != CHARE_OK) {
-        fprintf(stderr, "scale: gossip did not end\n");
-        exit(1);
+    for (size_t i = 0; i < sizeof(spread) / sizeof(spread[0]); i++) {
+        memcpy(to, problem.from, objects * sizeof(*to));
+        if (chi_virtual_spread(&problem, spread[i]->spread, to, &cost) !=
+            CHARE_OK) {
+            fprintf(stderr, "scale: %s did not end\n", spread[i]->name);
+            exit(1);
+        }
+        row(&problem, name, spread[i]->name, to, lpt, &cost);
     }
-    row(&problem, name, "gossip", to, lpt, &cost);
     chi_lb_problem_free(&problem);
     free(to);
 }

@@ -27,6 +27,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "lb/lb_private.h"
+#include "lb/live.h"
 #include "msg/buffer.h"
 
 static void
@@ -50,8 +51,8 @@ grow(struct chi_lb *lb, void *array, size_t count, size_t *room, size_t bytes)
     return array;
 }
 
-static struct chi_msg *
-message(struct chi_lb *lb, enum chi_lb_kind kind, size_t len)
+struct chi_msg *
+chi_lb_message(struct chi_lb *lb, enum chi_lb_kind kind, size_t len)
 {
     struct chi_msg *msg = chi_pe_msg(lb->pe, CHI_HANDLER_LB, len);
 
@@ -127,7 +128,7 @@ want(struct chi_lb *lb)
     if (chi_obj_at_sync_arrays(lb->obj, &arrays, &count) != CHARE_OK) {
         die_of_memory(lb);
     }
-    msg = message(lb, CHI_LB_WANT, count * sizeof(*arrays));
+    msg = chi_lb_message(lb, CHI_LB_WANT, count * sizeof(*arrays));
     memcpy(msg->bytes, arrays, count * sizeof(*arrays));
     free(arrays);
     lb->wanted = true;
@@ -171,6 +172,7 @@ called(struct chi_lb *lb, const struct chi_msg *msg)
     lb->array_count = count;
 
     lb->state = CHI_LB_CALLED;
+    lb->spread = (enum chi_lb_spread)msg->env.spare;
     lb->missing = edges->child_count;
     lb->stats_len = 0;
     chi_lb_look(lb);
@@ -276,6 +278,10 @@ chi_lb_take_part(struct chi_lb *lb)
     chi_obj_each_load(lb->obj, true, add_load, &summing);
     pe.count = (uint32_t)lb->record_count;
     pe.background = background_of(lb, &summing);
+    if (lb->spread != CHI_LB_CENTRAL) {
+        chi_lb_live_start(lb, pe.background);
+        return;
+    }
     put_stats(lb, &pe, sizeof(pe));
     put_stats(lb, lb->records, lb->record_count * sizeof(*lb->records));
     lb->state = CHI_LB_COLLECTING;
@@ -296,7 +302,7 @@ chi_lb_stats_look(struct chi_lb *lb)
         chi_lb_root_decide(lb);
         return;
     }
-    msg = message(lb, CHI_LB_STATS, lb->stats_len);
+    msg = chi_lb_message(lb, CHI_LB_STATS, lb->stats_len);
     memcpy(msg->bytes, lb->stats, lb->stats_len);
     chi_pe_send(lb->pe, parent_of(lb), msg);
 }
@@ -307,11 +313,13 @@ void
 chi_lb_root_tell(struct chi_lb *lb, enum chi_lb_kind kind, const void *bytes,
                  size_t len)
 {
-    struct chi_msg *msg = message(lb, kind, len);
+    struct chi_msg *msg = chi_lb_message(lb, kind, len);
 
     if (len > 0) {
         memcpy(msg->bytes, bytes, len);
     }
+    msg->env.spare =
+        kind == CHI_LB_CALL ? (uint16_t)chi_lb_live_spread(lb) : 0;
     chi_pe_send(lb->pe, 0, msg);
 }
 
@@ -323,9 +331,7 @@ moves_came(struct chi_lb *lb, const struct chi_msg *msg)
     const struct chi_lb_move *moves = (const void *)msg->bytes;
     const size_t count = msg->env.len / sizeof(*moves);
 
-    lb->state = CHI_LB_MOVING;
     lb->missing = chi_coll_edges(lb->coll, 0)->child_count;
-    lb->leaving = 0;
     for (size_t i = 0; i < count; i++) {
         if (moves[i].from != lb->pe->rank) {
             continue;
@@ -333,7 +339,17 @@ moves_came(struct chi_lb *lb, const struct chi_msg *msg)
         chi_assert(moves[i].number < lb->plan_count);
         lb->plans[moves[i].number].to = moves[i].to;
         lb->plans[moves[i].number].leaves = true;
-        lb->leaving++;
+    }
+    chi_lb_start_moving(lb);
+}
+
+void
+chi_lb_start_moving(struct chi_lb *lb)
+{
+    lb->state = CHI_LB_MOVING;
+    lb->leaving = 0;
+    for (size_t i = 0; i < lb->plan_count; i++) {
+        lb->leaving += lb->plans[i].leaves;
     }
     for (size_t i = 0; i < lb->plan_count; i++) {
         struct chi_lb_plan *plan = &lb->plans[i];
@@ -369,7 +385,7 @@ chi_lb_moved(void *context, const chare_element *element, uint32_t from,
     }
     if (came) {
         lb->report.arrived++;
-        msg = message(lb, CHI_LB_ARRIVED, sizeof(*element));
+        msg = chi_lb_message(lb, CHI_LB_ARRIVED, sizeof(*element));
         memcpy(msg->bytes, element, sizeof(*element));
         chi_pe_send(lb->pe, from, msg);
     } else {
@@ -408,9 +424,10 @@ chi_lb_moves_look(struct chi_lb *lb)
     }
     lb->state = CHI_LB_WAITING;
     if (lb->pe->rank == 0) {
+        chi_lb_live_report(lb);
         chi_lb_root_tell(lb, CHI_LB_RESUME, NULL, 0);
     } else {
-        chi_pe_send(lb->pe, parent_of(lb), message(lb, CHI_LB_DONE, 0));
+        chi_pe_send(lb->pe, parent_of(lb), chi_lb_live_done(lb));
     }
 }
 
@@ -474,7 +491,11 @@ came(struct chi_lb *lb, struct chi_msg *msg)
     case CHI_LB_DONE:
         chi_assert(lb->missing > 0);
         lb->missing--;
+        chi_lb_live_child_done(lb, msg);
         chi_lb_look(lb);
+        break;
+    case CHI_LB_SPREAD:
+        chi_lb_live_came(lb, msg);
         break;
     case CHI_LB_RESUME:
         pass_down(lb, msg);
@@ -489,7 +510,10 @@ lb_execute(void *context, struct chi_msg *msg)
 {
     struct chi_lb *lb = context;
 
-    if (msg->env.key == lb->session) { /* A6 */
+    const bool early =
+        msg->env.entry == CHI_LB_SPREAD && msg->env.key == lb->session + 1;
+
+    if (msg->env.key == lb->session || early) { /* A6, V2 */
         came(lb, msg);
     }
     chi_msg_release(msg);
@@ -563,6 +587,7 @@ chi_lb_destroy(struct chi_lb *lb)
         free(lb->users[i].name);
     }
     free(lb->users);
+    chi_lb_live_fini(lb);
     free(lb->synced.items);
     free(lb->next.items);
     free(lb->plans);

@@ -17,6 +17,7 @@ enum chi_lb_kind { /* env.entry; env.key is the session */
     CHI_LB_ARRIVED, /* to where it came from: a chare's name */
     CHI_LB_DONE,    /* up: all have moved */
     CHI_LB_RESUME,  /* down: chares go on */
+    CHI_LB_SPREAD,  /* between any: live.c */
 };
 
 enum chi_lb_state {
@@ -24,6 +25,7 @@ enum chi_lb_state {
     CHI_LB_CALLED,     /* waits until all its chares may be balanced */
     CHI_LB_COLLECTING, /* waits for the loads of its subtree */
     CHI_LB_WAITING,    /* for what PE 0 says */
+    CHI_LB_SPREADING,  /* the PEs decide among themselves */
     CHI_LB_MOVING,     /* waits for moves, and for its subtree to be done */
 };
 
@@ -110,13 +112,24 @@ struct chi_lb {
     double sec_per_tick;
     uint64_t since_ticks;
 
+    enum chi_lb_spread spread; /* how this session decides: PE 0 said so */
+    struct chi_lb_live *live;  /* NULL: not yet so */
+    struct chi_lb_early *early;
+
     void (*chained_idle)(void *context);
     void *chained_context;
 
     chare_lb_report report;
 };
 
+struct chi_lb_live;
+struct chi_lb_early;
+
 /* lb.c */
+struct chi_msg *chi_lb_message(struct chi_lb *lb, enum chi_lb_kind kind,
+                               size_t len);
+/* What is to move is marked in 'plans'. */
+void chi_lb_start_moving(struct chi_lb *lb);
 void chi_lb_look(struct chi_lb *lb);
 void chi_lb_take_part(struct chi_lb *lb);
 void chi_lb_stats_look(struct chi_lb *lb);

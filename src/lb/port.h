@@ -19,7 +19,14 @@ struct chi_lb_item {
     float work;
     uint32_t owner;
     uint32_t id; /* the owner's number for it */
-    uint32_t bytes;
+};
+
+/* Ways to decide without a central step. */
+enum chi_lb_spread {
+    CHI_LB_CENTRAL, /* on one PE, after all */
+    CHI_LB_GOSSIP,
+    CHI_LB_HIERARCHICAL,
+    CHI_LB_DIFFUSION,
 };
 
 struct chi_lb_port {
@@ -31,6 +38,8 @@ struct chi_lb_port {
     float speed;
     float background; /* seconds */
     uint64_t seed;    /* the same on all PEs, another one each time */
+    uint64_t objects; /* of this PE, those that cannot move included */
+    enum chi_lb_spread spread;
 
     /* The bytes are the caller's. They arrive once, in any order. */
     void (*send)(void *context, uint32_t to, const void *bytes, size_t len);

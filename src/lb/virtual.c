@@ -52,6 +52,7 @@ struct world {
     uint64_t under_way;
     struct chi_prng prng;
     bool no_memory;
+    enum chi_lb_spread spread;
 };
 
 static void
@@ -133,6 +134,8 @@ pe_start(struct world *world, uint32_t rank, float background)
         .speed = chi_lb_speed(problem, rank),
         .background = background,
         .seed = problem->seed,
+        .objects = world->starts[rank + 1] - world->starts[rank],
+        .spread = world->spread,
         .send = world_send,
         .context = pe,
     };
@@ -145,7 +148,7 @@ pe_start(struct world *world, uint32_t rank, float background)
     }
     pe->world = world;
     pe->gossip.port.rank = rank;
-    return chi_gossip_start(&pe->gossip, &port, world->work + first, NULL,
+    return chi_gossip_start(&pe->gossip, &port, world->work + first,
                             world->starts[rank + 1] - first,
                             chi_lb_tolerance(problem));
 }
@@ -223,12 +226,14 @@ collect(const struct world *world, uint32_t *to, struct chi_virtual_cost *cost)
 }
 
 chare_status
-chi_virtual_gossip(const struct chi_lb_problem *problem, uint32_t *to,
+chi_virtual_spread(const struct chi_lb_problem *problem,
+                   enum chi_lb_spread spread, uint32_t *to,
                    struct chi_virtual_cost *cost_out)
 {
     const size_t pes = problem->pe_count;
     struct world world = {
         .problem = problem,
+        .spread = spread,
         .pes = calloc(pes, sizeof(*world.pes)),
         .ids = malloc((problem->object_count + 1) * sizeof(*world.ids)),
         .starts = malloc((pes + 1) * sizeof(*world.starts)),
@@ -261,20 +266,56 @@ chi_virtual_gossip(const struct chi_lb_problem *problem, uint32_t *to,
 }
 
 static chare_status
-gossip_decide(const struct chi_lb_problem *problem, uint32_t *to, char *text)
+decide(const struct chi_lb_problem *problem, enum chi_lb_spread spread,
+       uint32_t *to, char *text)
 {
     struct chi_virtual_cost cost;
-    const chare_status status = chi_virtual_gossip(problem, to, &cost);
+    const chare_status status = chi_virtual_spread(problem, spread, to, &cost);
 
     if (status == CHARE_ERR_STATE || status == CHARE_ERR_FORMAT) {
-        snprintf(text, CHI_LB_TEXT_BYTES, "gossip did not end: %s",
+        snprintf(text, CHI_LB_TEXT_BYTES, "the protocol did not end: %s",
                  chare_status_name(status));
     }
     return status;
 }
 
+static chare_status
+gossip_decide(const struct chi_lb_problem *problem, uint32_t *to, char *text)
+{
+    return decide(problem, CHI_LB_GOSSIP, to, text);
+}
+
+static chare_status
+hierarchical_decide(const struct chi_lb_problem *problem, uint32_t *to,
+                    char *text)
+{
+    return decide(problem, CHI_LB_HIERARCHICAL, to, text);
+}
+
+static chare_status
+diffusion_decide(const struct chi_lb_problem *problem, uint32_t *to,
+                 char *text)
+{
+    return decide(problem, CHI_LB_DIFFUSION, to, text);
+}
+
 const struct chi_lb_strategy chi_lb_gossip = {
     .name = "gossip",
     .help = "no central step: PEs with too much ask others by chance",
+    .spread = CHI_LB_GOSSIP,
     .decide = gossip_decide,
+};
+
+const struct chi_lb_strategy chi_lb_tree = {
+    .name = "tree",
+    .help = "no central step: by the sums of a tree, then among near PEs",
+    .spread = CHI_LB_HIERARCHICAL,
+    .decide = hierarchical_decide,
+};
+
+const struct chi_lb_strategy chi_lb_diffusion = {
+    .name = "diffusion",
+    .help = "no central step: surplus flows to neighbours",
+    .spread = CHI_LB_DIFFUSION,
+    .decide = diffusion_decide,
 };

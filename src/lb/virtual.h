@@ -23,8 +23,8 @@ struct chi_virtual_cost {
 
 /* Errors: CHARE_ERR_NO_MEMORY; CHARE_ERR_STATE - it ended before it was over,
  * a bug. */
-CHARE_MUST_CHECK chare_status
-chi_virtual_gossip(const struct chi_lb_problem *problem, uint32_t *to,
-                   struct chi_virtual_cost *cost_out);
+CHARE_MUST_CHECK chare_status chi_virtual_spread(
+    const struct chi_lb_problem *problem, enum chi_lb_spread spread,
+    uint32_t *to, struct chi_virtual_cost *cost_out);
 
 #endif /* CHI_LB_VIRTUAL_H */

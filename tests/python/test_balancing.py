@@ -105,6 +105,12 @@ class StrategiesTest(BalanceCase):
     def test_gossip(self):
         self.check_strategy("gossip")
 
+    def test_tree(self):
+        self.check_strategy("tree")
+
+    def test_diffusion(self):
+        self.check_strategy("DiffusionLB")
+
     def test_bisect(self):
         self.check_strategy("bisect")
 

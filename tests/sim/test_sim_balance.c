@@ -280,7 +280,8 @@ strategy_of(uint64_t seed)
 {
     static const struct chi_lb_strategy *const all[] = {
         &chi_lb_greedy,       &chi_lb_greedy_refine, &chi_lb_refine,
-        &chi_lb_hierarchical, &chi_lb_rotate,        &chi_lb_random,
+        &chi_lb_hierarchical, &chi_lb_gossip,        &chi_lb_tree,
+        &chi_lb_diffusion,    &chi_lb_rotate,        &chi_lb_random,
         &chi_lb_none,
     };
 
@@ -298,7 +299,7 @@ sessions(bool meddle, bool some_stay)
 
         if (start(&test, &job, seed, strategy)) {
             run(&test, &job);
-            if (!meddle && !some_stay && seed % 7 < 4) {
+            if (!meddle && !some_stay && seed % 10 < 7) {
                 check_balance(&test, &job);
             }
         }

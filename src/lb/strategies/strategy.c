@@ -15,7 +15,7 @@ static const struct chi_lb_strategy *const all[] = {
     &chi_lb_none,         &chi_lb_rotate,        &chi_lb_random,
     &chi_lb_greedy,       &chi_lb_greedy_refine, &chi_lb_refine,
     &chi_lb_hierarchical, &chi_lb_bisect,        &chi_lb_graph,
-    &chi_lb_gossip,
+    &chi_lb_gossip,       &chi_lb_tree,          &chi_lb_diffusion,
 };
 
 enum {
@@ -45,6 +45,9 @@ static const struct {
     {"metis", &chi_lb_graph},
     {"DistributedLB", &chi_lb_gossip},
     {"GrapevineLB", &chi_lb_gossip},
+    {"TemperedLB", &chi_lb_gossip},
+    {"DiffusionLB", &chi_lb_diffusion},
+    {"NeighborLB", &chi_lb_diffusion},
     {"lpt", &chi_lb_greedy},
 };
 

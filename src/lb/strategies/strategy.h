@@ -9,6 +9,7 @@
  * that asks the same gets the same.
  */
 
+#include "lb/port.h"
 #include "lb/problem.h"
 
 struct chi_lb_strategy {
@@ -16,6 +17,10 @@ struct chi_lb_strategy {
     const char *help;  /* one line */
     bool needs_places; /* coordinates */
     bool needs_edges;
+
+    /* Live, PEs decide without a central step; decide() then runs all of them
+     * in one thread (../virtual.c). */
+    enum chi_lb_spread spread;
 
     /*
      * Write the PE of each object into 'to', which holds 'from' at first. The
@@ -36,8 +41,9 @@ extern const struct chi_lb_strategy chi_lb_bisect;
 extern const struct chi_lb_strategy chi_lb_hierarchical;
 extern const struct chi_lb_strategy chi_lb_graph;
 
-/* Distributed; here all PEs of it are in one thread (../virtual.c). */
 extern const struct chi_lb_strategy chi_lb_gossip;
+extern const struct chi_lb_strategy chi_lb_tree;
+extern const struct chi_lb_strategy chi_lb_diffusion;
 
 /* The index-th of all; NULL past the last. */
 const struct chi_lb_strategy *chi_lb_strategy_at(size_t index);

@@ -20,13 +20,17 @@ enum {
     SEEDS = 300,
 };
 
+static const enum chi_lb_spread spreads[] = {
+    CHI_LB_GOSSIP, CHI_LB_HIERARCHICAL, CHI_LB_DIFFUSION};
+
 static void
 ends_with_every_seed(void)
 {
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        const enum chi_lb_spread spread = spreads[seed % 3];
         const uint32_t pes = 1 + (uint32_t)(seed * 7 % 40);
         const enum chi_synth_shape shape =
-            (enum chi_synth_shape)(seed % CHI_SYNTH_COUNT);
+            (enum chi_synth_shape)(seed / 3 % CHI_SYNTH_COUNT);
         static uint32_t to[40 * 12];
         struct chi_lb_problem problem;
         struct chi_lb_quality before;
@@ -36,12 +40,12 @@ ends_with_every_seed(void)
         CHECK(chi_synth_make(shape, pes * (seed % 12), pes, seed, &problem) ==
               CHARE_OK);
         memcpy(to, problem.from, problem.object_count * sizeof(*to));
-        CHECK(chi_virtual_gossip(&problem, to, &cost) == CHARE_OK);
+        CHECK(chi_virtual_spread(&problem, spread, to, &cost) == CHARE_OK);
         CHECK(chi_lb_evaluate(&problem, problem.from, &before) == CHARE_OK);
         CHECK(chi_lb_evaluate(&problem, to, &after) == CHARE_OK);
         chi_lb_problem_free(&problem);
         CHECK(after.makespan <= before.makespan * 1.0001);
-        CHECK(cost.rounds <= CHI_GOSSIP_ROUNDS_MAX);
+        CHECK(spread != CHI_LB_GOSSIP || cost.rounds <= CHI_GOSSIP_ROUNDS_MAX);
     }
 }
 
@@ -59,7 +63,7 @@ check_quality(enum chi_synth_shape shape)
     CHECK(chi_lb_decide(&chi_lb_greedy, &problem, to, text) == CHARE_OK);
     CHECK(chi_lb_evaluate(&problem, to, &lpt) == CHARE_OK);
     memcpy(to, problem.from, sizeof(to));
-    CHECK(chi_virtual_gossip(&problem, to, &cost) == CHARE_OK);
+    CHECK(chi_virtual_spread(&problem, CHI_LB_GOSSIP, to, &cost) == CHARE_OK);
     CHECK(chi_lb_evaluate(&problem, to, &gossip) == CHARE_OK);
     chi_lb_problem_free(&problem);
     printf("# %s: %.4f of LPT, %u rounds, %.1f messages for each PE\n",
@@ -94,7 +98,7 @@ speeds_count(void)
           CHARE_OK);
     problem.speeds = speeds;
     memcpy(to, problem.from, sizeof(to));
-    CHECK(chi_virtual_gossip(&problem, to, &cost) == CHARE_OK);
+    CHECK(chi_virtual_spread(&problem, CHI_LB_GOSSIP, to, &cost) == CHARE_OK);
     chi_lb_times(&problem, to, times);
     for (int pe = 0; pe < 20; pe++) {
         CHECK(pe == 7 || times[pe] <= 1.06 * 2000 / 14.5 * 1.1);

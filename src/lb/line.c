@@ -174,7 +174,7 @@ middle_of(const struct chi_line *line, uint64_t done, uint64_t units)
     return place < all->room ? place : all->room - 1;
 }
 
-/* The largest that are not more than has to go, or are so by less than half. */
+/* The largest that are not more than has to go, or by less than half. */
 static void
 give_all(struct chi_gossip *g)
 {

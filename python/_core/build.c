@@ -31,6 +31,22 @@ build_of(const struct core_chare *chare)
     return chare->rare != NULL ? chare->rare->build : NULL;
 }
 
+void
+core_build_begin(struct core_chare *chare, uint32_t maker)
+{
+    struct core_rare *rare;
+
+    if (chare->flavour == CORE_FLAVOUR_MAIN) {
+        return;
+    }
+    rare = core_chare_rare(chare);
+    if (rare == NULL) {
+        Py_FatalError("chare: out of memory for a constructor");
+    }
+    rare->maker = maker;
+    chare->building = CORE_BUILDING;
+}
+
 /* Whether the constructor may wait for what the call brings. */
 static bool
 is_for_constructor(const struct core_chare *chare,
@@ -54,6 +70,10 @@ core_build_hold(struct core_pe *pe, const struct core_entry *entry,
 
     if (is_for_constructor(chare, entry)) {
         return false;
+    }
+    if (chare->building == CORE_BUILD_FAILED &&
+        core_failure_takes(pe, entry, chare, call)) {
+        return true;
     }
     rare = core_chare_rare(chare);
     if (rare != NULL && rare->build == NULL) {
@@ -140,47 +160,37 @@ build_release(PyObject *op, PyObject *unused)
     while (!pe->exiting && (held = build_take(build_of(chare))) != NULL) {
         held_run(pe, chare, held);
     }
-    chare->building = false;
+    chare->building = CORE_BUILT;
     Py_RETURN_NONE;
 }
 
 static PyMethodDef build_release_def = {"calls that were held", build_release,
                                         METH_NOARGS, NULL};
 
-/* An Error is set for each of them in turn; who waits for it gets it. */
-static void
-build_refuse(struct core_pe *pe, struct core_chare *chare, const char *why,
-             bool drop)
+void
+core_build_failed(struct core_pe *pe, struct core_chare *chare)
 {
     struct held_call *held;
 
     while ((held = build_take(build_of(chare))) != NULL) {
         chare_keep_stop(pe->runtime);
-        if (held->replies || !drop) {
-            PyErr_Format(pe->state->Error,
-                         "%R %s while a message for %U() waited for its "
-                         "constructor to end",
-                         (PyObject *)chare, why, held->entry->fullname);
-            core_failed_of(pe, held->entry, chare,
-                           held->replies ? &held->reply : NULL);
+        if (held->replies) {
+            core_failure_answer(pe, held->entry, chare, &held->reply);
         }
         held_free(held);
     }
 }
 
 void
-core_build_end(struct core_pe *pe, struct core_chare *chare, bool failed)
+core_build_end(struct core_pe *pe, struct core_chare *chare)
 {
     PyObject *release;
 
-    if (!chare->building) {
-        return; /* it was destroyed */
-    }
-    if (failed && !pe->exiting) {
-        build_refuse(pe, chare, "failed", true);
+    if (chare->building != CORE_BUILDING) {
+        return; /* it was destroyed, or has failed */
     }
     if (core_build_count(chare) == 0) {
-        chare->building = false;
+        chare->building = CORE_BUILT;
         return;
     }
     release = PyCFunction_New(&build_release_def, (PyObject *)chare);
@@ -194,10 +204,34 @@ core_build_end(struct core_pe *pe, struct core_chare *chare, bool failed)
 void
 core_build_abandon(struct core_pe *pe, struct core_chare *chare)
 {
-    if (chare->building && !pe->exiting) {
-        chare->building = false;
-        build_refuse(pe, chare, "was destroyed", false);
+    struct held_call *held;
+
+    if (chare->building == CORE_BUILT || pe->exiting) {
+        return;
     }
+    chare->building = CORE_BUILT;
+    while ((held = build_take(build_of(chare))) != NULL) {
+        chare_keep_stop(pe->runtime);
+        PyErr_Format(pe->state->Error,
+                     "%R was destroyed while a message for %U() waited for "
+                     "its constructor to end",
+                     (PyObject *)chare, held->entry->fullname);
+        core_failed_of(pe, held->entry, chare,
+                       held->replies ? &held->reply : NULL);
+        held_free(held);
+    }
+}
+
+bool
+core_build_is_awaited(const struct core_chare *chare)
+{
+    const struct core_build *build = build_of(chare);
+    const struct held_call *held = build != NULL ? build->first : NULL;
+
+    while (held != NULL && !core_entry_is_ready(held->entry)) {
+        held = held->next;
+    }
+    return held != NULL;
 }
 
 uint64_t

@@ -15,13 +15,17 @@
  * for its constructor.
  */
 
-/* The constructor begins, and may suspend; core_waiter_runs() sees to it that
- * its end is noticed. */
+/* The constructor, asked for by PE 'maker', begins, and may suspend;
+ * core_waiter_runs() sees to it that its end is noticed. */
+void core_build_begin(struct core_chare *chare, uint32_t maker);
+
+/* It has suspended, or ended, for the first time. */
 static inline void
-core_build_begin(struct core_state *state, struct core_chare *chare)
+core_build_began(const struct core_state *state, struct core_chare *chare)
 {
-    chare->building =
-        chare->flavour != CORE_FLAVOUR_MAIN && !state->open_constructors;
+    if (state->open_constructors && chare->building == CORE_BUILDING) {
+        chare->building = CORE_BUILT;
+    }
 }
 
 /* Keep a call to a chare that is building; false: it is to be made now.
@@ -31,9 +35,9 @@ bool core_build_hold(struct core_pe *pe, const struct core_entry *entry,
                      PyObject **slots, Py_ssize_t arg_count,
                      struct core_condition *sent);
 
-/* The constructor has ended, by an exception that was reported, or not: let
- * the calls go on when the scheduler has control. */
-void core_build_end(struct core_pe *pe, struct core_chare *chare, bool failed);
+/* The constructor has ended: let the calls go on when the scheduler has
+ * control. One that failed keeps them, unless that was told; failed.h. */
+void core_build_end(struct core_pe *pe, struct core_chare *chare);
 
 /* The chare is destroyed: what its held calls wanted is answered by an Error;
  * one that nobody waits for ends the job. */
@@ -41,6 +45,13 @@ void core_build_abandon(struct core_pe *pe, struct core_chare *chare);
 
 /* How many calls wait. */
 uint64_t core_build_count(const struct core_chare *chare);
+
+/* Whether one of them asks for the end of the constructor. */
+bool core_build_is_awaited(const struct core_chare *chare);
+
+/* The constructor has failed, and somebody is told: who waits for the results
+ * of held calls gets an error, too; the others were in vain. */
+void core_build_failed(struct core_pe *pe, struct core_chare *chare);
 
 void core_build_clear(struct core_chare *chare);
 int core_build_visit(struct core_chare *chare, visitproc visit, void *arg);

@@ -113,6 +113,7 @@ chare_traverse(PyObject *op, visitproc visit, void *arg)
     }
     Py_VISIT(self->rare->results);
     Py_VISIT(self->rare->section_results);
+    Py_VISIT(self->rare->failure);
     if (result == 0) {
         result = core_build_visit(self, visit, arg);
     }
@@ -129,6 +130,7 @@ chare_clear(PyObject *op)
     }
     Py_CLEAR(rare->results);
     Py_CLEAR(rare->section_results);
+    Py_CLEAR(rare->failure);
     core_when_clear((struct core_chare *)op);
     core_build_clear((struct core_chare *)op);
     core_channels_clear((struct core_chare *)op);

@@ -42,13 +42,22 @@ core_class_find(struct core_state *state, PyObject *cls)
 
 /* ---- hooks of the runtime */
 
+/* The constructor of 'chare', or what comes before it, left an exception. */
+static void
+class_construction_failed(struct core_pe *pe, struct core_chare *chare,
+                          const chare_call *call)
+{
+    core_build_begin(chare, call->source_pe);
+    core_failed_of(pe, &chare->owner->init, chare, NULL);
+}
+
 /*
- * Run the constructor; args[0] is the flavour and makes room for self. An
- * exception ends the job; the object stays until then.
+ * Run the constructor; args[0] is the flavour and makes room for self. The
+ * object stays when that raises; see failed.h.
  */
 static void
 class_construct(struct core_pe *pe, struct core_class *self,
-                struct core_chare *chare, const chare_element *name,
+                struct core_chare *chare, const chare_call *call,
                 PyObject **args, Py_ssize_t arg_count)
 {
     struct core_entry *init = &self->init;
@@ -59,9 +68,10 @@ class_construct(struct core_pe *pe, struct core_class *self,
     }
     if ((init->flags & CORE_ENTRY_COROUTINE) != 0 ||
         chare->flavour == CORE_FLAVOUR_MAIN) {
-        core_build_begin(pe->state, chare);
+        core_build_begin(chare, call->source_pe);
         core_coroutine_start(pe, init, init->function, args + 1, arg_count,
                              (PyObject *)chare, NULL);
+        core_build_began(pe->state, chare);
         return;
     }
     Py_SETREF(args[0], Py_NewRef((PyObject *)chare));
@@ -69,14 +79,40 @@ class_construct(struct core_pe *pe, struct core_class *self,
     result = core_invoke_function(init, args, arg_count);
     pe->running = NULL;
     if (result == NULL) {
-        core_failed(pe, init, name, NULL);
+        class_construction_failed(pe, chare, call);
         return;
     }
     if (PyCoro_CheckExact(result)) { /* an 'async def' */
-        core_build_begin(pe->state, chare);
+        core_build_begin(chare, call->source_pe);
         core_task_start(pe, init, result, chare, NULL);
+        core_build_began(pe->state, chare);
     }
     Py_DECREF(result);
+}
+
+/* Give an object its name; takes it, and NULL, too. */
+static struct core_chare *
+class_name_object(struct core_class *self, const chare_call *call,
+                  long flavour, PyObject *object)
+{
+    struct core_chare *chare = (struct core_chare *)object;
+
+    if (object == NULL) {
+        return NULL;
+    }
+    if (!PyObject_TypeCheck(object, self->state->ChareType)) {
+        PyErr_Format(PyExc_TypeError, "%U.__new__() returned no chare",
+                     self->name);
+        Py_DECREF(object);
+        return NULL;
+    }
+    if (core_chare_set_name(chare, call->self) < 0) {
+        Py_DECREF(object);
+        return NULL;
+    }
+    chare->flavour = (uint8_t)flavour;
+    chare->owner = self;
+    return chare;
 }
 
 struct core_chare *
@@ -84,28 +120,30 @@ core_class_instantiate(struct core_pe *pe, struct core_class *self,
                        const chare_call *call, long flavour)
 {
     PyTypeObject *type = (PyTypeObject *)self->cls;
-    struct core_chare *chare;
     PyObject *object;
 
     pe->state->instantiating = true;
     object = type->tp_new(type, pe->state->no_args, NULL);
     pe->state->instantiating = false;
-    if (object == NULL) {
-        return NULL;
+    return class_name_object(self, call, flavour, object);
+}
+
+/* An object in the place of one that could not be made; the exception stays
+ * set. NULL: with another one. */
+static struct core_chare *
+class_instead(struct core_class *self, const chare_call *call)
+{
+    PyObject *error = core_exception_take();
+    PyTypeObject *type = (PyTypeObject *)self->cls;
+    PyObject *object =
+        PyBaseObject_Type.tp_new(type, self->state->no_args, NULL);
+    struct core_chare *chare =
+        class_name_object(self, call, CORE_FLAVOUR_ARRAY, object);
+
+    if (chare != NULL && error != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
     }
-    if (!PyObject_TypeCheck(object, pe->state->ChareType)) {
-        PyErr_Format(PyExc_TypeError, "%U.__new__() returned no chare",
-                     self->name);
-        Py_DECREF(object);
-        return NULL;
-    }
-    chare = (struct core_chare *)object;
-    if (core_chare_set_name(chare, call->self) < 0) {
-        Py_DECREF(object);
-        return NULL;
-    }
-    chare->flavour = (uint8_t)flavour;
-    chare->owner = self;
+    Py_XDECREF(error);
     return chare;
 }
 
@@ -129,10 +167,12 @@ class_create(const chare_call *call, void *context, void **object_out)
     } else if (count > 0) {
         chare = core_class_instantiate(pe, self, call, PyLong_AsLong(args[0]));
     }
-    if (chare == NULL) {
-        core_failed(pe, &self->init, call->self, NULL);
+    if (chare != NULL) {
+        class_construct(pe, self, chare, call, args, count - 1);
+    } else if ((chare = class_instead(self, call)) != NULL) {
+        class_construction_failed(pe, chare, call);
     } else {
-        class_construct(pe, self, chare, call->self, args, count - 1);
+        core_failed(pe, &self->init, call->self, NULL);
     }
     for (Py_ssize_t i = 0; i < count; i++) {
         Py_DECREF(args[i]);

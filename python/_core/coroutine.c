@@ -223,7 +223,6 @@ task_raised(struct core_coroutine *self)
     struct core_pe *pe = self->base.pe;
     struct task *task = &self->task;
 
-    self->base.failed = true;
     if (PyErr_ExceptionMatches(greenlet_exit(pe->state))) {
         return;
     }

@@ -273,6 +273,11 @@ core_failed_of(struct core_pe *pe, const struct core_entry *entry,
     chare_element name;
 
     if (chare != NULL) {
+        if (entry == &chare->owner->init && reply == NULL &&
+            core_construction_failed(pe,
+                                     (struct core_chare *)(uintptr_t)chare)) {
+            return;
+        }
         core_chare_name(chare, &name);
     }
     core_failed(pe, entry, chare != NULL ? &name : NULL, reply);

@@ -23,8 +23,11 @@ pe_of_call(PyTypeObject *defining_class, const struct core_proxy *proxy,
 }
 
 static PyObject *
-object_or_none(void *object)
+object_or_none(const struct core_pe *pe, void *object)
 {
+    if (core_failure_check(pe->state, object, "ckLocal") < 0) {
+        return NULL;
+    }
     return Py_NewRef(object != NULL ? (PyObject *)object : Py_None);
 }
 
@@ -46,7 +49,7 @@ core_proxy_local(PyObject *self, PyTypeObject *defining_class,
                         "ckLocal() is for the proxy of one chare: proxy[i]");
         return NULL;
     }
-    return object_or_none(chare_local(pe->runtime, &proxy->element));
+    return object_or_none(pe, chare_local(pe->runtime, &proxy->element));
 }
 
 PyObject *
@@ -68,7 +71,7 @@ core_proxy_local_branch(PyObject *self, PyTypeObject *defining_class,
         return NULL;
     }
     return object_or_none(
-        chare_local_branch(pe->runtime, proxy->element.collection));
+        pe, chare_local_branch(pe->runtime, proxy->element.collection));
 }
 
 /* ---- maps */
@@ -105,7 +108,8 @@ core_place(void *object, const chare_index *index, void *context,
     chare_element self = {0, *index};
     chare_status status = CHARE_ERR_INVALID;
 
-    if (tuple != NULL) {
+    if (tuple != NULL &&
+        core_failure_check(cls->state, object, "procNum") == 0) {
         result =
             PyObject_CallMethod((PyObject *)object, "procNum", "(O)", tuple);
     }

@@ -174,6 +174,7 @@ core_exec(PyObject *module)
         PyModule_AddFunctions(module, core_lb_functions) < 0 ||
         PyModule_AddFunctions(module, core_query_functions) < 0 ||
         PyModule_AddFunctions(module, core_report_functions) < 0 ||
+        PyModule_AddFunctions(module, core_failed_functions) < 0 ||
         PyModule_AddFunctions(module, core_section_functions) < 0 ||
         PyModule_AddFunctions(module, core_start_functions) < 0 ||
         PyModule_AddFunctions(module, core_console_functions) < 0 ||

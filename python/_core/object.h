@@ -19,6 +19,13 @@ struct core_class;
 struct core_held;
 struct core_waiter;
 
+/* Whether a chare's constructor has ended. */
+enum core_building {
+    CORE_BUILT = 0,
+    CORE_BUILDING = 1,     /* it has not, and calls wait; build.h */
+    CORE_BUILD_FAILED = 2, /* by an exception; failed.h */
+};
+
 /* What few chares have. */
 struct core_rare {
     PyObject *results;         /* futures of allreduce() under way, or NULL */
@@ -27,6 +34,9 @@ struct core_rare {
     struct core_channels *channels; /* their ends here, or NULL */
     struct core_build *build;       /* calls that wait for its constructor */
     struct core_waiter *waiters;    /* that have suspended here; waiter.h */
+    PyObject *failure; /* the exception of its constructor, or NULL */
+    uint32_t maker;    /* the PE that asked for it, while it is built */
+    bool told;         /* somebody has got, or will get, the failure */
 };
 
 /*
@@ -43,7 +53,7 @@ struct core_chare {
     uint8_t flavour; /* enum core_flavour */
     uint8_t ndims;
     bool is_wide;
-    bool building;            /* its constructor has not ended; build.h */
+    uint8_t building;         /* enum core_building */
     struct core_class *owner; /* borrowed from the state; NULL: by hand */
     struct core_rare *rare;   /* or NULL */
     PyObject *weakrefs;

@@ -385,6 +385,16 @@ struct core_class {
     Py_ssize_t channel_index;
 };
 
+/* Whether it is the hidden method that answers awaitCreation(). */
+static inline bool
+core_entry_is_ready(const struct core_entry *entry)
+{
+    const struct core_class *owner = entry->owner;
+
+    return owner->ready_index >= 0 &&
+           entry == &owner->entries[owner->ready_index];
+}
+
 extern PyType_Spec core_class_spec;
 PyObject *core_class_register(PyObject *module, PyObject *args);
 
@@ -624,9 +634,12 @@ void core_futures_close(struct core_pe *pe);
 
 #include "when.h"
 
-/* ---- build.c */
+/* ---- build.c, failed.c */
 
 #include "build.h"
+#include "failed.h"
+
+extern PyMethodDef core_failed_functions[];
 
 /* ---- channel.c */
 

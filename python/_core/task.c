@@ -191,7 +191,6 @@ core_task_step(struct core_pe *pe, PyObject *task)
     if (result == PYGEN_NEXT) {
         return;
     }
-    self->base.failed = result == PYGEN_ERROR;
     if (result == PYGEN_RETURN) {
         task_returned(pe, self, out);
     } else {

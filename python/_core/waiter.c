@@ -269,12 +269,11 @@ core_waiter_ended(struct core_waiter *self)
     }
     if (self->builds) {
         self->builds = false;
-        core_build_end(self->pe, self->chare, self->failed);
+        core_build_end(self->pe, self->chare);
     }
     Py_CLEAR(self->interrupted);
     Py_CLEAR(self->chare);
     self->entry = NULL;
-    self->failed = false;
 }
 
 void

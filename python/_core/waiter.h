@@ -41,7 +41,6 @@ struct core_waiter {
     bool suspended; /* it is to be resumed */
     bool ready;     /* it is in the ready queue */
     bool builds;    /* it runs a constructor for which calls wait */
-    bool failed;    /* by an exception */
 };
 
 static inline bool

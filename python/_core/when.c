@@ -596,7 +596,7 @@ wait_opens(struct core_pe *pe, struct core_chare *chare)
 
     if (runs->builds && runs->chare == chare) {
         runs->builds = false;
-        core_build_end(pe, chare, false);
+        core_build_end(pe, chare);
     }
 }
 

@@ -295,9 +295,13 @@ static int
 message_arrived(struct core_pe *pe, struct core_chare *chare,
                 const struct header *header, PyObject *value)
 {
-    struct core_peer *peer = core_peer_get(chare, &header->sender);
+    struct core_peer *peer;
     struct core_channel *self;
 
+    if (chare->building == CORE_BUILD_FAILED && chare->rare->told) {
+        return core_failure_check(pe->state, chare, "Channel.send");
+    }
+    peer = core_peer_get(chare, &header->sender);
     if (peer == NULL) {
         return -1;
     }

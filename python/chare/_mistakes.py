@@ -176,6 +176,18 @@ def ndims_differ(cls, count, ndims):
     )
 
 
+def of_failed(chare, what, failure):
+    """The Error for a call to a chare whose constructor failed."""
+    index = getattr(chare, "thisIndex", "")
+    error = _core.Error(
+        f"{what}() was called on {type(chare).__qualname__} {index}, whose "
+        f"constructor failed on PE {_core.my_pe()}: "
+        f"{type(failure).__name__}: {failure}"
+    )
+    error.__cause__ = failure
+    return error
+
+
 def no_attribute(proxy, name, deleted):
     """The AttributeError for proxy.name = value, or 'del proxy.name'."""
     cls = type(proxy).__name__[: -len("Proxy")] or "Chare"

@@ -146,6 +146,18 @@ class Remote(_core.Chare):
 
         _shell.begin()
 
+    async def _creation_awaited(self, collection, index, everywhere):
+        """Whether somebody waits for a chare whose constructor failed."""
+        from chare import _creations
+
+        said = await _creations.awaited(collection, index)
+        if said == _creations.NOT and everywhere:
+            answers = await self.thisProxy._creation_awaited(
+                collection, index, False, ret=True
+            )
+            said = max(answers)
+        return said
+
     # ---- globals and source
 
     def updateGlobals(self, global_dict, module_name="__main__"):

@@ -55,6 +55,12 @@ def chares():
         # Some of what is there has a class that cannot be asked.
         if not issubclass(type(thing), _core.Chare):
             continue
+        failure = _core.construction_error(thing)
+        if failure is not None:
+            lines.append(
+                f"{_name(thing)} takes no part: its constructor failed with "
+                f"{type(failure).__name__}: {failure}"
+            )
         held, channels = _core.held(thing)
         if held or channels:
             found, here = _held(thing, held)

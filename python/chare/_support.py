@@ -283,6 +283,23 @@ def mistake(name, *args):
     return getattr(_mistakes, name)(*args)
 
 
+# ---- constructors that failed
+
+
+def constructor_failed(chare, collection, index, maker):
+    """Find out who waits for the chare; False: nobody can be asked."""
+    from chare import _creations
+
+    return _creations.failed(chare, collection, index, maker)
+
+
+def of_failed(chare, what, failure):
+    """The Error for what is asked of a chare whose constructor failed."""
+    from chare import _mistakes
+
+    return _mistakes.of_failed(chare, what, failure)
+
+
 # ---- calls
 
 

@@ -154,14 +154,23 @@ class Waiting:
         """Wait, in a coroutine, until all chares of the proxies exist.
 
         Their constructors have then ended, but for those that have begun to
-        wait for a condition of their own chare. An array without dimensions must be complete by ckDoneInserting() for this to return.
-        To be awaited in an ``async def`` method.
+        wait for a condition of their own chare. An array without dimensions
+        must be complete by ckDoneInserting() for this to return. To be awaited
+        in an ``async def`` method.
+
+        Raises what a constructor raised, with its traceback, when all have
+        ended; of several the first that comes. A chare without its
+        constructor stays in its collection, and each call to it is an Error,
+        until it is destroyed. Where nobody waits for it the exception ends the
+        job: when the method that created the chare has returned, or has begun
+        to wait for anything else than the creation of chares.
 
         Example: ``charm.awaitCreation(workers, grid)``
         """
+        from chare import _creations
+
         created = combine(
-            [proxy._chare_ready(awaitable=True) for proxy in proxies],
-            discard=True,
+            [_creations.created(proxy) for proxy in proxies], discard=True
         )
         return _core.await_(created, "charm.awaitCreation()")
 

@@ -207,7 +207,7 @@ class Broken(Chare):
         raise OSError("no constructor")
 
 def main(args):
-    charm.awaitCreation(Chare(Broken, onPE=charm.numPes() - 1))
+    Chare(Broken, onPE=charm.numPes() - 1)
 charm.start(main)
 """, "Broken.__init__", "OSError: no constructor")
 
@@ -218,7 +218,7 @@ class Broken(Chare):
         raise OSError("no constructor")
 
 def main(args):
-    charm.awaitCreation(Array(Broken, (4, 4), args=[]))
+    Array(Broken, (4, 4), args=[])
 charm.start(main)
 """, "Broken.__init__", "OSError: no constructor", pes=(1,))
 

@@ -21,6 +21,9 @@ chi_net_open(const struct chi_net_ops *ops,
     chare_status status;
 
     chi_assert(ops->abi == CHI_NET_ABI);
+    chi_assert((ops->nap == NULL) == (ops->nap_begin == NULL));
+    chi_assert((ops->nap == NULL) == (ops->ready == NULL));
+    chi_assert((ops->nap == NULL) == (ops->nudge == NULL));
     chi_assert(sink->arrived != NULL);
     chi_assert(sink->peer_lost != NULL);
     chi_assert(sink->got != NULL);
@@ -114,6 +117,36 @@ void
 chi_net_wait_end(struct chi_net *net)
 {
     net->ops->wait_end(net);
+}
+
+bool
+chi_net_can_nap(const struct chi_net *net)
+{
+    return net->ops->nap != NULL;
+}
+
+bool
+chi_net_ready(const struct chi_net *net)
+{
+    return net->ops->ready(net);
+}
+
+chare_status
+chi_net_nap_begin(struct chi_net *net)
+{
+    return net->ops->nap_begin(net);
+}
+
+chare_status
+chi_net_nap(struct chi_net *net, uint64_t timeout_ns)
+{
+    return net->ops->nap(net, timeout_ns);
+}
+
+void
+chi_net_nudge(struct chi_net *net)
+{
+    net->ops->nudge(net);
 }
 
 chare_status

@@ -36,7 +36,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 
-#define CHI_NET_ABI 1u
+#define CHI_NET_ABI 2u
 
 struct chi_arena;
 struct chi_msg;
@@ -151,6 +151,22 @@ struct chi_net_ops {
     void (*wait_end)(struct chi_net *net);
 
     /*
+     * For a PE that waits for nothing but this net; all four or none (NULL).
+     * ready() is a look: progress() may have something to report. It changes
+     * nothing and calls nobody. nap_begin() is as wait_begin(); then nap()
+     * sleeps until something happens, and wait_end() ends it. nudge(), from
+     * any thread between connect() and close(), ends a nap(), the one under
+     * way or, if what it was called for was not seen before nap_begin(), the
+     * next one: look for that between nap_begin() and nap().
+     * nap() returns CHARE_OK, also for nothing, CHARE_ERR_TIMEOUT, or
+     * CHARE_ERR_INTERRUPTED after a signal.
+     */
+    bool (*ready)(const struct chi_net *net);
+    chare_status (*nap_begin)(struct chi_net *net);
+    chare_status (*nap)(struct chi_net *net, uint64_t timeout_ns);
+    void (*nudge)(struct chi_net *net);
+
+    /*
      * RMA, where limits.rma says so (else CHARE_ERR_STATE). expose() lets
      * peers read 'len' bytes; its key, at most CHI_NET_RMA_KEY_BYTES_MAX long,
      * is for get() at a peer. 'handle' is for unexpose().
@@ -210,6 +226,12 @@ bool chi_net_drained(const struct chi_net *net);
 int chi_net_wait_fd(const struct chi_net *net);
 CHARE_MUST_CHECK chare_status chi_net_wait_begin(struct chi_net *net);
 void chi_net_wait_end(struct chi_net *net);
+bool chi_net_can_nap(const struct chi_net *net);
+bool chi_net_ready(const struct chi_net *net);
+CHARE_MUST_CHECK chare_status chi_net_nap_begin(struct chi_net *net);
+CHARE_MUST_CHECK chare_status chi_net_nap(struct chi_net *net,
+                                          uint64_t timeout_ns);
+void chi_net_nudge(struct chi_net *net);
 CHARE_MUST_CHECK chare_status chi_net_expose(struct chi_net *net,
                                              const void *bytes, uint64_t len,
                                              void *key_out,

@@ -504,3 +504,39 @@ chi_route_wait_end(struct chi_route *route)
         chi_net_wait_end(route->slots[i].net);
     }
 }
+
+/* ---- napping */
+
+bool
+chi_route_can_nap(const struct chi_route *route)
+{
+    return route->slot_count == 1 && chi_net_can_nap(route->slots[0].net);
+}
+
+bool
+chi_route_ready(const struct chi_route *route)
+{
+    return route->busy != NULL || route->bulk.serve_head != NULL ||
+           chi_net_ready(route->slots[0].net);
+}
+
+chare_status
+chi_route_nap_begin(struct chi_route *route)
+{
+    if (route->busy != NULL || route->bulk.serve_head != NULL) {
+        return CHARE_ERR_AGAIN;
+    }
+    return chi_net_nap_begin(route->slots[0].net);
+}
+
+chare_status
+chi_route_nap(struct chi_route *route, uint64_t timeout_ns)
+{
+    return chi_net_nap(route->slots[0].net, timeout_ns);
+}
+
+void
+chi_route_nudge(struct chi_route *route)
+{
+    chi_net_nudge(route->slots[0].net);
+}

@@ -94,4 +94,16 @@ uint32_t chi_route_wait_fds(const struct chi_route *route, int *fds_out,
 CHARE_MUST_CHECK chare_status chi_route_wait_begin(struct chi_route *route);
 void chi_route_wait_end(struct chi_route *route);
 
+/*
+ * As the slots of chi_net_ops, for a route of a single net that has them:
+ * only if can_nap(). nap_begin() instead of wait_begin(), then nap(), then
+ * wait_end(). nudge() is for any thread.
+ */
+bool chi_route_can_nap(const struct chi_route *route);
+bool chi_route_ready(const struct chi_route *route);
+CHARE_MUST_CHECK chare_status chi_route_nap_begin(struct chi_route *route);
+CHARE_MUST_CHECK chare_status chi_route_nap(struct chi_route *route,
+                                            uint64_t timeout_ns);
+void chi_route_nudge(struct chi_route *route);
+
 #endif /* CHI_NET_ROUTE_H */

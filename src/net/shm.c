@@ -9,7 +9,8 @@
  * size is sealed, so that no peer can make another fault.
  *
  * The doorbell is a datagram socket in the abstract namespace, also without a
- * trace in the file system. Anybody may ring it; it carries nothing.
+ * trace in the file system. Anybody may ring it; it carries nothing. It is
+ * rung where the PE sleeps on other descriptors, too (shm_wait.c).
  *
  * Large messages lie in the sender's arena (arena.h), and only their place
  * goes through the inbox.
@@ -23,7 +24,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +42,6 @@
 enum {
     EAGER_BYTES_DEFAULT = 16 * 1024,
     EAGER_BYTES_MIN = 1024,
-    RINGS_DRAINED_MAX = 64, /* datagrams read by one wait_end() */
 };
 
 /* ---- the doorbell */
@@ -65,18 +64,6 @@ doorbell_open(struct chi_shm *shm)
         return CHARE_ERR_SYSTEM;
     }
     return CHARE_OK;
-}
-
-static void
-doorbell_drain(const struct chi_shm *shm, int rings_max)
-{
-    char byte;
-
-    for (int i = 0; i < rings_max; i++) {
-        if (recv(shm->doorbell, &byte, 1, MSG_DONTWAIT) < 0) {
-            break;
-        }
-    }
 }
 
 /* ---- opening */
@@ -269,7 +256,7 @@ shm_send(struct chi_net *net, uint32_t rank, struct chi_msg *msg)
     struct chi_shm_peer *peer = chi_shm_peer_get(shm, rank);
     const uint64_t len = chi_msg_wire_len(msg);
     uint64_t position;
-    bool wake;
+    unsigned wake;
     chare_status status;
 
     if (chi_unlikely(len > shm->eager_bytes)) {
@@ -286,8 +273,8 @@ shm_send(struct chi_net *net, uint32_t rank, struct chi_msg *msg)
     chi_shm_fill(&peer->ring, position, chi_msg_wire(msg), len,
                  sizeof(struct chi_envelope) + msg->room);
     chi_shm_publish(&peer->ring, position, len);
-    if (chi_unlikely(wake)) {
-        chi_shm_peer_wake(shm, peer);
+    if (chi_unlikely(wake != 0)) {
+        chi_shm_peer_wake(shm, peer, wake);
     }
     chi_msg_release(msg);
     return CHARE_OK;
@@ -493,52 +480,6 @@ shm_drained(const struct chi_net *net)
     return true;
 }
 
-/* ---- waiting */
-
-static int
-shm_wait_fd(const struct chi_net *net)
-{
-    return chi_shm_of_const(net)->doorbell;
-}
-
-static chare_status
-shm_wait_begin(struct chi_net *net)
-{
-    struct chi_shm *shm = chi_shm_of(net);
-    uint64_t len;
-
-    chi_assert(!shm->asleep);
-    if (shm->lost_pending) {
-        return CHARE_ERR_AGAIN;
-    }
-    if (shm->ring.head != shm->ring.position) {
-        chi_shm_give_back(&shm->ring);
-    }
-    if (!chi_shm_sleep(&shm->ring)) {
-        /* Reserved but not there yet: its producer may need this processor
-         * to go on. */
-        if (!chi_shm_peek(&shm->ring, &len)) {
-            (void)sched_yield();
-        }
-        return CHARE_ERR_AGAIN;
-    }
-    shm->asleep = true;
-    return CHARE_OK;
-}
-
-static void
-shm_wait_end(struct chi_net *net)
-{
-    struct chi_shm *shm = chi_shm_of(net);
-
-    chi_assert(shm->asleep);
-    shm->asleep = false;
-    /* Who took the flag rings once; maybe only after this: a wake-up for
-     * nothing, later, and harmless. That, and what strangers have sent, is
-     * taken away when nobody took the flag. */
-    doorbell_drain(shm, chi_shm_wake(&shm->ring) ? 1 : RINGS_DRAINED_MAX);
-}
-
 /* ---- no remote memory access */
 
 static chare_status
@@ -588,9 +529,13 @@ const struct chi_net_ops chi_net_shm_ops = {
     .send = shm_send,
     .progress = shm_progress,
     .drained = shm_drained,
-    .wait_fd = shm_wait_fd,
-    .wait_begin = shm_wait_begin,
-    .wait_end = shm_wait_end,
+    .wait_fd = chi_shm_wait_fd,
+    .wait_begin = chi_shm_wait_begin,
+    .wait_end = chi_shm_wait_end,
+    .ready = chi_shm_ready,
+    .nap_begin = chi_shm_nap_begin,
+    .nap = chi_shm_nap,
+    .nudge = chi_shm_nudge_self,
     .expose = shm_expose,
     .unexpose = shm_unexpose,
     .get = shm_get,

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/futex.h"
 #include "net/shm_private.h"
 
 /* ---- doorbells */
@@ -204,10 +205,17 @@ chi_shm_connect(struct chi_net *net, uint64_t job_key,
 /* ---- waking */
 
 __attribute__((noinline, cold)) void
-chi_shm_peer_wake(struct chi_shm *shm, struct chi_shm_peer *peer)
+chi_shm_peer_wake(struct chi_shm *shm, struct chi_shm_peer *peer, unsigned how)
 {
-    const int why = doorbell_ring(shm, &peer->card);
+    int why;
 
+    if (how == CHI_SHM_FLAG_NAP &&
+        chi_futex_wake(chi_shm_nap_word(peer->ring.inbox))) {
+        return;
+    }
+    /* Nobody naps: the peer is about to and will notice, or it has died in
+     * its sleep, which only the doorbell tells. */
+    why = doorbell_ring(shm, &peer->card);
     if (why == ECONNREFUSED && !peer->refuses) {
         peer->refuses = true;
         shm->lost_pending = true;

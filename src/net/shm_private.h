@@ -43,7 +43,8 @@ struct chi_shm {
     struct chi_net net; /* first: a chi_net * is a chi_shm * */
     struct chi_shm_ring ring;
     uint64_t eager_bytes;
-    bool asleep;
+    bool asleep; /* between wait_begin() or nap_begin() and wait_end() */
+    bool napping;
     bool lost_pending; /* some peer refuses and was not reported */
     struct chi_shm_card card;
     int memory;
@@ -72,8 +73,19 @@ chi_shm_of_const(const struct chi_net *net)
 /* The abstract name of an inbox's doorbell; returns the address length. */
 socklen_t chi_shm_doorbell_name(uint64_t nonce, struct sockaddr_un *out);
 
-/* The peer does not look, and will not by itself: ring its doorbell. */
-void chi_shm_peer_wake(struct chi_shm *shm, struct chi_shm_peer *peer);
+/* The peer does not look, and will not by itself: wake it, the way it sleeps
+ * (one of CHI_SHM_FLAGS_ASLEEP). */
+void chi_shm_peer_wake(struct chi_shm *shm, struct chi_shm_peer *peer,
+                       unsigned how);
+
+/* Waiting: shm_wait.c; as the slots of chi_net_ops. */
+int chi_shm_wait_fd(const struct chi_net *net);
+chare_status chi_shm_wait_begin(struct chi_net *net);
+void chi_shm_wait_end(struct chi_net *net);
+bool chi_shm_ready(const struct chi_net *net);
+chare_status chi_shm_nap_begin(struct chi_net *net);
+chare_status chi_shm_nap(struct chi_net *net, uint64_t timeout_ns);
+void chi_shm_nudge_self(struct chi_net *net);
 
 /* As chi_net_connect(). */
 CHARE_MUST_CHECK chare_status chi_shm_connect(struct chi_net *net,

@@ -27,10 +27,16 @@
  * back by moving 'head', not more often than it must: producers read it only
  * when the ring looks full to them.
  *
- * Sleeping: the consumer sets FLAG_SLEEP in 'tail', which succeeds only while
+ * Sleeping: the consumer sets a flag in 'tail', which succeeds only while
  * nothing is reserved. So the very step by which a producer reserves tells it
  * that the consumer sleeps, and no fence is needed. The producer that cleared
  * the flag wakes the consumer after it has published.
+ *
+ * With FLAG_SLEEP the consumer sleeps on its doorbell, among other things;
+ * with FLAG_NAP on 'tail' itself (a futex, on the half that holds the flags):
+ * the kernel lets it sleep only while 'tail' is still what it set. That is
+ * as good as sleeping on the flag, because nobody sets it but the consumer,
+ * and 'tail' cannot come back to an old value while nothing is consumed.
  *
  * A process with the memory mapped may write anything at any time: positions
  * are masked before use and lengths are read once and checked, so that the
@@ -60,10 +66,15 @@ enum {
 };
 
 enum {
-    CHI_SHM_FLAG_SLEEP = 1,  /* the consumer wants to be woken */
+    CHI_SHM_FLAG_SLEEP = 1,  /* the consumer wants its doorbell rung */
     CHI_SHM_FLAG_CLOSED = 2, /* nobody reads any more */
-    CHI_SHM_FLAG_BITS = 2,
+    CHI_SHM_FLAG_NAP = 4,    /* the consumer sleeps on 'tail' */
+    CHI_SHM_FLAGS_ASLEEP = CHI_SHM_FLAG_SLEEP | CHI_SHM_FLAG_NAP,
+    CHI_SHM_FLAG_BITS = 3,
 };
+
+/* Between two looks the flags are in the half that a futex compares. */
+static_assert(CHI_SHM_FLAG_BITS < 32, "the flags fit a futex");
 
 struct chi_shm_slot {
     _Atomic uint64_t stamp; /* (lap + 1) << LEN_BITS | length */
@@ -137,13 +148,14 @@ chi_shm_stamp(const struct chi_shm_ring *ring, uint64_t position, uint64_t len)
 /* ---- the producers' end */
 
 /*
- * Reserve 'slots' positions. *wake_out: the consumer sleeps and this call took
- * it over to wake it, after the record is published.
+ * Reserve 'slots' positions. *wake_out: how the consumer sleeps, one of
+ * FLAGS_ASLEEP: this call took it over to wake it, after the record is
+ * published; or 0.
  * Errors: CHARE_ERR_AGAIN, CHARE_ERR_PEER_LOST (the consumer closed).
  */
 CHARE_MUST_CHECK static inline chare_status
 chi_shm_reserve(struct chi_shm_ring *ring, uint64_t slots,
-                uint64_t *position_out, bool *wake_out)
+                uint64_t *position_out, unsigned *wake_out)
 {
     _Atomic uint64_t *const shared = &ring->inbox->tail;
     /* Relaxed: the value is only a guess for the exchange below. */
@@ -165,13 +177,13 @@ chi_shm_reserve(struct chi_shm_ring *ring, uint64_t slots,
             }
         }
         /* Relaxed: positions are shared out by the order of changes to this
-         * one word, and so is FLAG_SLEEP; the record itself is ordered by its
-         * stamp. */
+         * one word, and so are the flags; the record itself is ordered by
+         * its stamp. */
     } while (chi_unlikely(!atomic_compare_exchange_weak_explicit(
         shared, &tail, (position + slots) << CHI_SHM_FLAG_BITS,
         memory_order_relaxed, memory_order_relaxed)));
     *position_out = position;
-    *wake_out = (tail & CHI_SHM_FLAG_SLEEP) != 0;
+    *wake_out = tail & CHI_SHM_FLAGS_ASLEEP;
     return CHARE_OK;
 }
 
@@ -328,27 +340,58 @@ chi_shm_reserved(const struct chi_shm_ring *ring)
            CHI_SHM_FLAG_BITS;
 }
 
-/* Ask to be woken; false when something is reserved or published. */
+/* Ask to be woken, in one of FLAGS_ASLEEP; false when something is reserved or
+ * published. */
 static inline bool
-chi_shm_sleep(struct chi_shm_ring *ring)
+chi_shm_sleep(struct chi_shm_ring *ring, unsigned how)
 {
     uint64_t tail = ring->position << CHI_SHM_FLAG_BITS;
 
-    /* Relaxed: see chi_shm_reserve(), the other party to this word. */
+    /* Acquire pairs with the release in chi_shm_nudge(): who has nudged
+     * before this is known to have. For the rest see chi_shm_reserve(). */
     return atomic_compare_exchange_strong_explicit(
-        &ring->inbox->tail, &tail, tail | CHI_SHM_FLAG_SLEEP,
-        memory_order_relaxed, memory_order_relaxed);
+        &ring->inbox->tail, &tail, tail | how, memory_order_acquire,
+        memory_order_relaxed);
 }
 
-/* Awake: nobody need ring any more. True: somebody rings, or has. */
+/* Awake: nobody need wake it any more. True: somebody does, or has. */
 static inline bool
 chi_shm_wake(struct chi_shm_ring *ring)
 {
     /* Relaxed: see chi_shm_reserve(). */
     return (atomic_fetch_and_explicit(&ring->inbox->tail,
-                                      ~(uint64_t)CHI_SHM_FLAG_SLEEP,
+                                      ~(uint64_t)CHI_SHM_FLAGS_ASLEEP,
                                       memory_order_relaxed) &
-            CHI_SHM_FLAG_SLEEP) == 0;
+            CHI_SHM_FLAGS_ASLEEP) == 0;
+}
+
+/* From another thread of the consumer's process: do not begin to nap. True:
+ * it naps, and this call took it over to wake it. */
+static inline bool
+chi_shm_nudge(const struct chi_shm_ring *ring)
+{
+    /* Release pairs with the acquire in chi_shm_sleep(): either that comes
+     * later, and then what was written before this is seen behind it, or the
+     * flag is seen here. */
+    return (atomic_fetch_and_explicit(&ring->inbox->tail,
+                                      ~(uint64_t)CHI_SHM_FLAG_NAP,
+                                      memory_order_release) &
+            CHI_SHM_FLAG_NAP) != 0;
+}
+
+/* Where a napping consumer sleeps, and what it finds there. */
+static inline uint32_t *
+chi_shm_nap_word(const struct chi_shm_inbox *inbox)
+{
+    const bool big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
+
+    return (uint32_t *)(uintptr_t)&inbox->tail + big_endian;
+}
+
+static inline uint32_t
+chi_shm_nap_value(const struct chi_shm_ring *ring)
+{
+    return (uint32_t)(ring->position << CHI_SHM_FLAG_BITS | CHI_SHM_FLAG_NAP);
 }
 
 static inline void

@@ -2,9 +2,11 @@
 /*
  * idle.c - what a PE does when it has nothing to do.
  *
- * It polls for a while, since most waits are short; then, and at once where
- * PEs outnumber processors, it yields; then it sleeps in one epoll on the
- * nets' descriptors and the bell, at most until the next timer.
+ * It polls for a while, since most waits are short, unless PEs outnumber
+ * processors; then it lets others run between two looks, and at last it
+ * sleeps, until something comes, a timer is due, or somebody is at a door:
+ * it naps in its net, where that is the only one (shm_ring.h), or sleeps in
+ * one epoll on the nets' descriptors and the bell. README.md has the rules.
  */
 #include "config.h"
 
@@ -14,12 +16,21 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/cpu.h"
 #include "net/route.h"
 #include "pe/pe.h"
 
 enum {
     SPIN_ROUNDS_PER_CLOCK = 32,
     POLLED_WAIT_MS = 1, /* a net without a descriptor */
+
+    /* Who gives the processor away for longer has met somebody who computes.
+     * A sleeper that is woken gets the processor from them at once, one who
+     * waits for its turn does not. */
+    YIELD_LONG_NS = 200000,
+    YIELD_PAUSE_NS_MIN = 4000000,
+    YIELD_PAUSE_NS_MAX = 1024000000,
+    YIELD_PAUSES_QUIET = 4, /* then it was by chance */
 };
 
 bool
@@ -40,14 +51,12 @@ chi_pe_interrupted(struct chi_pe *pe, bool now)
     return hooks->interrupted(pe->options.hooks_context);
 }
 
-static inline void
-cpu_relax(void)
+/* The only net of this PE is one to nap in. */
+static inline bool
+can_nap(const struct chi_pe *pe)
 {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
+    /* Relaxed: this thread has written it. */
+    return atomic_load_explicit(&pe->naps_in, memory_order_relaxed) != NULL;
 }
 
 /*
@@ -62,6 +71,9 @@ spin(struct chi_pe *pe)
     if (pe->route == NULL) {
         return false; /* nothing comes while nobody is there to send it */
     }
+    if (pe->spin_ns == 0 && can_nap(pe)) {
+        return false; /* it was polled just now, and will be looked at */
+    }
     for (;;) {
         uint32_t events = 0;
         uint64_t now_ns;
@@ -71,7 +83,7 @@ spin(struct chi_pe *pe)
             if (events > 0 && !chi_queue_is_empty(&pe->queue)) {
                 return true;
             }
-            cpu_relax();
+            chi_cpu_relax();
         }
         if (pe->spin_ns == 0) {
             return false;
@@ -85,59 +97,155 @@ spin(struct chi_pe *pe)
     }
 }
 
-/* Milliseconds until the next timer, at most CHI_PE_WAIT_MS_MAX. */
-static int
-wait_ms(const struct chi_pe *pe)
+/* The longest sleep: then the interrupted hook is to be asked. */
+static inline uint64_t
+wait_ns_max(const struct chi_pe *pe)
+{
+    return (uint64_t)(pe->wait_polled ? POLLED_WAIT_MS : CHI_PE_WAIT_MS_MAX) *
+           CHI_NS_PER_MS;
+}
+
+/* Nanoseconds to sleep: until the next alarm, at most wait_ns_max(). */
+static uint64_t
+wait_ns(const struct chi_pe *pe)
 {
     const uint64_t next_ns = chi_pe_next_alarm_ns(pe);
-    int ms = pe->wait_polled ? POLLED_WAIT_MS : CHI_PE_WAIT_MS_MAX;
+    const uint64_t most_ns = wait_ns_max(pe);
     uint64_t now_ns;
 
     if (next_ns == CHI_TIMERS_NONE) {
-        return ms;
+        return most_ns;
     }
     now_ns = chi_clock_now_ns(pe->options.clock);
     if (next_ns <= now_ns) {
         return 0;
     }
-    if (next_ns - now_ns < (uint64_t)ms * CHI_NS_PER_MS) {
-        ms = (int)((next_ns - now_ns + CHI_NS_PER_MS - 1) / CHI_NS_PER_MS);
+    return next_ns - now_ns < most_ns ? next_ns - now_ns : most_ns;
+}
+
+/* Somebody is at one of the doors for other threads. */
+static inline bool
+is_called(const struct chi_pe *pe)
+{
+    /* Sequentially consistent: see ring() in pe.c. */
+    return atomic_load(&pe->lost_rank_plus_1) != 0 || atomic_load(&pe->posted);
+}
+
+/*
+ * Somebody else had the processor for long: do not compete for a while, and
+ * for longer each time when it comes soon again.
+ */
+static void
+yield_pause(struct chi_pe *pe, uint64_t now_ns)
+{
+    const bool soon = now_ns - pe->yield_not_before_ns <
+                      YIELD_PAUSES_QUIET * pe->yield_pause_ns;
+    uint64_t pause_ns = soon ? 2 * pe->yield_pause_ns : YIELD_PAUSE_NS_MIN;
+
+    if (pause_ns > YIELD_PAUSE_NS_MAX) {
+        pause_ns = YIELD_PAUSE_NS_MAX;
     }
-    return ms;
+    pe->yield_pause_ns = pause_ns;
+    pe->yield_not_before_ns = now_ns + pause_ns;
+}
+
+/*
+ * Let others run between two looks, for at most 'max_ns'. True: there is
+ * something to do. No messages are taken in here: the GIL may be released.
+ */
+static bool
+yield(struct chi_pe *pe, uint64_t max_ns)
+{
+    uint64_t now_ns = chi_clock_now_ns(pe->options.clock);
+    uint64_t end_ns;
+
+    if (now_ns < pe->yield_not_before_ns) {
+        return false;
+    }
+    end_ns = now_ns + (max_ns < pe->yield_ns ? max_ns : pe->yield_ns);
+    while (now_ns < end_ns) {
+        const uint64_t before_ns = now_ns;
+        bool ready;
+
+        (void)sched_yield();
+        ready = chi_route_ready(pe->route) || is_called(pe);
+        now_ns = chi_clock_now_ns(pe->options.clock);
+        if (now_ns - before_ns > YIELD_LONG_NS) {
+            yield_pause(pe, now_ns);
+            return ready;
+        }
+        if (ready) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Sleep in the only net. Returns as chi_route_nap(). */
+static chare_status
+nap(struct chi_pe *pe, uint64_t max_ns)
+{
+    chare_status status;
+
+    if ((!pe->quiet && yield(pe, max_ns)) ||
+        chi_route_nap_begin(pe->route) != CHARE_OK) {
+        return CHARE_OK; /* something came just now */
+    }
+    /* After nap_begin(): who comes to a door later ends the nap. */
+    status = is_called(pe) ? CHARE_OK : chi_route_nap(pe->route, max_ns);
+    chi_route_wait_end(pe->route);
+    return status;
+}
+
+/* Sleep on the descriptors. Returns as chi_route_nap(). */
+static chare_status
+sleep_on_fds(struct chi_pe *pe, uint64_t max_ns)
+{
+    struct epoll_event events[CHI_PE_WAIT_FDS_MAX];
+    const uint64_t ms = (max_ns + CHI_NS_PER_MS - 1) / CHI_NS_PER_MS;
+    chare_status status;
+    int n;
+
+    if (pe->route != NULL && chi_route_wait_begin(pe->route) != CHARE_OK) {
+        return CHARE_OK; /* something came just now */
+    }
+    n = epoll_wait(pe->epoll_fd, events, CHI_PE_WAIT_FDS_MAX, (int)ms);
+    status = n > 0            ? CHARE_OK
+             : n == 0         ? CHARE_ERR_TIMEOUT
+             : errno == EINTR ? CHARE_ERR_INTERRUPTED
+                              : CHARE_OK;
+    if (pe->route != NULL) {
+        chi_route_wait_end(pe->route);
+    }
+    return status;
 }
 
 chare_status
 chi_pe_idle(struct chi_pe *pe)
 {
     const chare_hooks *hooks = pe->options.hooks;
-    struct epoll_event events[CHI_PE_WAIT_FDS_MAX];
-    int ms;
-    int n;
+    chare_status status;
+    uint64_t max_ns;
 
-    if (spin(pe)) {
+    if (!pe->quiet && spin(pe)) {
         return CHARE_OK;
     }
-    ms = wait_ms(pe);
-    if (ms == 0) {
+    max_ns = wait_ns(pe);
+    if (max_ns == 0) {
         return CHARE_OK;
-    }
-    if (pe->route != NULL && chi_route_wait_begin(pe->route) != CHARE_OK) {
-        return CHARE_OK; /* something came just now */
     }
     if (hooks != NULL && hooks->block_enter != NULL) {
         hooks->block_enter(pe->options.hooks_context);
     }
-    n = epoll_wait(pe->epoll_fd, events, CHI_PE_WAIT_FDS_MAX, ms);
+    status = can_nap(pe) ? nap(pe, max_ns) : sleep_on_fds(pe, max_ns);
     if (hooks != NULL && hooks->block_leave != NULL) {
         hooks->block_leave(pe->options.hooks_context);
     }
-    if (pe->route != NULL) {
-        chi_route_wait_end(pe->route);
-    }
-    if (n == 0 && pe->slept != NULL) {
+    pe->quiet = status == CHARE_ERR_TIMEOUT && max_ns == wait_ns_max(pe);
+    if (status == CHARE_ERR_TIMEOUT && pe->slept != NULL) {
         pe->slept(pe->upcall_context);
     }
-    if (chi_pe_interrupted(pe, n < 0 && errno == EINTR)) {
+    if (chi_pe_interrupted(pe, status == CHARE_ERR_INTERRUPTED)) {
         return CHARE_ERR_INTERRUPTED;
     }
     return CHARE_OK;

@@ -45,6 +45,7 @@ chi_pe_open(const struct chi_pe_options *options, struct chi_pe **out)
     pe->pool = options->pool;
     pe->simulated = options->clock != &chi_clock_real;
     pe->spin_ns = options->settings->spin_ns;
+    pe->yield_ns = options->settings->yield_ns;
     pe->poll_ticks = chi_clock_ticks_of_ns(options->settings->poll_ns);
     pe->looks_left = LOOKS_FIRST;
     chi_queue_init(&pe->queue);
@@ -94,6 +95,10 @@ chi_pe_attach(struct chi_pe *pe, struct chi_route *route)
 
     pe->route = route;
     if (pe->simulated) {
+        return CHARE_OK;
+    }
+    if (chi_route_can_nap(route)) {
+        atomic_store(&pe->naps_in, route); /* pairs with the load in ring() */
         return CHARE_OK;
     }
     count = chi_route_wait_fds(route, fds, &pe->wait_polled);
@@ -519,31 +524,41 @@ chi_pe_end(struct chi_pe *pe, chare_status why)
     }
 }
 
-void
-chi_pe_post_lost(struct chi_pe *pe, uint32_t rank)
+/* The PE is to look at its doors; from any thread. */
+static void
+ring(struct chi_pe *pe)
 {
+    /* Pairs with the store in chi_pe_attach(). Sequentially consistent, as
+     * that is and both doors are: a thread that misses the route here has
+     * written to its door before the PE looks there. */
+    struct chi_route *route = atomic_load(&pe->naps_in);
     const uint64_t one = 1;
     ssize_t n;
 
-    /* Pairs with the acquire in chi_pe_take_posted(): the rank is seen by the
-     * PE that the bell wakes. */
-    atomic_store_explicit(&pe->lost_rank_plus_1, rank + 1,
-                          memory_order_release);
+    if (route != NULL) {
+        chi_route_nudge(route);
+        return;
+    }
     n = write(pe->bell_fd, &one, sizeof(one));
     (void)n; /* full: it rings already */
 }
 
 void
+chi_pe_post_lost(struct chi_pe *pe, uint32_t rank)
+{
+    /* Pairs with the acquire in chi_pe_take_posted(): the rank is seen by the
+     * PE that the bell wakes. */
+    atomic_store(&pe->lost_rank_plus_1, rank + 1);
+    ring(pe);
+}
+
+void
 chi_pe_post(struct chi_pe *pe)
 {
-    const uint64_t one = 1;
-    ssize_t n;
-
     /* Pairs with the acquire in chi_pe_take_posted(): what the thread wrote
      * before is seen by the hook. */
-    if (!atomic_exchange_explicit(&pe->posted, true, memory_order_release)) {
-        n = write(pe->bell_fd, &one, sizeof(one));
-        (void)n; /* full: it rings already */
+    if (!atomic_exchange(&pe->posted, true)) {
+        ring(pe);
     }
 }
 
@@ -553,9 +568,12 @@ chi_pe_take_posted(struct chi_pe *pe)
     const uint32_t rank_plus_1 = atomic_exchange_explicit(
         &pe->lost_rank_plus_1, 0, memory_order_acquire);
     uint64_t rings;
-    ssize_t n = read(pe->bell_fd, &rings, sizeof(rings));
 
-    (void)n;
+    if (atomic_load_explicit(&pe->naps_in, memory_order_relaxed) == NULL) {
+        ssize_t n = read(pe->bell_fd, &rings, sizeof(rings));
+
+        (void)n;
+    }
     if (atomic_exchange_explicit(&pe->posted, false, memory_order_acquire) &&
         !pe->closing && pe->options.hooks != NULL &&
         pe->options.hooks->posted != NULL) {

@@ -82,6 +82,10 @@ struct chi_pe {
     uint32_t until_clock; /* executions until the next look at the clock */
     uint32_t looks_left;  /* at it after every execution */
     uint64_t spin_ns;
+    uint64_t yield_ns;
+    uint64_t yield_not_before_ns; /* others compute here: sleep instead */
+    uint64_t yield_pause_ns;      /* how long that was */
+    bool quiet; /* the last sleep was a whole one: go on sleeping */
     uint64_t last_interrupt_check_ns;
     uint64_t deadline_ns; /* the end must have come by then; 0: none */
 
@@ -95,6 +99,12 @@ struct chi_pe {
     int bell_fd;
     int epoll_fd;
     bool wait_polled; /* some net has no descriptor */
+
+    /* The route, where this PE naps in its only net instead of sleeping in
+     * the epoll: then both doors nudge it instead of ringing 'bell_fd'. Set
+     * once, by chi_pe_attach(), with release; they read it with acquire. Who
+     * reads NULL rings, and the PE looks at the doors later than that. */
+    _Atomic(struct chi_route *) naps_in;
 
     void (*peer_lost)(void *context, uint32_t rank, chare_status why);
     void (*message_lost)(void *context, uint32_t rank); /* logged below */

@@ -595,6 +595,8 @@ net_conform_run(const struct net_conform *conform, int argc, char **argv)
         TAP_CASE(a_sleeper_is_woken),
         TAP_CASE(sleepers_never_miss_each_other),
         TAP_CASE(bursts_wake_a_sleeper),
+        TAP_CASE(many_sleepers_go_round),
+        TAP_CASE(a_nudge_ends_a_nap),
         TAP_CASE(two_processes_flood_each_other),
         TAP_CASE(four_processes_flood_each_other),
         TAP_CASE(a_killed_peer_does_no_harm),

@@ -14,6 +14,10 @@
 
 #include "base/prng.h"
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
 enum {
     FLOOD_MESSAGES = 3000, /* from each to each */
     WAKE_ROUNDS = 3000,
@@ -121,28 +125,62 @@ a_sleeper_is_woken(void)
     CHECK(world_close(&world));
 }
 
-/* Sleep until something comes in; false: a wake-up was lost. */
+/* Sleep on the descriptor once; false: a wake-up was lost. */
+static inline bool
+member_sleep(struct team_member *member)
+{
+    struct chi_net *net = member->node.net;
+    struct pollfd pollfd = {.fd = chi_net_wait_fd(net), .events = POLLIN};
+    int ready;
+
+    if (chi_net_wait_begin(net) != CHARE_OK) {
+        return true;
+    }
+    ready =
+        pollfd.fd >= 0 ? poll(&pollfd, 1, WAKE_TIMEOUT_MS) : poll(NULL, 0, 1);
+    chi_net_wait_end(net);
+    return pollfd.fd < 0 || ready != 0;
+}
+
+/* The same in the net itself. */
+static inline bool
+member_nap(struct team_member *member)
+{
+    struct chi_net *net = member->node.net;
+    chare_status status;
+
+    if (chi_net_ready(net) || chi_net_nap_begin(net) != CHARE_OK) {
+        return true;
+    }
+    status = chi_net_nap(net, WAKE_TIMEOUT_MS * CHI_NS_PER_MS);
+    chi_net_wait_end(net);
+    return status != CHARE_ERR_TIMEOUT;
+}
+
+/* Whatever is open to the net, in turn: both are mixed. */
+static inline bool
+member_sleep_either(struct team_member *member)
+{
+    return chi_net_can_nap(member->node.net) &&
+                   member->node.arrived / 16 % 2 == 0
+               ? member_nap(member)
+               : member_sleep(member);
+}
+
+/* Sleep until so much has come in; false: a wake-up was lost. */
 static inline bool
 member_sleep_until(struct team_member *member, uint64_t arrived)
 {
     struct node *node = &member->node;
-    struct pollfd pollfd = {.fd = chi_net_wait_fd(node->net),
-                            .events = POLLIN};
 
     while (node->arrived < arrived) {
         const uint64_t before = node->arrived;
-        int ready;
+        bool awake;
 
         MEMBER_CHECK(member, node->wrong == NULL);
-        if (chi_net_wait_begin(node->net) != CHARE_OK) {
-            (void)node_progress(node);
-            continue;
-        }
-        ready = pollfd.fd >= 0 ? poll(&pollfd, 1, WAKE_TIMEOUT_MS)
-                               : poll(NULL, 0, 1);
-        chi_net_wait_end(node->net);
+        awake = member_sleep_either(member);
         (void)node_progress(node);
-        MEMBER_CHECK(member, pollfd.fd < 0 || ready != 0);
+        MEMBER_CHECK(member, awake);
         MEMBER_CHECK(member, node->arrived >= before);
     }
     return true;
@@ -172,6 +210,27 @@ sleepers_never_miss_each_other(void)
     CHECK(team_run(net_conform, 2, 2, sleepers_ping_pong));
 }
 
+/* Each sends to the next, and sleeps until the one before has sent. */
+static inline bool
+sleepers_in_a_ring(struct team_member *member)
+{
+    const uint32_t next = (member->node.rank + 1) % member->size;
+
+    for (uint64_t i = 1; i <= WAKE_ROUNDS / 4; i++) {
+        MEMBER_CHECK(member, member_send(member, next, i % 100));
+        MEMBER_CHECK(member, member_sleep_until(member, i));
+    }
+    return true;
+}
+
+/* More than there are processors. */
+static inline void
+many_sleepers_go_round(void)
+{
+    NEEDS_FORKS();
+    CHECK(team_run(net_conform, 8, 8, sleepers_in_a_ring));
+}
+
 /* Ranks 1 and up send in bursts; rank 0 sleeps whenever it may. */
 static inline bool
 bursts_at_a_sleeper(struct team_member *member)
@@ -197,6 +256,62 @@ bursts_wake_a_sleeper(void)
 {
     NEEDS_FORKS();
     CHECK(team_run(net_conform, 3, 3, bursts_at_a_sleeper));
+}
+
+/* ---- a thread that calls a napping PE */
+
+struct caller {
+    struct chi_net *net;
+    _Atomic uint64_t
+        called; /* written before nudge(); read after nap_begin() */
+    _Atomic uint64_t seen;
+};
+
+static inline void *
+caller_run(void *context)
+{
+    struct caller *caller = context;
+
+    for (uint64_t i = 1; i <= WAKE_ROUNDS; i++) {
+        atomic_store(&caller->called, i);
+        chi_net_nudge(caller->net);
+        while (i % 3 == 0 && atomic_load(&caller->seen) < i) {
+            (void)sched_yield();
+        }
+    }
+    return NULL;
+}
+
+static inline void
+a_nudge_ends_a_nap(void)
+{
+    struct caller caller = {0};
+    struct world world;
+    pthread_t thread;
+    uint64_t seen = 0;
+
+    NEEDS_TOGETHER();
+    CHECK(world_open(&world, net_conform, 2));
+    caller.net = world_last(&world)->net;
+    if (!chi_net_can_nap(caller.net)) {
+        CHECK(world_close(&world));
+        SKIP("nobody naps in it");
+    }
+    CHECK_EQ(pthread_create(&thread, NULL, caller_run, &caller), 0);
+    while (seen < WAKE_ROUNDS) {
+        chare_status status = CHARE_OK;
+
+        CHECK_EQ(chi_net_nap_begin(caller.net), CHARE_OK);
+        if (atomic_load(&caller.called) == seen) {
+            status = chi_net_nap(caller.net, WAKE_TIMEOUT_MS * CHI_NS_PER_MS);
+        }
+        chi_net_wait_end(caller.net);
+        CHECK(status != CHARE_ERR_TIMEOUT);
+        seen = atomic_load(&caller.called);
+        atomic_store(&caller.seen, seen);
+    }
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK(world_close(&world));
 }
 
 /* ---- processes */

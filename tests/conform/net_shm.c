@@ -31,7 +31,7 @@ put_record(struct chi_shm_ring *ring, uint64_t len, uint64_t claimed)
 {
     static const unsigned char garbage[4096] = {0xff, 0xee, 0xdd};
     uint64_t position;
-    bool wake;
+    unsigned wake;
 
     if (chi_shm_reserve(ring, chi_shm_slots_of(len), &position, &wake) !=
         CHARE_OK) {

@@ -107,9 +107,9 @@ member_send(struct team_member *member, uint32_t rank, uint64_t len)
 static inline bool
 member_connect(struct team_member *member)
 {
-    struct team_card cards[NODES_MAX];
+    struct team_card cards[RANKS_MAX];
     struct team_card mine = {.len = sizeof(mine.address)};
-    struct chi_net_peer peers[NODES_MAX];
+    struct chi_net_peer peers[RANKS_MAX];
     size_t len = sizeof(mine.address);
     uint32_t count = 0;
 
@@ -174,8 +174,8 @@ member_main(const struct net_conform *conform, uint32_t rank, uint32_t size,
 struct team {
     uint32_t size;
     uint32_t victim; /* a rank that kills itself; size: none */
-    pid_t pids[NODES_MAX];
-    int fds[NODES_MAX];
+    pid_t pids[RANKS_MAX];
+    int fds[RANKS_MAX];
 };
 
 static inline bool
@@ -219,7 +219,7 @@ team_start(struct team *team, const struct net_conform *conform,
 static inline bool
 team_lead(const struct team *team)
 {
-    struct team_card cards[NODES_MAX];
+    struct team_card cards[RANKS_MAX];
     char byte = 1;
 
     for (uint32_t i = 0; i < team->size; i++) {

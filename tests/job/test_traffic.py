@@ -71,7 +71,9 @@ class TrafficTest(jobtest.JobTest):
             self.assertLess(kib * 1024, idle[pe] * 1024 + 4 * sent)
 
     def test_more_pes_than_processors(self):
+        # As it comes, and sleeping at each opportunity.
         self.good(6, "flood", 2000, 100)
+        self.good(8, "flood", 1000, 100, CHARE_YIELD="0", CHARE_SPIN="0")
 
     def test_idle_pes_leave_the_processors_alone(self):
         seconds = 3

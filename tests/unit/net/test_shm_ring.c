@@ -53,7 +53,7 @@ put(struct pair *pair, const unsigned char *bytes, uint64_t len)
 {
     uint64_t position;
     uint64_t before;
-    bool wake;
+    unsigned wake;
 
     if (chi_shm_reserve(&pair->in, chi_shm_slots_of(len), &position, &wake) !=
         CHARE_OK) {
@@ -150,7 +150,7 @@ order_is_that_of_reservation(void)
     uint64_t first;
     uint64_t second;
     uint64_t len;
-    bool wake;
+    unsigned wake;
 
     CHECK(pair_open(&pair));
     CHECK_EQ(chi_shm_reserve(&pair.in, 2, &first, &wake), CHARE_OK);
@@ -169,28 +169,64 @@ order_is_that_of_reservation(void)
 }
 
 static void
-one_producer_wakes_the_sleeper(void)
+one_producer_wakes(unsigned how)
 {
     struct pair pair;
     uint64_t position;
-    bool wake;
+    unsigned wake;
 
     CHECK(pair_open(&pair));
-    CHECK(chi_shm_sleep(&pair.out));
+    CHECK(chi_shm_sleep(&pair.out, how));
     CHECK_EQ(chi_shm_reserve(&pair.in, 1, &position, &wake), CHARE_OK);
-    CHECK(wake);
+    CHECK_EQ(wake, how);
     CHECK_EQ(chi_shm_reserve(&pair.in, 1, &position, &wake), CHARE_OK);
-    CHECK(!wake);
+    CHECK_EQ(wake, 0);
     CHECK(chi_shm_wake(&pair.out));
     /* Something is reserved: no sleep. */
-    CHECK(!chi_shm_sleep(&pair.out));
+    CHECK(!chi_shm_sleep(&pair.out, how));
     pair.out.position += 2;
-    CHECK(chi_shm_sleep(&pair.out));
+    CHECK(chi_shm_sleep(&pair.out, how));
     /* Who woke it by a ring, and who did not. */
     CHECK(!chi_shm_wake(&pair.out));
     CHECK_EQ(chi_shm_reserve(&pair.in, 1, &position, &wake), CHARE_OK);
-    CHECK(!wake);
+    CHECK_EQ(wake, 0);
     CHECK_EQ(position, 2);
+    free(pair.memory);
+}
+
+static void
+one_producer_wakes_the_sleeper(void)
+{
+    one_producer_wakes(CHI_SHM_FLAG_SLEEP);
+    one_producer_wakes(CHI_SHM_FLAG_NAP);
+}
+
+/* The word on which it naps differs as soon as there is a reason to wake. */
+static void
+a_nap_ends_with_its_word(void)
+{
+    struct pair pair;
+    uint64_t position;
+    unsigned wake;
+
+    CHECK(pair_open(&pair));
+    CHECK(!chi_shm_nudge(&pair.out));
+    CHECK(chi_shm_sleep(&pair.out, CHI_SHM_FLAG_NAP));
+    CHECK_EQ(*chi_shm_nap_word(pair.memory), chi_shm_nap_value(&pair.out));
+    CHECK(chi_shm_nudge(&pair.out));
+    CHECK(*chi_shm_nap_word(pair.memory) != chi_shm_nap_value(&pair.out));
+    CHECK(!chi_shm_nudge(&pair.out));
+    CHECK(chi_shm_wake(&pair.out));
+    CHECK(chi_shm_sleep(&pair.out, CHI_SHM_FLAG_NAP));
+    CHECK_EQ(chi_shm_reserve(&pair.in, 3, &position, &wake), CHARE_OK);
+    CHECK(*chi_shm_nap_word(pair.memory) != chi_shm_nap_value(&pair.out));
+    CHECK(!chi_shm_nudge(&pair.out));
+    /* A sleeper on its doorbell is not nudged: it has a bell. */
+    pair.out.position += 3;
+    CHECK(chi_shm_wake(&pair.out));
+    CHECK(chi_shm_sleep(&pair.out, CHI_SHM_FLAG_SLEEP));
+    CHECK(!chi_shm_nudge(&pair.out));
+    CHECK(!chi_shm_wake(&pair.out));
     free(pair.memory);
 }
 
@@ -199,7 +235,7 @@ a_closed_inbox_takes_nothing(void)
 {
     struct pair pair;
     uint64_t position;
-    bool wake;
+    unsigned wake;
 
     CHECK(pair_open(&pair));
     chi_shm_end(&pair.out);
@@ -303,7 +339,7 @@ an_abandoned_reservation_is_waited_for_quietly(void)
     struct victim victim;
     uint64_t dead;
     uint64_t position;
-    bool wake;
+    unsigned wake;
 
     CHECK_EQ(victim_open(&victim, "16k"), CHARE_OK);
     CHECK_EQ(chi_shm_reserve(&victim.ring, 3, &dead, &wake), CHARE_OK);
@@ -402,6 +438,7 @@ TAP_MAIN(TAP_CASE(records_come_out_as_they_went_in),
          TAP_CASE(a_full_ring_says_again),
          TAP_CASE(order_is_that_of_reservation),
          TAP_CASE(one_producer_wakes_the_sleeper),
+         TAP_CASE(a_nap_ends_with_its_word),
          TAP_CASE(a_closed_inbox_takes_nothing),
          TAP_CASE(an_abandoned_reservation_is_waited_for_quietly),
          TAP_CASE(a_forged_stamp_is_taken_away),

@@ -316,19 +316,36 @@ array_copy(struct core_numpy *numpy, PyObject *shape, PyObject *dtype,
     return array;
 }
 
-/* Ask once whether the message can be kept. */
+/*
+ * What an array can view instead of a copy: the message, if it is for this
+ * call alone, or if nobody can write to the array. NULL: it is copied, or
+ * there is an exception.
+ */
 static PyObject *
-reader_memory(struct core_reader *reader)
+reader_memory(struct core_reader *reader, bool read_only)
 {
-    if (!reader->asked && reader->call != NULL) {
-        chare_buffer *buffer = chare_call_take_buffer(reader->call);
+    struct core_state *state = reader->pe->state;
+    chare_buffer *buffer;
 
+    if (reader->call == NULL) {
+        return NULL;
+    }
+    if (!reader->asked) {
+        reader->asked = true;
+        buffer = chare_call_take_buffer(reader->call);
         if (buffer != NULL) {
-            reader->memory = core_memory_new(reader->pe->state, buffer);
+            reader->memory = core_memory_new(state, buffer, false);
+            return reader->memory;
         }
     }
-    reader->asked = true;
-    return reader->memory;
+    if (reader->memory == NULL && read_only) {
+        buffer = chare_call_share_buffer(reader->call);
+        if (buffer != NULL) {
+            reader->memory = core_memory_new(state, buffer, true);
+            reader->shared = true;
+        }
+    }
+    return reader->shared && !read_only ? NULL : reader->memory;
 }
 
 /* An array on top of the message that brought it. */
@@ -376,6 +393,7 @@ core_array_decode(struct core_reader *reader, const chare_value *value)
 {
     struct core_numpy *numpy = &reader->pe->state->numpy;
     uint32_t flags = value->as.array.flags;
+    const bool read_only = (flags & CHARE_ARRAY_READ_ONLY) != 0;
     PyObject *dtype;
     PyObject *shape;
     PyObject *order;
@@ -392,7 +410,7 @@ core_array_decode(struct core_reader *reader, const chare_value *value)
         PyUnicode_FromString(flags & CHARE_ARRAY_FORTRAN_ORDER ? "F" : "C");
     if (shape != NULL && order != NULL) {
         if (value->as.array.len >= CORE_KEEP_BYTES_MIN &&
-            reader_memory(reader) != NULL) {
+            reader_memory(reader, read_only) != NULL) {
             array = array_view(reader, shape, dtype, order, value);
         } else if (!PyErr_Occurred()) {
             array = array_copy(numpy, shape, dtype, order, value);
@@ -400,8 +418,7 @@ core_array_decode(struct core_reader *reader, const chare_value *value)
     }
     Py_XDECREF(shape);
     Py_XDECREF(order);
-    if (array != NULL && (flags & CHARE_ARRAY_READ_ONLY) != 0 &&
-        array_set_read_only(array) < 0) {
+    if (array != NULL && read_only && array_set_read_only(array) < 0) {
         Py_CLEAR(array);
     }
     return array;

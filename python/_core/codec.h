@@ -27,7 +27,8 @@ struct core_reader {
     chare_decoder decoder;
     const chare_call *call; /* whose bytes may be kept; or NULL */
     PyObject *memory;       /* what keeps them, once needed */
-    bool asked;             /* whether the bytes can be kept is known */
+    bool asked;             /* whether the bytes can be taken is known */
+    bool shared;            /* 'memory' is that of other calls, too */
     int depth;
 };
 
@@ -76,7 +77,8 @@ int core_numpy_visit(struct core_numpy *numpy, visitproc visit, void *arg);
 extern PyType_Spec core_memory_spec;
 
 /* An object that owns a buffer and shows its bytes; steals the buffer. */
-PyObject *core_memory_new(struct core_state *state, chare_buffer *buffer);
+PyObject *core_memory_new(struct core_state *state, chare_buffer *buffer,
+                          bool read_only);
 
 /* What all Memory of a module refers to; -1 with an exception. */
 int core_origin_create(struct core_state *state);

@@ -17,6 +17,7 @@ core_reader_init(struct core_reader *reader, struct core_pe *pe,
     reader->call = call;
     reader->memory = NULL;
     reader->asked = false;
+    reader->shared = false;
     reader->depth = 0;
 }
 

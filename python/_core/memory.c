@@ -18,6 +18,7 @@ struct memory {
     PyObject_HEAD
     chare_buffer *buffer;
     struct core_origin *origin;
+    bool read_only;
 };
 
 int
@@ -47,7 +48,7 @@ core_origin_forked(struct core_origin *origin)
 }
 
 PyObject *
-core_memory_new(struct core_state *state, chare_buffer *buffer)
+core_memory_new(struct core_state *state, chare_buffer *buffer, bool read_only)
 {
     struct memory *self = PyObject_New(struct memory, state->MemoryType);
 
@@ -56,6 +57,7 @@ core_memory_new(struct core_state *state, chare_buffer *buffer)
         return NULL;
     }
     self->buffer = buffer;
+    self->read_only = read_only;
     self->origin = state->origin;
     self->origin->references++;
     return (PyObject *)self;
@@ -68,7 +70,8 @@ memory_getbuffer(PyObject *op, Py_buffer *view, int flags)
     size_t len;
     void *bytes = chare_buffer_bytes(self->buffer, &len);
 
-    return PyBuffer_FillInfo(view, op, bytes, (Py_ssize_t)len, 0, flags);
+    return PyBuffer_FillInfo(view, op, bytes, (Py_ssize_t)len, self->read_only,
+                             flags);
 }
 
 static void

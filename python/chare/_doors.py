@@ -178,7 +178,10 @@ def await_in_asyncio(future):
             waiting.set_result(outcome)
 
     def ready():
-        loop.call_soon_threadsafe(deliver, future._outcome())
+        try:
+            loop.call_soon_threadsafe(deliver, future._outcome())
+        except RuntimeError:
+            pass  # the loop was closed: nobody waits any more
 
     _core.post(future._on_ready, (ready,))
     return waiting.__await__()

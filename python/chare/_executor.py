@@ -14,13 +14,20 @@ from typing import Any
 from chare import _core, _pool, _program
 from chare._charm import charm
 from chare._jobs import Singles
+from chare._worker import WithKeywords
 
 _WHAT = "waiting for a future of an Executor"
 
 
-def _wake_after(future, seconds):
-    if seconds is not None:
-        _core.timer_start(future._complete, max(seconds, 0.0), (None,), False)
+def _wait_for(future, timeout):
+    """Suspend until a future is complete, or for so many seconds."""
+    if timeout is None:
+        _core.await_(future, _WHAT)
+        return
+    try:
+        future.get(timeout)
+    except TimeoutError:
+        pass  # who waits looks at what came
 
 
 class _Event:
@@ -50,8 +57,7 @@ class _Event:
                     "themselves"
                 )
             self._waiting = _core.local_future()
-            _wake_after(self._waiting, timeout)
-            _core.await_(self._waiting, _WHAT)
+            _wait_for(self._waiting, timeout)
         return self._set
 
 
@@ -77,6 +83,7 @@ class TaskFuture(concurrent.futures.Future):
     def __init__(self):
         super().__init__()
         self._waiters = _Waiters()
+        self._ready = None
 
     # The pool's side: a receiver, see _jobs.py.
 
@@ -93,19 +100,18 @@ class TaskFuture(concurrent.futures.Future):
 
     def _ready_future(self):
         """For charm.wait() and charm.iwait(): a Future that says when."""
-        ready = _core.local_future()
-        self.add_done_callback(lambda _: ready._complete(None))
-        return ready
+        if self._ready is None:
+            ready = self._ready = _core.local_future()
+            self.add_done_callback(lambda _: ready._complete(None))
+        return self._ready
 
     def _wait(self, timeout):
         if not self.done():
-            ready = self._ready_future()
-            _wake_after(ready, timeout)
             if _core.waits() == "n":
                 raise _core.NotThreadedError(
                     "in an 'async def' await the future of an Executor itself"
                 )
-            _core.await_(ready, _WHAT)
+            _wait_for(self._ready_future(), timeout)
             if not self.done():
                 raise concurrent.futures.TimeoutError()
 
@@ -174,7 +180,7 @@ class Executor(concurrent.futures.Executor):
             raise RuntimeError("cannot schedule new futures after shutdown")
         future = TaskFuture()
         if kwargs:
-            fn, args = _Call(fn), (args, kwargs)
+            fn, args = WithKeywords(fn), (args, kwargs)
         self._pool._single(fn, args, future, self._job)
         self._pending += 1
         future.add_done_callback(self._done)
@@ -194,12 +200,13 @@ class Executor(concurrent.futures.Executor):
         end = None if timeout is None else time.monotonic() + timeout
         items = list(zip(*iterables))
         futures = [TaskFuture() for _ in items]
-        self._pending += len(futures)
         for future in futures:
             future.set_running_or_notify_cancel()
-            future.add_done_callback(self._done)
         self._pool._map(fn, items, chunksize, len(self._job.workers),
                         star=True, receivers=list(futures))
+        self._pending += len(futures)
+        for future in futures:
+            future.add_done_callback(self._done)
         futures.reverse()
         return self._results(futures, end)
 
@@ -249,16 +256,3 @@ class Executor(concurrent.futures.Executor):
             self._job.end()
             if self._empty is not None:
                 self._empty._complete(None)
-
-
-class _Call:
-    """A function that takes its arguments as a tuple and a dict."""
-
-    def __init__(self, function):
-        self.function = function
-        for mark in ("__chare_coro__", "__qualname__"):
-            if hasattr(function, mark):
-                setattr(self, mark, getattr(function, mark))
-
-    def __call__(self, args, kwargs):
-        return self.function(*args, **kwargs)

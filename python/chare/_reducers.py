@@ -7,6 +7,7 @@ else that knows + and *, <, or a truth value.
 
 import copyreg
 import functools
+import itertools
 import operator
 import sys
 
@@ -98,6 +99,18 @@ def _fold(name, plain):
     return combine
 
 
+def _joined(contributions):
+    """Texts or lists one behind the other, in one pass where that is so."""
+    kind = type(contributions[0])
+    if kind in (str, bytes, list, tuple) and all(
+        type(value) is kind for value in contributions
+    ):
+        if kind is str or kind is bytes:
+            return kind().join(contributions)
+        return kind(itertools.chain.from_iterable(contributions))
+    return _sum(contributions)
+
+
 def _logical(name, plain):
     """The same for truth values; one alone becomes one, too."""
 
@@ -148,7 +161,9 @@ class Reducers:
         self._custom = {}
         self._closed = False
         self.nop = _core.ReducerType("nop", None, 0)
-        self._join = _core.ReducerType("sum of texts or lists", _sum, ordered=True)
+        self._join = _core.ReducerType(
+            "sum of texts or lists", _joined, ordered=True
+        )
         self.sum = _core.ReducerType("sum", _sum, 1, joining=self._join)
         self.product = _core.ReducerType("product", _product, 2)
         self.min = _core.ReducerType("min", _min, 3)

@@ -130,10 +130,12 @@ class Remote(_core.Chare):
         _charm().printStats()
 
     def LBTurnInstrumentOn(self):
-        """Measure loads of chares; nothing uses them yet."""
+        """charm.lb.measure()."""
+        _charm().lb.measure(True)
 
     def LBTurnInstrumentOff(self):
-        """Do not measure loads of chares."""
+        """charm.lb.measure(False)."""
+        _charm().lb.measure(False)
 
     def _begin(self, values):
         _readonlies.arrived(values)

@@ -254,7 +254,6 @@ class Console(_core.Chare):
         self._interpreter = _Interpreter(self, self._namespace)
         self._coroutine = _core.running()
         self._lines = []
-        self._statement = 0  # its number
         self._runs = False  # one does
         self._suspect = None
         self._interrupted_s = 0.0
@@ -306,7 +305,6 @@ class Console(_core.Chare):
     def _push(self, line):
         self._lines.append(line)
         source = "\n".join(self._lines)
-        self._statement += 1
         self._runs = True
         try:
             more = self._interpreter.runsource(source)
@@ -335,8 +333,10 @@ class Console(_core.Chare):
         self.execute(compiled)
         if not _charm().options.interactive.broadcast_imports:
             return
-        for pe in range(1, _core.pe_count()):
-            _charm().thisProxy[pe].exec(source, awaitable=True).get()
+        _charm().gather(*[
+            _charm().thisProxy[pe].exec(source, awaitable=True)
+            for pe in range(1, _core.pe_count())
+        ]).get()
         classes = []
         for name in sorted(set(sys.modules) - before):
             for value in list(vars(sys.modules[name]).values()):

@@ -363,20 +363,20 @@ def _without_our_frames(tb):
 
 def _suggest(error):
     """Say which entry methods a proxy has, where it lacks one."""
-    proxy: Any = getattr(error, "obj", None)
-    if isinstance(error, AttributeError) and hasattr(proxy, "addReducer") and (
-        getattr(error, "name", None) is not None
+    if not isinstance(error, AttributeError) or (
+        getattr(error, "name", None) is None
     ):
-        error.args = (proxy._missing(error.name),)
+        return
+    from chare import _mistakes, _reducers
+
+    proxy: Any = getattr(error, "obj", None)
+    name = str(error.name)
+    if isinstance(proxy, _reducers.Reducers):
+        error.args = (proxy._missing(name),)
         setattr(error, "name", None)
         return
-    if not isinstance(error, AttributeError) or not isinstance(
-        proxy, _core.Proxy
-    ) or getattr(error, "name", None) is None:
+    if not isinstance(proxy, _core.Proxy):
         return
-    from chare import _mistakes
-
-    name = str(error.name)
     near = _mistakes.near(
         name, [key for key in dir(type(proxy)) if key[:6] != "_chare"]
     )

@@ -34,11 +34,23 @@ TASK_DONE = 1
 TASK_FAILED = 2
 
 
+class WithKeywords:
+    """A function that takes its arguments as a tuple and a dict."""
+
+    def __init__(self, func):
+        self.func = func
+        if hasattr(func, "__qualname__"):
+            self.__qualname__ = func.__qualname__
+
+    def __call__(self, args, kwargs):
+        return self.func(*args, **kwargs)
+
+
 def _kind(function):
     """How a function is run: at once, or as a coroutine."""
     import inspect  # late, for it takes milliseconds
 
-    while isinstance(function, functools.partial):
+    while isinstance(function, (functools.partial, WithKeywords)):
         function = function.func
     for candidate in (function, getattr(type(function), "__call__", None)):
         if getattr(candidate, "__chare_coro__", False):

@@ -681,7 +681,7 @@ def get(refs, timeout=None):
     for ref in refs:
         if not isinstance(ref, ObjectRef):
             raise TypeError(f"ray.get() takes ObjectRefs, not {ref!r}")
-    if timeout is not None:
+    if timeout is not None and refs:
         _, missing = wait(refs, len(refs), timeout)
         if missing:
             raise GetTimeoutError(
@@ -717,17 +717,28 @@ def wait(refs, num_returns=1, timeout=None, fetch_local=True):
         if missing == 0:
             enough._complete(None)
 
+    watched = []
     for future in futures:
         if future.ready():
             notice()
         else:
-            future._on_ready(notice)
-    if timeout is not None:
-        _core.timer_start(enough._complete, timeout, (None,), False)
-    _core.await_(enough, "ray.wait()")
+            # Its own object, for a reference may be given twice.
+            watched.append((future, functools.partial(notice)))
+            future._on_ready(watched[-1][1])
+    try:
+        if timeout is None:
+            _core.await_(enough, "ray.wait()")
+        else:
+            enough.get(timeout)
+    except TimeoutError:
+        pass
+    finally:
+        for future, call in watched:
+            future._off_ready(call)
     there = [ref for ref, f in zip(refs, futures) if f.ready()]
     done = list(itertools.islice(there, num_returns))
-    return done, [ref for ref in refs if ref not in done]
+    chosen = set(done)
+    return done, [ref for ref in refs if ref not in chosen]
 
 
 def put(value):

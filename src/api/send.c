@@ -53,6 +53,12 @@ chare_call_take_buffer(const chare_call *call)
     return chi_obj_take_buffer(call);
 }
 
+chare_buffer *
+chare_call_share_buffer(const chare_call *call)
+{
+    return chi_obj_share_buffer(call);
+}
+
 chare_status
 chare_reply_send(chare_runtime *runtime, const chare_reply *reply,
                  const chare_data *data)

@@ -131,6 +131,24 @@ chi_coll_mixed(struct chi_coll *coll, uint32_t one,
     return msg;
 }
 
+bool
+chi_coll_targets_alike(const struct chi_coll *coll, const chare_callback *a,
+                       const chare_callback *b)
+{
+    const struct chi_registry *registry = coll->cb->registry;
+    const char *names[2];
+
+    if (a->kind != CHARE_CALLBACK_BROADCAST || b->kind != a->kind ||
+        a->element.collection != b->element.collection ||
+        !chare_is_section(a->element.collection)) {
+        return false;
+    }
+    names[0] = strrchr(chi_registry_entry_name(registry, a->entry), '.');
+    names[1] = strrchr(chi_registry_entry_name(registry, b->entry), '.');
+    return names[0] != NULL && names[1] != NULL &&
+           strcmp(names[0], names[1]) == 0;
+}
+
 void
 chi_coll_targets_differ(struct chi_coll *coll, const chare_callback *one,
                         const struct chi_coll_source *by_one,

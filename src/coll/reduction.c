@@ -37,6 +37,7 @@ enum {                  /* env.spare of a partial result, or-ed */
     REDUCE_EMPTY = 1,   /* no data, as opposed to empty data */
     REDUCE_EXTRA = 2,   /* R4 */
     REDUCE_UNKNOWN = 4, /* nobody has contributed: no reducer, no callback */
+    REDUCE_MIXED = 8,   /* an error: reducers differed below */
 };
 
 enum {                   /* env.spare of LEAVE */
@@ -79,38 +80,14 @@ reduction_get(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag)
     return reduction;
 }
 
-/* From now on the result is an error, which any reducer passes on. */
+/* From now on the result is this error, which any reducer passes on. */
 static void
-reduction_mix(struct chi_coll *coll, struct chi_reduction *reduction,
-              uint32_t other, const struct chi_coll_source *source)
+reduction_spoil(struct chi_reduction *reduction, struct chi_msg *error)
 {
-    struct chi_msg *error = chi_coll_mixed(coll, reduction->reducer,
-                                           &reduction->source, other, source);
-
     chi_msg_queue_clear(&reduction->parts);
     chi_msg_queue_push(&reduction->parts, error);
     reduction->reducer = CHARE_REDUCE_SUM;
     reduction->mixed = true;
-}
-
-/* Members of a section of several classes name its method each by the entry of
- * their own class. */
-static bool
-is_alike(const struct chi_coll *coll, const chare_callback *a,
-         const chare_callback *b)
-{
-    const struct chi_registry *registry = coll->cb->registry;
-    const char *names[2];
-
-    if (a->kind != CHARE_CALLBACK_BROADCAST || b->kind != a->kind ||
-        a->element.collection != b->element.collection ||
-        !chare_is_section(a->element.collection)) {
-        return false;
-    }
-    names[0] = strrchr(chi_registry_entry_name(registry, a->entry), '.');
-    names[1] = strrchr(chi_registry_entry_name(registry, b->entry), '.');
-    return names[0] != NULL && names[1] != NULL &&
-           strcmp(names[0], names[1]) == 0;
 }
 
 /* 'element' NULL: of nobody in particular. */
@@ -142,13 +119,15 @@ reduction_describe(struct chi_coll *coll, struct chi_reduction *reduction,
     source.element = element != NULL ? *element : (chare_element){0};
     if (!reduction->stray &&
         !chi_callback_equal(&reduction->callback, callback) &&
-        !is_alike(coll, &reduction->callback, callback)) {
+        !chi_coll_targets_alike(coll, &reduction->callback, callback)) {
         reduction->stray = true;
         chi_coll_targets_differ(coll, &reduction->callback, &reduction->source,
                                 callback, &source);
     } else if (reduction->reducer != reducer && !reduction->mixed &&
                !chi_coll_join(coll, &reduction->reducer, reducer)) {
-        reduction_mix(coll, reduction, reducer, &source);
+        reduction_spoil(reduction,
+                        chi_coll_mixed(coll, reduction->reducer,
+                                       &reduction->source, reducer, &source));
     }
 }
 
@@ -183,6 +162,7 @@ reduction_pass_up(struct chi_coll *coll, struct chi_coll_set *set,
 {
     const uint16_t spare = (uint16_t)((part == NULL ? REDUCE_EMPTY : 0) |
                                       (extra ? REDUCE_EXTRA : 0) |
+                                      (reduction->mixed ? REDUCE_MIXED : 0) |
                                       (reduction->known ? 0 : REDUCE_UNKNOWN));
     unsigned char trailer[8 + 4 + CHI_CALLBACK_WIRE_BYTES_MAX];
     struct chi_writer writer = chi_writer_of(trailer, sizeof(trailer));
@@ -467,6 +447,7 @@ reduce_take(struct chi_coll *coll, struct chi_coll_set *set,
     const uint64_t tag = msg->env.key;
     const uint16_t spare = msg->env.spare;
     const bool regular = (spare & REDUCE_EXTRA) == 0;
+    const bool mixed = (spare & REDUCE_MIXED) != 0;
     /* A completion's regular part of a child waits for this PE's. */
     const bool waits = is_open(set, tag) || (regular && !is_own_stream(tag));
     struct chi_reduction *reduction = reduction_get(coll, set, tag);
@@ -476,8 +457,10 @@ reduce_take(struct chi_coll *coll, struct chi_coll_set *set,
         reduction->children_reported |= (uint64_t)1 << child;
     }
     if ((spare & REDUCE_UNKNOWN) == 0) {
-        reduction_describe(coll, reduction, msg->env.entry, callback,
-                           source_pe, NULL);
+        reduction_describe(coll, reduction,
+                           mixed && reduction->known ? reduction->reducer
+                                                     : msg->env.entry,
+                           callback, source_pe, NULL);
     }
     reduction->count += count;
     if (spare & REDUCE_EMPTY) {
@@ -485,7 +468,11 @@ reduce_take(struct chi_coll *coll, struct chi_coll_set *set,
     } else {
         msg->env.len -= msg->env.trailer_len;
         msg->env.trailer_len = 0;
-        reduction_add(coll, reduction, msg);
+        if (mixed && !reduction->mixed) {
+            reduction_spoil(reduction, msg);
+        } else {
+            reduction_add(coll, reduction, msg);
+        }
     }
     if (waits) {
         reduction_check(coll, set, reduction);
@@ -525,6 +512,14 @@ is_refused(const struct chi_coll_set *set, uint64_t tag)
            chi_map_get(&set->reductions, tag) == NULL;
 }
 
+static bool
+reducer_ok(const struct chi_coll *coll, const struct chi_msg *msg)
+{
+    return chi_coll_has_reducer(coll, msg->env.entry) ||
+           msg->env.entry == CHI_COLL_REDUCE_JOIN ||
+           (msg->env.spare & REDUCE_UNKNOWN) != 0;
+}
+
 void
 chi_coll_reduce_execute(void *context, struct chi_msg *msg)
 {
@@ -545,7 +540,7 @@ chi_coll_reduce_execute(void *context, struct chi_msg *msg)
     source_pe = chi_read_u32(&reader);
     child = child_index(set->edges, msg->env.source_pe);
     if (!chi_callback_read(&reader, &callback) ||
-        child == CHI_TREE_CHILDREN_MAX) {
+        child == CHI_TREE_CHILDREN_MAX || !reducer_ok(coll, msg)) {
         chi_log_warn(coll->pe->options.log,
                      "dropped a malformed partial result from PE %u",
                      msg->env.source_pe);

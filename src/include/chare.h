@@ -775,6 +775,21 @@ void chare_call_take_reply(const chare_call *call, chare_reply *reply_out);
 chare_buffer *chare_call_take_buffer(const chare_call *call);
 
 /**
+ * chare_call_share_buffer() - keep a broadcast's bytes beyond the call.
+ *
+ * For what chare_call_take_buffer() does not give: the bytes are the same for
+ * all targets on this PE, so nobody may write to them.
+ *
+ * @call: the call, still executing, with no payload.
+ *
+ * Ownership: a share, to be released as chare_call_take_buffer() says; the
+ *            bytes stay until the last share is.
+ * Returns:   the buffer, or NULL when the call is no broadcast.
+ * Since:     0.1
+ */
+chare_buffer *chare_call_share_buffer(const chare_call *call);
+
+/**
  * chare_reply_send() - answer a call.
  *
  * @runtime: the runtime that took the reply.

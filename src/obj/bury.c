@@ -218,6 +218,7 @@ chi_buried_take(struct chi_obj *obj, struct chi_msg *msg)
     case CHI_HANDLER_INVOKE:
     case CHI_HANDLER_DESTROY:
     case CHI_HANDLER_ENLIST:
+    case CHI_HANDLER_CAST:
         target_of(obj, msg, &target);
         chi_undeliverable(obj, &target, msg);
         return;

@@ -540,26 +540,6 @@ chi_roll_result(const chare_call *call, void *context)
 /* ---- messages between the root and others */
 
 static void
-form_execute(struct chi_obj *obj, struct chi_collection *collection,
-             const struct chi_msg *msg)
-{
-    const struct chi_section_vertex *part;
-    const uint64_t len = chi_msg_data_len(msg);
-    uint64_t total;
-
-    if (collection == NULL || collection->populated ||
-        len < sizeof(total) + sizeof(*part) ||
-        (len - sizeof(total)) % sizeof(*part) != 0) {
-        chi_log_warn(obj->pe->options.log, "dropped a malformed section");
-        return;
-    }
-    memcpy(&total, msg->bytes, sizeof(total));
-    part = (const void *)(msg->bytes + sizeof(total));
-    chi_section_form(obj, collection, msg->env.source_pe, total, part,
-                     (uint32_t)((len - sizeof(total)) / sizeof(*part)));
-}
-
-static void
 ask_execute(struct chi_obj *obj, const struct chi_msg *msg)
 {
     struct chi_msg *answer = chi_pe_msg(obj->pe, CHI_HANDLER_SECTION, 0);
@@ -592,7 +572,7 @@ chi_section_execute(void *context, struct chi_msg *msg)
         }
         break;
     case CHI_SECTION_FORM:
-        form_execute(obj, collection, msg);
+        chi_section_form_execute(obj, collection, msg);
         break;
     case CHI_SECTION_ASK:
         if (collection != NULL && !collection->populated) {

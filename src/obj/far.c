@@ -16,7 +16,9 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/prng.h"
 #include "msg/codec.h"
 #include "obj/migrate.h"
 #include "obj/section.h"
@@ -123,6 +125,59 @@ chi_members_count(const struct chi_element *element)
     return count;
 }
 
+/* Those that live elsewhere are found by their names, at their account; the
+ * members of one key are linked. */
+static uint64_t
+away_key(const chare_element *name)
+{
+    uint64_t key;
+
+    (void)chi_index_pack(&name->index, &key);
+    return chi_mix64(key ^ name->collection);
+}
+
+static void
+away_add(struct chi_obj *obj, struct chi_member *member)
+{
+    struct chi_map *map = &member->section->section->away;
+    const uint64_t key = away_key(member->away);
+
+    member->next = chi_map_get(map, key);
+    if (chi_map_put(map, key, member) != CHARE_OK) {
+        chi_pe_die(obj->pe, "out of memory for a member of a section");
+    }
+}
+
+static struct chi_member *
+away_find(const struct chi_section *section, const chare_element *name)
+{
+    struct chi_member *member = chi_map_get(&section->away, away_key(name));
+
+    while (member != NULL && memcmp(member->away, name, sizeof(*name)) != 0) {
+        member = member->next;
+    }
+    return member;
+}
+
+static void
+away_remove(struct chi_section *section, struct chi_member *member)
+{
+    const uint64_t key = away_key(member->away);
+    struct chi_member *first = chi_map_remove(&section->away, key);
+    struct chi_member **link = &first;
+
+    while (*link != member) {
+        link = &(*link)->next;
+    }
+    *link = member->next;
+    if (first != NULL) {
+        /* Cannot fail: the slot of the key has just become free. */
+        chare_status status = chi_map_put(&section->away, key, first);
+
+        chi_assert(status == CHARE_OK);
+    }
+}
+
 void
 chi_members_move(struct chi_obj *obj, struct chi_element *element,
                  struct chi_far_member *out)
@@ -146,8 +201,8 @@ chi_members_move(struct chi_obj *obj, struct chi_element *element,
             chi_pe_die(obj->pe, "out of memory for a member of a section");
         }
         chi_element_self(element, member->away);
-        member->next = NULL;
         member->element = NULL;
+        away_add(obj, member);
     }
 }
 
@@ -170,22 +225,6 @@ chi_members_arrive(struct chi_obj *obj, struct chi_element *element,
     }
 }
 
-/* The part of a member that lives elsewhere, at its account. */
-static struct chi_member *
-member_away(const struct chi_collection *collection, const chare_element *self)
-{
-    const struct chi_section *section = collection->section;
-
-    for (size_t i = 0; i < section->count; i++) {
-        const chare_element *away = chi_section_away(section, i);
-
-        if (away != NULL && memcmp(away, self, sizeof(*self)) == 0) {
-            return section->members[i];
-        }
-    }
-    return NULL;
-}
-
 /* F2: it leaves when all it has contributed is here. */
 static void
 member_check(struct chi_obj *obj, struct chi_collection *collection,
@@ -194,6 +233,7 @@ member_check(struct chi_obj *obj, struct chi_collection *collection,
     if (!member->leaves || member->reduction_next != member->leaves_at) {
         return;
     }
+    away_remove(collection->section, member);
     chi_section_place_free(collection->section, member);
     collection->gone++;
     chi_coll_leave(obj->coll, &collection->set, member->leaves_at, 1);
@@ -212,7 +252,7 @@ member_execute(struct chi_obj *obj, const struct chi_envelope *env,
     struct chi_member *member =
         collection == NULL || collection->section == NULL
             ? NULL
-            : member_away(collection, self);
+            : away_find(collection->section, self);
 
     if (member == NULL) {
         chi_log_debug(obj->pe->options.log, "a section is no more");

@@ -470,6 +470,18 @@ chi_obj_take_buffer(const chare_call *call)
     return chi_buffer_of_msg(run->msg);
 }
 
+chare_buffer *
+chi_obj_share_buffer(const chare_call *call)
+{
+    const struct invocation *run = call->execution;
+
+    if (run == NULL || !run->shared || call->payload_ops != NULL) {
+        return NULL;
+    }
+    chi_msg_lend(run->msg);
+    return chi_buffer_of_msg(chi_msg_ref(run->msg));
+}
+
 /* The value None, for a gathered result of a method that returned nothing. */
 static struct chi_msg *
 none_msg(struct chi_obj *obj)

@@ -132,6 +132,7 @@ void chi_obj_stalled(struct chi_obj *obj);
 /* The call must be one that this room is executing. */
 void chi_obj_take_reply(const chare_call *call, chare_reply *reply_out);
 chare_buffer *chi_obj_take_buffer(const chare_call *call);
+chare_buffer *chi_obj_share_buffer(const chare_call *call);
 
 /* ---- what chares cost (load.c) */
 

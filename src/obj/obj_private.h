@@ -47,8 +47,9 @@ struct chi_casts;
  * One chare in one section; see far.c for those that have moved.
  */
 struct chi_member {
-    struct chi_member
-        *next; /* of the same element, most recently used first */
+    /* Of the same element, most recently used first; of one that lives
+     * elsewhere: in its section, with the same key. */
+    struct chi_member *next;
     struct chi_collection *section; /* NULL: it joined on PE 'pe' */
     struct chi_element *element;    /* NULL: it lives elsewhere */
     uint64_t reduction_next;        /* the number of its next contribution */

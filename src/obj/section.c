@@ -43,6 +43,7 @@ chi_section_get(struct chi_obj *obj, chare_collection id)
     if (collection->section == NULL) {
         chi_pe_die(obj->pe, "out of memory for a section");
     }
+    chi_map_init(&collection->section->away);
     return collection;
 }
 
@@ -78,6 +79,7 @@ chi_section_free(struct chi_section *section)
         }
     }
     free(section->members);
+    chi_map_fini(&section->away);
     free(section);
 }
 
@@ -241,6 +243,7 @@ chi_section_end(struct chi_obj *obj, struct chi_collection *collection)
         free(member);
     }
     free(section->members);
+    chi_map_fini(&section->away);
     section->members = NULL;
     section->count = section->room = section->left = 0;
     if (same > 0) {
@@ -536,6 +539,50 @@ chi_section_form(struct chi_obj *obj, struct chi_collection *collection,
     chi_moves_retry(obj);
 }
 
+/* Whether this is a tree in preorder whose root is here. */
+static bool
+part_ok(const struct chi_obj *obj, const struct chi_section_vertex *part,
+        uint64_t count)
+{
+    uint32_t children = 0;
+
+    if (part[0].pe != obj->pe->rank || part[0].subtree_pes != count) {
+        return false;
+    }
+    for (uint64_t i = 1; i < count; i += part[i].subtree_pes) {
+        if (part[i].pe >= obj->pe->size || part[i].subtree_pes == 0 ||
+            part[i].subtree_pes > count - i ||
+            ++children > CHI_TREE_CHILDREN_MAX) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void
+chi_section_form_execute(struct chi_obj *obj,
+                         struct chi_collection *collection,
+                         const struct chi_msg *msg)
+{
+    const struct chi_section_vertex *part;
+    const uint64_t len = chi_msg_data_len(msg);
+    uint64_t count;
+    uint64_t total;
+
+    count = (len - sizeof(total)) / sizeof(*part);
+    part = (const void *)(msg->bytes + sizeof(total));
+    if (collection == NULL || collection->populated ||
+        len < sizeof(total) + sizeof(*part) ||
+        (len - sizeof(total)) % sizeof(*part) != 0 ||
+        !part_ok(obj, part, count)) {
+        chi_log_warn(obj->pe->options.log, "dropped a malformed section");
+        return;
+    }
+    memcpy(&total, msg->bytes, sizeof(total));
+    chi_section_form(obj, collection, msg->env.source_pe, total, part,
+                     (uint32_t)count);
+}
+
 void
 chi_section_absent(struct chi_obj *obj, struct chi_collection *collection)
 {
@@ -650,7 +697,9 @@ chi_section_run(struct chi_obj *obj, struct chi_collection *collection,
         }
         own = element != NULL ? element->collection
                               : chi_collection_find(obj, away->collection);
-        msg->env.entry = entry_of_member(obj, own, called);
+        /* NULL: it is no more, and what it leaves behind is under way. */
+        msg->env.entry =
+            own == NULL ? called : entry_of_member(obj, own, called);
         if (msg->env.entry != 0 && element == NULL) {
             const uint32_t entry = msg->env.entry;
 

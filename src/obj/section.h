@@ -42,11 +42,12 @@ struct chi_section {
     struct chi_member **members;
     size_t count; /* of places */
     size_t room;
-    size_t left;       /* places of members that have left */
-    uint64_t reported; /* of the members, to the root */
-    uint64_t total;    /* members everywhere, once formed */
-    bool asked;        /* ASK was sent */
-    bool absent;       /* no member is here, and none will be */
+    size_t left;         /* places of members that have left */
+    struct chi_map away; /* key of a name -> members that live elsewhere */
+    uint64_t reported;   /* of the members, to the root */
+    uint64_t total;      /* members everywhere, once formed */
+    bool asked;          /* ASK was sent */
+    bool absent;         /* no member is here, and none will be */
     struct chi_early *early_head;
     struct chi_early *early_tail;
     struct chi_tree_edges edges;
@@ -104,6 +105,11 @@ void chi_section_form(struct chi_obj *obj, struct chi_collection *collection,
                       uint32_t parent, uint64_t total,
                       const struct chi_section_vertex *part,
                       uint32_t part_count);
+
+/* The same, as its parent has told; the message stays. */
+void chi_section_form_execute(struct chi_obj *obj,
+                              struct chi_collection *collection,
+                              const struct chi_msg *msg);
 
 /* This PE is not in the section's tree. */
 void chi_section_absent(struct chi_obj *obj,

@@ -2,8 +2,9 @@
 /*
  * timers.c - a binary heap of timers, and a map to find one by its id.
  *
- * A removed timer stays in the heap, marked, until its time has come: removal
- * costs one look-up, and the heap never needs positions.
+ * A removed timer stays in the heap, marked, until its time has come or most
+ * of the heap is such: removal costs one look-up, and the heap never needs
+ * positions.
  */
 #include "config.h"
 
@@ -12,6 +13,10 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+
+enum {
+    REMOVED_MIN = 64 /* so many may always be in the heap */
+};
 
 struct chi_timer {
     uint64_t due_ns;
@@ -121,6 +126,25 @@ chi_timers_add(struct chi_timers *timers, uint64_t due_ns,
     return CHARE_OK;
 }
 
+/* Free the removed timers when they are more than the others. */
+static void
+heap_clean(struct chi_timers *timers)
+{
+    const size_t count = timers->count;
+
+    if (count < 2 * timers->by_id.count + REMOVED_MIN) {
+        return;
+    }
+    timers->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (timers->heap[i]->fn == NULL) {
+            free(timers->heap[i]);
+        } else {
+            heap_push(timers, timers->heap[i]);
+        }
+    }
+}
+
 bool
 chi_timers_remove(struct chi_timers *timers, uint64_t id)
 {
@@ -130,6 +154,7 @@ chi_timers_remove(struct chi_timers *timers, uint64_t id)
         return false;
     }
     timer->fn = NULL;
+    heap_clean(timers);
     return true;
 }
 

@@ -323,6 +323,59 @@ charm.start(main)
 """)
 
 
+    def test_read_only_arrays_are_shared_in_a_broadcast(self):
+        self.check("""
+import numpy as np
+
+class Cell(Chare):
+    def take(self, tag, fixed, free=None):
+        self.fixed, self.free = fixed, free
+        at = fixed.__array_interface__["data"][0]
+        return charm.myPe(), at, fixed.flags.writeable
+
+    def change(self):
+        try:
+            self.fixed.flags.writeable = True
+        except ValueError:
+            pass
+        else:
+            raise AssertionError("others see this array")
+        if self.free is not None:
+            self.free[:] = self.thisIndex[0]
+
+    def sums(self):
+        free = 0 if self.free is None else int(self.free[0])
+        return float(self.fixed.sum()), free
+
+def main(args):
+    cells = Array(Cell, 5 * charm.numPes())
+    count = 5 * charm.numPes()
+    half = charm.split(cells, 1, slicing=slice(0, None, 2))[0]
+    fixed = np.arange(20000.0)
+    fixed.flags.writeable = False
+    free = np.zeros(20000)
+    for target in (cells, half):
+        for given in ((1, fixed), (1, fixed, free)):
+            places = {}
+            for pe, at, writeable in target.take(*given, ret=True).get():
+                assert not writeable
+                places.setdefault(pe, set()).add(at)
+            assert all(len(at) == 1 for at in places.values()), places
+            assert len(places) == charm.numPes()
+    cells.take(1, fixed, free)
+    cells.change(awaitable=True).get()
+    assert cells.sums(ret=True).get() == [
+        (float(fixed.sum()), i) for i in range(count)]
+    # What may be written is each one's own.
+    places = [at for _, at, _ in cells.take(1, free, ret=True).get()]
+    if charm.numPes() == 1:
+        assert len(set(places)) == count
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
+
 class ProxyTest(ProgramCase):
     def test_methods_that_a_proxys_type_has_lost(self):
         self.check("""

@@ -5,6 +5,7 @@ Method: small programs on 1, 2 and 4 PEs, with the functions of the standard
 library where it has some.
 """
 
+import os
 import unittest
 
 import tapunit
@@ -28,6 +29,10 @@ def slow(seconds):
 def sleepy(seconds):
     charm.sleep(seconds)
     return seconds
+
+async def drowsy(seconds, times=1):
+    await charm.sleep(seconds * times)
+    return times
 
 def broken(x):
     raise KeyError(x)
@@ -88,6 +93,52 @@ with Executor() as executor:
     data.append(2)
     assert f.result() == [1]
 """)
+
+    def test_keywords_of_coroutines(self):
+        self.check_main("""
+with Executor() as executor:
+    assert executor.submit(drowsy, 0.001, times=3).result() == 3
+    assert executor.submit(sleepy, seconds=0.001).result() == 0.001
+    assert executor.submit(lambda **given: given, x=1).result() == {"x": 1}
+""")
+
+    def test_a_map_that_cannot_start(self):
+        self.check_main("""
+import threading
+for wrong in (
+    lambda: executor.map(add, [1], chunksize=0),
+    lambda: executor.map(threading.Lock().acquire, [1]),
+    lambda: executor.map(7, [1]),
+):
+    try:
+        with Executor() as executor:
+            wrong()
+    except (TypeError, ValueError):
+        continue
+    assert False
+""")
+
+    def test_timeouts_leave_nothing(self):
+        os.environ["CHARE_DEADLOCK_S"] = "0.2"
+        self.addCleanup(os.environ.pop, "CHARE_DEADLOCK_S")
+        result = self.run_program("""
+def main(args):
+    with Executor() as executor:
+        future = executor.submit(sleepy, 0.05)
+        for i in range(3):
+            try:
+                future.result(timeout=0.001)
+            except cf.TimeoutError:
+                pass
+        assert len(future._done_callbacks) < 4
+        assert future.result(timeout=1000) == 0.05
+        cf.wait([executor.submit(sleepy, 0.001)], timeout=1000)
+    print("done", flush=True)
+    Future().get()
+charm.start(main)
+""", 1, prelude=FUNCTIONS)
+        self.assertEqual(result.stdout.split(), ["done"], result.stderr)
+        self.assertIn("deadlock", result.stderr)
 
     def test_map(self):
         self.check_main("""

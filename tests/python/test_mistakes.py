@@ -393,6 +393,29 @@ charm.start(main)
 """, "no reducer 'summ'", "did you mean 'sum'?", "gather", "addReducer",
             pes=(1,))
 
+    def test_objects_with_attributes_of_their_own(self):
+        """Reports look at what lacks an attribute, and ask it for none."""
+        self.check("""
+class Odd:
+    def __getattr__(self, name):
+        if name == "missing":
+            raise AttributeError("it is missing", name=name, obj=self)
+        raise RuntimeError("a report has asked for " + name)
+
+class Worker(Chare):
+    def work(self):
+        Odd().missing
+
+def main(args):
+    try:
+        Chare(Worker).work(ret=True).get()
+    except AttributeError as error:
+        assert str(error) == "it is missing", error
+        print("done")
+    charm.exit()
+charm.start(main)
+""")
+
     def test_the_start(self):
         self.check(REFUSED + """
 def none():

@@ -6,6 +6,8 @@ Goal:   values are right wherever they are asked for, and no object stays in a
 Method: programs on 1, 2 and 4 PEs; the stores tell what they hold.
 """
 
+import os
+
 import tapunit
 from program import PRELUDE, ProgramCase
 
@@ -253,6 +255,9 @@ except ray.GetTimeoutError:
 else:
     assert False
 assert ray.get(never, timeout=60) == 0.2
+assert ray.get([]) == ray.get([], timeout=1) == []
+twice = sleepy.remote(0.001)
+assert ray.wait([twice, twice], 2) == ([twice, twice], [])
 order = []
 remaining = [add.remote(i) for i in range(10)]
 while remaining:
@@ -266,6 +271,24 @@ for wrong in (0, 2):
         continue
     assert False
 """)
+
+    def test_waiting_leaves_nothing(self):
+        os.environ["CHARE_DEADLOCK_S"] = "0.2"
+        self.addCleanup(os.environ.pop, "CHARE_DEADLOCK_S")
+        result = self.run_program("""
+def main(args):
+    ray.init()
+    late = sleepy.remote(0.1)
+    for i in range(100):
+        assert ray.wait([add.remote(i), late]) [1] == [late]
+    ray.get(add.remote(1), timeout=1000)
+    assert ray.get(late) == 0.1
+    print("done", flush=True)
+    Future().get()
+charm.start(main)
+""", 1, prelude=FUNCTIONS)
+        self.assertEqual(result.stdout.split(), ["done"], result.stderr)
+        self.assertIn("deadlock", result.stderr)
 
     def test_before_init(self):
         result = self.run_program("""

@@ -223,6 +223,16 @@ def main(args):
             assert any(name in str(error) for name in names)
         else:
             assert False, (names, got)
+    # The error names what was contributed, wherever it was found.
+    count = 4 * charm.numPes()
+    many = Array(Member, count)
+    future = Future()
+    many.give_by(["min"] * (count - 1) + ["max"], [1] * count, future)
+    try:
+        assert False, future.get()
+    except ValueError as error:
+        assert "min (" in str(error) and "max (" in str(error), error
+        assert "sum" not in str(error), error
     # The next reduction is not disturbed.
     assert reduce(m, "sum", [1] * N) == N
     print("done")

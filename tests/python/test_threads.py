@@ -100,6 +100,28 @@ charm.start(main)
 
 
 class AsyncioTest(ProgramCase):
+    def test_a_loop_that_is_closed_before_the_value_comes(self):
+        self.check("""
+import asyncio
+
+async def wait(future):
+    try:
+        await asyncio.wait_for(future, 0.01)
+    except asyncio.TimeoutError:
+        return "late"
+
+def main(args):
+    future = Future()
+    late = charm.run_in_thread(lambda: asyncio.run(wait(future)))
+    assert late.get() == "late"
+    future(1)
+    assert future.get() == 1
+    charm.sleep(0.001)
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
     def test_asyncio(self):
         self.check("""
 import asyncio

@@ -138,5 +138,39 @@ what_a_timer_starts_comes_later(void)
     chi_timers_fini(&test.timers);
 }
 
-TAP_MAIN(TAP_CASE(each_fires_once_in_order),
+static void
+unused(const chare_call *call, void *context)
+{
+    (void)call;
+    (void)context;
+}
+
+/* What waits for an hour and is stopped at once must not stay that long. */
+static void
+stopped_timers_do_not_pile_up(void)
+{
+    struct chi_timers timers;
+    uint64_t ids[3];
+    uint64_t id;
+
+    chi_timers_init(&timers);
+    for (uint64_t i = 0; i < 3; i++) {
+        CHECK_EQ(chi_timers_add(&timers, 50 - i, unused, NULL, &ids[i]),
+                 CHARE_OK);
+    }
+    for (uint64_t i = 0; i < 10000; i++) {
+        CHECK_EQ(chi_timers_add(&timers, 100 + i % 7, unused, NULL, &id),
+                 CHARE_OK);
+        CHECK(chi_timers_remove(&timers, id));
+        CHECK(timers.count < 200);
+    }
+    CHECK_EQ(chi_timers_next_ns(&timers), 48);
+    CHECK_EQ(chi_timers_fire(&timers, 49), 2);
+    CHECK_EQ(chi_timers_fire(&timers, 1000), 1);
+    CHECK_EQ(timers.count, 0);
+    chi_timers_fini(&timers);
+}
+
+TAP_MAIN(TAP_CASE(stopped_timers_do_not_pile_up),
+         TAP_CASE(each_fires_once_in_order),
          TAP_CASE(what_a_timer_starts_comes_later))

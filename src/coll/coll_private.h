@@ -106,8 +106,8 @@ struct chi_msg *chi_coll_mixed(struct chi_coll *coll, uint32_t one,
                                uint32_t other,
                                const struct chi_coll_source *by_other);
 
-/* Targets that differ, and yet are one: members of a section of several classes
- * name its method each by the entry of their own class. */
+/* Targets that differ, and yet are one: members of a section of several
+ * classes name its method each by the entry of their own class. */
 bool chi_coll_targets_alike(const struct chi_coll *coll,
                             const chare_callback *a, const chare_callback *b);
 

@@ -204,8 +204,8 @@ format_parse(const char *format, Py_ssize_t item_size, bool *swapped_out)
 
 /* Write the elements of a buffer whose form is known. */
 static int
-array_put(chare_encoder *encoder, Py_buffer *view, chare_dtype dtype,
-          uint32_t flags)
+array_put(struct core_state *state, chare_encoder *encoder, Py_buffer *view,
+          chare_dtype dtype, uint32_t flags)
 {
     int64_t shape[CHARE_ARRAY_DIMS_MAX];
     char order = 'C';
@@ -225,7 +225,11 @@ array_put(chare_encoder *encoder, Py_buffer *view, chare_dtype dtype,
         return 0; /* encoder->status says why */
     }
     if (PyBuffer_IsContiguous(view, order)) {
-        memcpy(room, view->buf, (size_t)view->len);
+        if (state->near) {
+            memcpy(room, view->buf, (size_t)view->len);
+        } else {
+            chare_copy(room, view->buf, (size_t)view->len);
+        }
         return 0;
     }
     return PyBuffer_ToContiguous(room, view, view->len, 'C');
@@ -240,14 +244,13 @@ core_array_encode(struct core_state *state, chare_encoder *encoder,
     bool swapped;
     int result = PICKLE_IT;
 
-    (void)state;
     if (PyObject_GetBuffer(array, &view, PyBUF_FULL_RO) < 0) {
         PyErr_Clear(); /* dates, for example, show no memory */
         return PICKLE_IT;
     }
     dtype = format_parse(view.format, view.itemsize, &swapped);
     if (dtype != CHARE_DTYPE_NONE && view.ndim <= CHARE_ARRAY_DIMS_MAX) {
-        result = array_put(encoder, &view, dtype,
+        result = array_put(state, encoder, &view, dtype,
                            (view.readonly ? CHARE_ARRAY_READ_ONLY : 0u) |
                                (swapped ? CHARE_ARRAY_SWAPPED : 0u));
     }

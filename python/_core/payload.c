@@ -210,12 +210,28 @@ enum {
     ROOM_BYTES = 128
 }; /* what most messages need */
 
+static inline int
+args_encoded(struct core_pe *pe, PyObject *const *args, Py_ssize_t arg_count,
+             chare_data *data_out)
+{
+    chare_encoder encoder;
+    chare_status status =
+        chare_encoder_init(&encoder, pe->runtime, ROOM_BYTES);
+
+    if (status != CHARE_OK) {
+        core_raise(pe->state, status, "no room for arguments");
+        return -1;
+    }
+    return encoded(pe, &encoder,
+                   core_encode_args(pe, &encoder, args, arg_count),
+                   CHARE_FORMAT_ARGS, data_out);
+}
+
 int
 core_data_args(struct core_pe *pe, bool local, PyObject *const *args,
                Py_ssize_t arg_count, chare_data *data_out)
 {
-    chare_encoder encoder;
-    chare_status status;
+    int result;
 
     if (local && arg_count <= CORE_PAYLOAD_ARGS_MAX) {
         if (payload_make(pe->state, args, arg_count, &core_args_ops,
@@ -225,15 +241,12 @@ core_data_args(struct core_pe *pe, bool local, PyObject *const *args,
         if (PyErr_Occurred()) {
             return -1;
         }
+        pe->state->near = true;
+        result = args_encoded(pe, args, arg_count, data_out);
+        pe->state->near = false;
+        return result;
     }
-    status = chare_encoder_init(&encoder, pe->runtime, ROOM_BYTES);
-    if (status != CHARE_OK) {
-        core_raise(pe->state, status, "no room for arguments");
-        return -1;
-    }
-    return encoded(pe, &encoder,
-                   core_encode_args(pe, &encoder, args, arg_count),
-                   CHARE_FORMAT_ARGS, data_out);
+    return args_encoded(pe, args, arg_count, data_out);
 }
 
 int

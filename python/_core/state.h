@@ -29,9 +29,10 @@ enum {
     CORE_PLAIN_DEPTH_MAX = 4,     /* nested tuples that are passed as such */
     CORE_COROUTINES_KEPT_MAX = 256,
     CORE_DTYPE_COUNT = CHARE_DTYPE_C128 + 1,
-    CORE_ARGS_INLINE = 8,            /* arguments kept without an allocation */
-    CORE_SECTION_CLASSES_MAX = 32,   /* of the chares of one section */
-    CORE_KEEP_BYTES_MIN = 64 * 1024, /* larger arrays keep their message */
+    CORE_ARGS_INLINE = 8,          /* arguments kept without an allocation */
+    CORE_SECTION_CLASSES_MAX = 32, /* of the chares of one section */
+    CORE_KEEP_BYTES_MIN =
+        CHARE_KEEP_BYTES_MIN, /* larger arrays keep their message */
 };
 
 /* What CHARE_TAG_EXTERN carries for us. */
@@ -109,6 +110,7 @@ struct core_state {
     struct core_pe *current; /* the running one, or NULL */
     bool error_items;        /* a broadcast's errors are items of its result */
     bool open_constructors;  /* nothing waits for constructors to end */
+    bool near;               /* what is encoded stays on this PE */
     bool instantiating;      /* the runtime makes a chare, and no user */
 };
 

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "api/api.h"
+#include "base/copy.h"
 #include "msg/buffer.h"
 #include "msg/codec.h"
 
@@ -74,6 +75,12 @@ chare_buffer_alloc(chare_runtime *runtime, size_t len,
                    chare_buffer **buffer_out)
 {
     return chi_buffer_alloc(runtime->pool, len, buffer_out);
+}
+
+void
+chare_copy(void *to, const void *from, size_t len)
+{
+    chi_copy_away(to, from, len);
 }
 
 chare_status

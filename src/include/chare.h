@@ -267,6 +267,26 @@ CHARE_MUST_CHECK chare_status chare_buffer_resize(chare_buffer **buffer_inout,
 void *chare_buffer_bytes(chare_buffer *buffer, size_t *len_out);
 
 /**
+ * chare_buffer_keep() - the buffer may outlive its runtime.
+ *
+ * @buffer: the buffer, which is still to be released, at any time.
+ *
+ * Since:     0.1
+ */
+void chare_buffer_keep(chare_buffer *buffer);
+
+/**
+ * chare_copy() - copy what another process is going to read.
+ *
+ * As memcpy(), past the caches of this processor where that is faster for who
+ * reads it: for elements of an array that leaves this PE.
+ *
+ * Context:   any thread.
+ * Since:     0.1
+ */
+void chare_copy(void *to, const void *from, size_t len);
+
+/**
  * chare_buffer_release() - free a buffer that was not given away.
  *
  * @buffer: the buffer, or NULL.
@@ -1928,7 +1948,10 @@ typedef enum chare_tag {
 } chare_tag;
 
 enum {
-    CHARE_ARRAY_DIMS_MAX = 64
+    CHARE_ARRAY_DIMS_MAX = 64,
+    /* Larger arrays leave room in their message for values in front, so that
+     * who keeps the message can send them on by chare_put_array_of(). */
+    CHARE_KEEP_BYTES_MIN = 64 * 1024,
 };
 
 /* How an array lies in memory. */
@@ -2047,6 +2070,27 @@ void *chare_put_array(chare_encoder *encoder, chare_dtype dtype,
                       size_t len);
 void chare_put_scalar(chare_encoder *encoder, chare_dtype dtype,
                       const void *element);
+
+/**
+ * chare_put_array_of() - put an array whose elements lie in a buffer already.
+ *
+ * It is put between values: behind the first 'behind' bytes of what was
+ * written. Where the buffer has room for the values in front of and behind the
+ * elements, the encoder goes on in this buffer, and nothing is copied but
+ * them; else the elements are copied.
+ *
+ * @encoder: the encoder; after an error it stays as it is.
+ * @behind:  a number of bytes, which ends a value or the head of a container.
+ * @array:   an ARRAY; as.array.data points into the buffer, at a multiple of
+ *           16 from its start, or the elements are copied.
+ * @buffer:  the buffer.
+ *
+ * Ownership: takes @buffer over, in any case.
+ * Returns:   true if nothing was copied.
+ * Since:     0.1
+ */
+bool chare_put_array_of(chare_encoder *encoder, size_t behind,
+                        const chare_value *array, chare_buffer *buffer);
 
 /* Bytes in a form of the user's own; 'kind' is theirs to choose. */
 void chare_put_extern(chare_encoder *encoder, uint32_t kind, const void *bytes,

@@ -45,6 +45,12 @@ chare_buffer_bytes(chare_buffer *buffer, size_t *len_out)
 }
 
 void
+chare_buffer_keep(chare_buffer *buffer)
+{
+    chi_msg_lend(chi_msg_of_buffer(buffer));
+}
+
+void
 chare_buffer_release(chare_buffer *buffer)
 {
     if (buffer != NULL) {

@@ -18,6 +18,7 @@
 enum {
     LEN_BYTES_MAX = 9, /* a length: one byte, and 8 if that says so */
     ARRAY_HEAD_BYTES = 4,
+    ARRAY_FRONT_BYTES = 128, /* that a large array leaves in front of it */
     ELEMENT_BYTES_MAX = 8 + 1 + 8 * CHARE_DIMS_MAX,
     FUTURE_BYTES = 8 + 4,
     CALLBACK_BYTES_MAX = 1 + 4 + ELEMENT_BYTES_MAX,
@@ -372,6 +373,20 @@ chare_put_container(chare_encoder *encoder, chare_tag tag, size_t count)
     }
 }
 
+/* Whoever receives a large array may send its message on, with other values
+ * in front of it: see insert.c. */
+static void
+write_front(chare_encoder *encoder)
+{
+    const unsigned char *bytes = chi_msg_of_buffer(encoder->buffer)->bytes;
+    const size_t used = (size_t)(encoder->at - bytes);
+
+    if (used < ARRAY_FRONT_BYTES) {
+        memset(encoder->at, CHI_CODE_PAD, ARRAY_FRONT_BYTES - used);
+        encoder->at += ARRAY_FRONT_BYTES - used;
+    }
+}
+
 void *
 chare_put_array(chare_encoder *encoder, chare_dtype dtype, uint32_t flags,
                 uint32_t ndims, const int64_t *shape, size_t len)
@@ -386,9 +401,13 @@ chare_put_array(chare_encoder *encoder, chare_dtype dtype, uint32_t flags,
         encoder_fail(encoder, CHARE_ERR_INVALID);
         return NULL;
     }
-    if (!room_for(encoder, ARRAY_HEAD_BYTES + ndims * sizeof(*shape) +
+    if (!room_for(encoder, ARRAY_FRONT_BYTES + ARRAY_HEAD_BYTES +
+                               ndims * sizeof(*shape) +
                                2 * CHI_CODEC_ALIGNMENT + len)) {
         return NULL;
+    }
+    if (len >= CHARE_KEEP_BYTES_MIN) {
+        write_front(encoder);
     }
     write_byte(encoder, CHARE_TAG_ARRAY);
     write_byte(encoder, dtype);

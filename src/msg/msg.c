@@ -375,12 +375,10 @@ chi_msg_leave(struct chi_msg *msg)
 }
 
 struct chi_msg *
-chi_msg_enter(struct chi_msg_pool *pool, void *block, uint64_t wire_len)
+chi_msg_enter(struct chi_msg_pool *pool, void *block, uint64_t room)
 {
     chi_assert(pool->source.release != NULL);
-    chi_assert(wire_len >= sizeof(struct chi_envelope));
-    return msg_init(pool, block, CLASS_SOURCE,
-                    wire_len - sizeof(struct chi_envelope));
+    return msg_init(pool, block, CLASS_SOURCE, room);
 }
 
 void

@@ -249,10 +249,10 @@ void chi_msg_leave(struct chi_msg *msg);
 
 /*
  * Make a message of memory that the pool's source will take back: one that has
- * left, with 'wire_len' bytes for chi_msg_wire().
+ * left, with 'room' for bytes[].
  */
 struct chi_msg *chi_msg_enter(struct chi_msg_pool *pool, void *block,
-                              uint64_t wire_len);
+                              uint64_t room);
 
 /* Give up one reference; the last one frees, with the payload if any. */
 void chi_msg_release(struct chi_msg *msg);

@@ -3,14 +3,17 @@
  * arena.c - memory for large messages that other processes of the node see.
  *
  * Invariants:
- *  A1 Each leaf is in exactly one block; the block's state and order are those
- *     of its first leaf.
- *  A2 A block whose buddy is free and of the same order is not free.
+ *  A1 Each leaf is in exactly one block; the block's state, and its order or
+ *     count of leaves, are those of its first leaf.
+ *  A2 A free block has 2^order leaves and begins at a multiple of that; its
+ *     buddy is not free with the same order. A used one has as many leaves as
+ *     its bytes need: the rest of the free block that it was cut from is free.
  *  A3 A free block is warm by as many bytes as may still have pages, which
  *     are taken to be its first; warm_bytes is their sum, at most
  *     warm_bytes_max.
- *  A4 given[] holds the blocks that others have or will have; nothing else of
- *     this process touches one before its 'given' was seen to be zero.
+ *  A4 given[] holds the blocks that others have or will have, or that came
+ *     back from them as messages; none is free before its 'given' was seen to
+ *     be zero.
  *  A5 Pages are taken when they are first written.
  *  A6 In a forked child an arena is inert: it takes and returns no block. But
  *     what a child writes to the memory its parent sees, the messages' books
@@ -39,8 +42,14 @@ enum {
     ORDERS_MAX = 25, /* CHI_ARENA_BYTES_MAX / CHI_ARENA_BLOCK_BYTES_MIN */
     LOOKED_AT = 4,   /* given blocks that an allocation looks at */
     NO_LEAF = -1,
+    WARM_BYTES_MAX = 512 * 1024 * 1024, /* that are free */
+    POPULATE_BYTES_MIN = 256 * 1024,    /* fewer pages come by faults */
     MEMORY_SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL,
 };
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* since Linux 5.14; before, EINVAL */
+#endif
 
 enum leaf_state {
     LEAF_INNER, /* not the first of its block */
@@ -52,8 +61,10 @@ struct leaf {
     int32_t next; /* of the free blocks of one order */
     int32_t prev;
     uint64_t warm_bytes;
+    int32_t count; /* of a used block's leaves */
     uint8_t state;
-    uint8_t order;
+    uint8_t order; /* of a free block */
+    bool given;    /* it is in given[] */
 };
 
 /* Shared: what a block begins with. */
@@ -182,57 +193,94 @@ free_remove(struct chi_arena *arena, int32_t at)
     return leaf->warm_bytes;
 }
 
-/* Take a block of this order out, from a larger one if need be. */
-static int32_t
-block_take(struct chi_arena *arena, uint32_t order)
+/* The order of the largest block that can begin here and end by then. */
+static uint32_t
+piece_order(int32_t at, int32_t end)
 {
-    uint32_t from = order;
+    const uint32_t fits = 31u - (uint32_t)__builtin_clz((uint32_t)(end - at));
+    const uint32_t starts = at == 0 ? fits : (uint32_t)__builtin_ctz(at);
+
+    return starts < fits ? starts : fits;
+}
+
+/* What the first of two parts has of the warm bytes of both. */
+static uint64_t
+warm_split(uint64_t *warm_bytes_inout, uint64_t bytes)
+{
+    const uint64_t first =
+        *warm_bytes_inout < bytes ? *warm_bytes_inout : bytes;
+
+    *warm_bytes_inout -= first;
+    return first;
+}
+
+/*
+ * Take 'count' leaves out of the smallest free block that has them; how many
+ * of their bytes are warm is in *warm_bytes_out.
+ */
+static int32_t
+block_take(struct chi_arena *arena, int32_t count, uint64_t *warm_bytes_out)
+{
+    uint32_t order =
+        count == 1 ? 0 : 32u - (uint32_t)__builtin_clz((uint32_t)count - 1);
     uint64_t warm_bytes;
     int32_t at;
+    int32_t end;
 
-    while (from <= arena->order_top && arena->free[from] == NO_LEAF) {
-        from++;
+    while (order <= arena->order_top && arena->free[order] == NO_LEAF) {
+        order++;
     }
-    if (from > arena->order_top) {
+    if (order > arena->order_top) {
         return NO_LEAF;
     }
-    at = arena->free[from];
+    at = arena->free[order];
+    end = at + (1 << order);
     warm_bytes = free_remove(arena, at);
-    while (from > order) {
-        uint64_t half;
-
-        from--;
-        half = warm_bytes < order_bytes(from) ? warm_bytes : order_bytes(from);
-        free_push(arena, at + (1 << from), from, warm_bytes - half);
-        warm_bytes = half;
+    *warm_bytes_out =
+        warm_split(&warm_bytes, (uint64_t)count * CHI_ARENA_BLOCK_BYTES_MIN);
+    /* No two of the pieces are buddies. */
+    for (int32_t rest = at + count; rest < end;) {
+        order = piece_order(rest, end);
+        free_push(arena, rest, order,
+                  warm_split(&warm_bytes, order_bytes(order)));
+        rest += 1 << order;
     }
     arena->leaves[at].state = LEAF_USED;
-    arena->leaves[at].order = (uint8_t)order;
-    arena->used_bytes += order_bytes(order);
+    arena->leaves[at].count = count;
+    arena->leaves[at].given = false;
+    arena->used_bytes += (uint64_t)count * CHI_ARENA_BLOCK_BYTES_MIN;
     return at;
 }
 
-/* Give the pages of a block back to the system. */
+/* Give the pages of some leaves back to the system. */
 static bool
-block_cool(const struct chi_arena *arena, int32_t at, uint32_t order)
+leaves_cool(const struct chi_arena *arena, int32_t at, int32_t count)
 {
     return madvise(arena->base + (uint64_t)at * CHI_ARENA_BLOCK_BYTES_MIN,
-                   order_bytes(order), MADV_REMOVE) == 0;
+                   (uint64_t)count * CHI_ARENA_BLOCK_BYTES_MIN,
+                   MADV_REMOVE) == 0;
 }
 
+/* Many pages at once, where they are missing, cost half of what the faults
+ * for each of them cost. */
 static void
-block_free(struct chi_arena *arena, int32_t at)
+leaves_heat(const struct chi_arena *arena, int32_t at, int32_t count,
+            uint64_t warm_bytes)
 {
-    uint32_t order = arena->leaves[at].order;
-    uint64_t warm_bytes = order_bytes(order);
+    const uint64_t bytes = (uint64_t)count * CHI_ARENA_BLOCK_BYTES_MIN;
 
-    chi_assert(arena->leaves[at].state == LEAF_USED);
-    arena->used_bytes -= warm_bytes;
-    if (arena->warm_bytes + warm_bytes > arena->warm_bytes_max &&
-        block_cool(arena, at, order)) {
-        warm_bytes = 0;
+    if (bytes - warm_bytes >= POPULATE_BYTES_MIN) {
+        (void)madvise(arena->base + (uint64_t)at * CHI_ARENA_BLOCK_BYTES_MIN +
+                          warm_bytes,
+                      bytes - warm_bytes, MADV_POPULATE_WRITE);
     }
-    arena->leaves[at].state = LEAF_INNER;
+}
+
+/* A piece of a used block is free, and so may its buddy be. */
+static void
+piece_free(struct chi_arena *arena, int32_t at, uint32_t order,
+           uint64_t warm_bytes)
+{
     while (order < arena->order_top) {
         const int32_t buddy = at ^ (1 << order);
         const struct leaf *leaf = &arena->leaves[buddy];
@@ -245,6 +293,30 @@ block_free(struct chi_arena *arena, int32_t at)
         order++;
     }
     free_push(arena, at, order, warm_bytes);
+}
+
+static void
+block_free(struct chi_arena *arena, int32_t at)
+{
+    const int32_t count = arena->leaves[at].count;
+    const int32_t end = at + count;
+    uint64_t warm_bytes = (uint64_t)count * CHI_ARENA_BLOCK_BYTES_MIN;
+
+    chi_assert(arena->leaves[at].state == LEAF_USED);
+    chi_assert(!arena->leaves[at].given);
+    arena->used_bytes -= warm_bytes;
+    if (arena->warm_bytes + warm_bytes > arena->warm_bytes_max &&
+        leaves_cool(arena, at, count)) {
+        warm_bytes = 0;
+    }
+    arena->leaves[at].state = LEAF_INNER;
+    while (at < end) {
+        const uint32_t order = piece_order(at, end);
+
+        piece_free(arena, at, order,
+                   warm_split(&warm_bytes, order_bytes(order)));
+        at += 1 << order;
+    }
 }
 
 /* ---- given blocks */
@@ -261,6 +333,7 @@ given_look(struct chi_arena *arena, uint32_t index)
         return false;
     }
     arena->given[index] = arena->given[--arena->given_count];
+    arena->leaves[at].given = false;
     block_free(arena, at);
     return true;
 }
@@ -301,10 +374,14 @@ uint64_t
 chi_arena_give(struct chi_arena *arena, void *block)
 {
     const int32_t at = block_leaf(arena, block);
+    struct leaf *leaf = &arena->leaves[at];
 
-    chi_assert(arena->given_count < arena->given_room);
-    chi_assert(arena->leaves[at].state == LEAF_USED);
-    arena->given[arena->given_count++] = at;
+    chi_assert(leaf->state == LEAF_USED);
+    if (!leaf->given) { /* else it was given before, and came back */
+        chi_assert(arena->given_count < arena->given_room);
+        arena->given[arena->given_count++] = at;
+        leaf->given = true;
+    }
     /* Relaxed: the message that tells of the block publishes it. */
     atomic_store_explicit(&block_head(block)->given, 1, memory_order_relaxed);
     return (uint64_t)at * CHI_ARENA_BLOCK_BYTES_MIN;
@@ -313,9 +390,14 @@ chi_arena_give(struct chi_arena *arena, void *block)
 void
 chi_arena_take_back(struct chi_arena *arena, void *block)
 {
-    chi_assert(arena->given_count > 0);
-    arena->given_count--;
-    chi_assert(arena->given[arena->given_count] == block_leaf(arena, block));
+    const int32_t at = block_leaf(arena, block);
+
+    /* One that had been given before may stay in the list. */
+    chi_assert(arena->leaves[at].given);
+    if (arena->given[arena->given_count - 1] == at) {
+        arena->given_count--;
+        arena->leaves[at].given = false;
+    }
 }
 
 void *
@@ -329,27 +411,59 @@ chi_arena_take(const struct chi_arena_view *view, uint64_t place,
     return view->base + place + CHI_ARENA_HEAD_BYTES;
 }
 
+void *
+chi_arena_take_own(const struct chi_arena *arena, uint64_t place,
+                   uint64_t bytes)
+{
+    const uint64_t at = place / CHI_ARENA_BLOCK_BYTES_MIN;
+    const struct leaf *leaf;
+
+    if (place % CHI_ARENA_BLOCK_BYTES_MIN != 0 || place >= arena->bytes) {
+        return NULL;
+    }
+    leaf = &arena->leaves[at];
+    if (leaf->state != LEAF_USED || !leaf->given ||
+        bytes > (uint64_t)leaf->count * CHI_ARENA_BLOCK_BYTES_MIN -
+                    CHI_ARENA_HEAD_BYTES) {
+        return NULL;
+    }
+    return leaf_block(arena, (int32_t)at);
+}
+
+bool
+chi_arena_view_place(const struct chi_arena_view *view, const void *block,
+                     uint64_t *place_out)
+{
+    const unsigned char *at =
+        (const unsigned char *)block - CHI_ARENA_HEAD_BYTES;
+
+    if (at < view->base || at >= view->base + view->bytes) {
+        return false;
+    }
+    *place_out = (uint64_t)(at - view->base);
+    return true;
+}
+
 /* ---- blocks */
 
 void *
 chi_arena_alloc(struct chi_arena *arena, uint64_t bytes, uint64_t *room_out)
 {
-    uint32_t order = 0;
+    uint64_t warm_bytes = 0;
+    int32_t count;
     int32_t at;
 
     if (bytes > arena->bytes - CHI_ARENA_HEAD_BYTES || !arena_alive(arena)) {
         return NULL;
     }
-    bytes += CHI_ARENA_HEAD_BYTES;
-    if (bytes > CHI_ARENA_BLOCK_BYTES_MIN) {
-        order = 64u - (uint32_t)__builtin_clzll((bytes - 1) /
-                                                CHI_ARENA_BLOCK_BYTES_MIN);
-    }
+    count = (int32_t)((bytes + CHI_ARENA_HEAD_BYTES - 1) /
+                      CHI_ARENA_BLOCK_BYTES_MIN) +
+            1;
     given_reclaim(arena, LOOKED_AT);
-    at = block_take(arena, order);
+    at = block_take(arena, count, &warm_bytes);
     if (at == NO_LEAF && arena->patience == 0) {
         given_reclaim(arena, arena->given_count);
-        at = block_take(arena, order);
+        at = block_take(arena, count, &warm_bytes);
         /* Others may hold all of it for long: not all that for each. */
         arena->patience = at == NO_LEAF ? arena->given_count / LOOKED_AT : 0;
     } else if (at == NO_LEAF) {
@@ -358,7 +472,9 @@ chi_arena_alloc(struct chi_arena *arena, uint64_t bytes, uint64_t *room_out)
     if (at == NO_LEAF) {
         return NULL;
     }
-    *room_out = order_bytes(order) - CHI_ARENA_HEAD_BYTES;
+    leaves_heat(arena, at, count, warm_bytes);
+    *room_out =
+        (uint64_t)count * CHI_ARENA_BLOCK_BYTES_MIN - CHI_ARENA_HEAD_BYTES;
     return leaf_block(arena, at);
 }
 
@@ -377,8 +493,12 @@ chi_arena_release(struct chi_arena *arena, void *block)
         return;
     }
     if (chi_arena_owns(arena, block)) {
-        block_free(arena, block_leaf(arena, block));
-        return;
+        const int32_t at = block_leaf(arena, block);
+
+        if (!arena->leaves[at].given) {
+            block_free(arena, at);
+            return;
+        }
     }
     /* Release pairs with the acquire in given_look(). */
     atomic_store_explicit(&block_head(block)->given, 0, memory_order_release);
@@ -461,7 +581,8 @@ books_create(struct chi_arena *arena)
     for (uint32_t i = 0; i < ORDERS_MAX; i++) {
         arena->free[i] = NO_LEAF;
     }
-    arena->warm_bytes_max = arena->bytes / 4;
+    arena->warm_bytes_max =
+        arena->bytes / 4 < WARM_BYTES_MAX ? arena->bytes / 4 : WARM_BYTES_MAX;
     free_push(arena, 0, arena->order_top, 0);
     return CHARE_OK;
 }

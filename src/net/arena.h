@@ -17,9 +17,13 @@
  *      +-------------------+----------------------+--- reclaim -----+
  *                                             (taken back or lost)
  *
- * Blocks are powers of two and found by the buddy system (Knowlton, CACM
- * 1965). All books are in private memory; only 'given' is shared, so that a
- * process that writes where it should not spoils data, not the books.
+ * A holder may also pass a block on, to a third process or to its owner, as
+ * it is; then that one gives it back.
+ *
+ * Free memory is found by the buddy system (Knowlton, CACM 1965); of the block
+ * that it finds, what is not needed stays free, in units of 64 KiB. All books
+ * are in private memory; only 'given' is shared, so that a process that writes
+ * where it should not spoils data, not the books.
  *
  * An arena belongs to one thread. In a forked child it is inert: it allocates
  * nothing and gives nothing back, because the parent still uses the memory.
@@ -58,7 +62,7 @@ static_assert(sizeof(struct chi_arena_card) == 24, "wire format, no padding");
 
 /*
  * 'bytes' is address space: pages are taken when they are first written, and
- * of what is free at most a quarter is kept.
+ * of what is free at most a quarter, and 512 MiB, is kept.
  * Errors: CHARE_ERR_INVALID (no power of two in the limits above),
  * CHARE_ERR_SYSTEM, CHARE_ERR_NO_MEMORY; the reason is logged.
  */
@@ -96,7 +100,8 @@ bool chi_arena_owns(const struct chi_arena *arena, const void *block);
 /* Whether chi_arena_give() has the memory that it needs; asked before. */
 bool chi_arena_can_give(struct chi_arena *arena);
 
-/* Let go of an own block; returns its place, for chi_arena_take(). */
+/* Let go of an own block; returns its place, for chi_arena_take() or, when
+ * it comes back from there, chi_arena_take_own(). */
 uint64_t chi_arena_give(struct chi_arena *arena, void *block);
 
 /* Undo the last chi_arena_give(), of this block, which nobody was told of. */
@@ -108,6 +113,15 @@ void chi_arena_take_back(struct chi_arena *arena, void *block);
  */
 void *chi_arena_take(const struct chi_arena_view *view, uint64_t place,
                      uint64_t bytes);
+
+/* The same of a block of our own that others have passed back to us. */
+void *chi_arena_take_own(const struct chi_arena *arena, uint64_t place,
+                         uint64_t bytes);
+
+/* Whether a block is of this arena of another process, and its place there: a
+ * block that was taken can be passed on by it, instead of being released. */
+bool chi_arena_view_place(const struct chi_arena_view *view, const void *block,
+                          uint64_t *place_out);
 
 /* Bytes in blocks that are not free, given ones included; for tests. */
 uint64_t chi_arena_used_bytes(struct chi_arena *arena);

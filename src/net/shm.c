@@ -36,6 +36,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/copy.h"
 #include "msg/msg.h"
 #include "net/shm_private.h"
 
@@ -286,29 +287,67 @@ shm_send(struct chi_net *net, uint32_t rank, struct chi_msg *msg)
 struct place {
     uint64_t at;
     uint64_t wire_len;
+    uint64_t room;  /* for bytes[] */
+    uint32_t owner; /* the rank whose arena it is */
+    uint32_t zero;
 };
 
-/* A message like this one that can leave; NULL: there is no room. */
-static struct chi_msg *
-leaving(struct chi_shm *shm, struct chi_msg *msg)
-{
-    const struct chi_arena *arena = shm->net.options.arena;
-    const uint64_t len = chi_msg_wire_len(msg);
-    struct chi_msg *copy;
+static_assert(sizeof(struct place) == 32, "wire format, no padding");
 
-    if (chi_msg_can_leave(msg) && chi_arena_owns(arena, msg)) {
-        return msg;
+/* The other process whose arena the message lies in, or NULL. */
+static const struct chi_shm_peer *
+owner_of(const struct chi_shm *shm, const struct chi_msg *msg,
+         uint64_t *place_out)
+{
+    for (uint32_t i = 0; i < shm->peer_count; i++) {
+        const struct chi_shm_peer *peer = &shm->peers[i];
+
+        if (peer->arena != NULL &&
+            chi_arena_view_place(peer->arena, msg, place_out)) {
+            return peer;
+        }
     }
-    copy = chi_msg_alloc_wire(shm->net.options.pool, len);
-    if (copy != NULL &&
-        !(chi_msg_can_leave(copy) && chi_arena_owns(arena, copy))) {
-        chi_msg_release(copy);
-        return NULL;
+    return NULL;
+}
+
+/*
+ * A message like this one that can leave, and its place; NULL: there is no
+ * room. It is the message itself if nobody else holds it and it lies in any
+ * arena of the node, also in one that we took it from.
+ */
+static struct chi_msg *
+leaving(struct chi_shm *shm, struct chi_msg *msg, struct place *place_out)
+{
+    struct chi_arena *arena = shm->net.options.arena;
+    const uint64_t len = chi_msg_wire_len(msg);
+    struct chi_msg *leaver = msg;
+
+    *place_out = (struct place){0};
+    if (!chi_msg_can_leave(msg)) {
+        leaver = chi_msg_alloc_wire(shm->net.options.pool, len);
+        if (leaver == NULL) {
+            return NULL;
+        }
+        if (!chi_msg_can_leave(leaver)) {
+            chi_msg_release(leaver);
+            return NULL;
+        }
+        chi_copy_away(chi_msg_wire(leaver), chi_msg_wire(msg), len);
     }
-    if (copy != NULL) {
-        memcpy(chi_msg_wire(copy), chi_msg_wire(msg), len);
+    place_out->wire_len = len;
+    place_out->room = leaver->room;
+    if (chi_arena_owns(arena, leaver)) {
+        place_out->owner = shm->net.options.rank;
+        place_out->at = chi_arena_give(arena, leaver);
+    } else {
+        const struct chi_shm_peer *owner =
+            owner_of(shm, leaver, &place_out->at);
+
+        chi_assert(owner != NULL); /* what can leave came from an arena */
+        place_out->owner = owner->rank;
     }
-    return copy;
+    chi_msg_leave(leaver); /* once sent, it is the peer's to write to */
+    return leaver;
 }
 
 static chare_status
@@ -332,20 +371,19 @@ shm_hand_over(struct chi_net *net, uint32_t rank, struct chi_msg *msg)
     if (block == NULL) {
         return CHARE_ERR_NO_MEMORY;
     }
-    leaver = leaving(shm, msg);
+    leaver = leaving(shm, msg, &place);
     if (leaver == NULL) {
         goto release_block;
     }
-    place.wire_len = chi_msg_wire_len(leaver);
-    place.at = chi_arena_give(arena, leaver);
     memcpy(block->bytes, &place, sizeof(place));
     block->env.handler = CHI_HANDLER_BLOCK;
     block->env.source_pe = net->options.rank;
-    chi_msg_leave(leaver); /* once sent, it is the peer's to write to */
     status = shm_send(net, rank, block);
     if (status != CHARE_OK) {
-        chi_arena_take_back(arena, leaver);
-        (void)chi_msg_enter(net->options.pool, leaver, place.wire_len);
+        if (place.owner == net->options.rank) {
+            chi_arena_take_back(arena, leaver);
+        }
+        (void)chi_msg_enter(net->options.pool, leaver, place.room);
         goto release_leaver;
     }
     if (leaver != msg) {
@@ -362,28 +400,47 @@ release_block:
     return status;
 }
 
+/* The message at a place that somebody of the node speaks of; NULL: it makes
+ * no sense. */
+static struct chi_msg *
+place_take(struct chi_shm *shm, const struct place *place)
+{
+    const struct chi_shm_peer *owner;
+    uint64_t bytes;
+
+    if (place->wire_len < sizeof(struct chi_envelope) ||
+        place->wire_len > CHI_MSG_LEN_MAX || place->room > CHI_MSG_LEN_MAX ||
+        place->wire_len - sizeof(struct chi_envelope) > place->room) {
+        return NULL;
+    }
+    bytes = sizeof(struct chi_msg) + place->room;
+    if (place->owner == shm->net.options.rank) {
+        return chi_arena_take_own(shm->net.options.arena, place->at, bytes);
+    }
+    owner = chi_shm_peer_find(shm, place->owner);
+    if (owner == NULL || owner->arena == NULL) {
+        return NULL;
+    }
+    return chi_arena_take(owner->arena, place->at, bytes);
+}
+
 static struct chi_msg *
 shm_take_over(struct chi_net *net, uint32_t rank, struct chi_msg *block)
 {
-    const struct chi_shm_peer *peer = chi_shm_peer_get(chi_shm_of(net), rank);
-    struct place place = {0, 0};
-    struct chi_msg *msg = NULL;
+    struct place place = {0};
+    struct chi_msg *msg;
 
-    if (block->env.len == sizeof(place) && peer->arena != NULL) {
+    (void)rank;
+    if (block->env.len == sizeof(place) && net->options.arena != NULL) {
         memcpy(&place, block->bytes, sizeof(place));
     }
     chi_msg_release(block);
-    if (place.wire_len < sizeof(struct chi_envelope) ||
-        place.wire_len > CHI_MSG_LEN_MAX) {
-        return NULL;
-    }
-    msg = chi_arena_take(peer->arena, place.at,
-                         place.wire_len + offsetof(struct chi_msg, env));
+    msg = place_take(chi_shm_of(net), &place);
     if (msg == NULL || !chi_msg_wire_ok(chi_msg_wire(msg), place.wire_len) ||
         msg->env.handler >= CHI_HANDLER_BULK) {
         return NULL;
     }
-    return chi_msg_enter(net->options.pool, msg, place.wire_len);
+    return chi_msg_enter(net->options.pool, msg, place.room);
 }
 
 /*

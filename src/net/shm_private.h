@@ -93,6 +93,18 @@ CHARE_MUST_CHECK chare_status chi_shm_connect(struct chi_net *net,
                                               const struct chi_net_peer *peers,
                                               uint32_t peer_count);
 
+/* NULL: no process of this node has this rank. */
+static inline struct chi_shm_peer *
+chi_shm_peer_find(struct chi_shm *shm, uint32_t rank)
+{
+    int32_t index = CHI_SHM_NO_PEER;
+
+    if (shm->peers != NULL && rank >= shm->rank_min && rank <= shm->rank_max) {
+        index = shm->peer_of[rank - shm->rank_min];
+    }
+    return index == CHI_SHM_NO_PEER ? NULL : &shm->peers[index];
+}
+
 static inline struct chi_shm_peer *
 chi_shm_peer_get(struct chi_shm *shm, uint32_t rank)
 {

@@ -530,12 +530,77 @@ only_their_place_is_sent(void)
     CHECK(ends_close(ends));
 }
 
+/* What came is sent on as it is: to its owner, who may send it again. */
+static void
+messages_are_passed_on(void)
+{
+    struct end ends[2];
+    struct chi_msg *msg;
+
+    CHECK(ends_open(ends, ARENA_BYTES, ARENA_BYTES));
+    msg = message(&ends[0], 0, 1 << 20);
+    CHECK_EQ(chi_route_send(ends[0].route, 1, msg), CHARE_OK);
+    for (int to = 1; to < 6; to++) {
+        struct end *here = &ends[to & 1];
+        struct end *next = &ends[~to & 1];
+        struct chi_msg *came;
+
+        (void)chi_route_progress(here->route, 16);
+        CHECK_EQ(here->damaged, 0);
+        came = here->kept[(here->arrived - 1) % HELD_MAX];
+        here->kept[(here->arrived - 1) % HELD_MAX] = NULL;
+        CHECK(came != NULL);
+        CHECK(came->room >= 1 << 20);
+        CHECK((to & 1) == 1 || came == msg); /* the same memory */
+        came->env.key = next->arrived;
+        for (uint64_t at = 0; at < came->env.len; at++) {
+            came->bytes[at] = pattern(next->arrived, at);
+        }
+        CHECK_EQ(chi_route_send(here->route, (uint32_t)(~to & 1), came),
+                 CHARE_OK);
+        CHECK_EQ(chi_arena_used_bytes(ends[1].arena), 0);
+        CHECK_EQ(chi_arena_used_bytes(ends[0].arena), (1 << 20) + (1 << 16));
+    }
+    CHECK(chi_msg_pool_live(ends[0].pool) == 0);
+    (void)chi_route_progress(ends[0].route, 16);
+    CHECK_EQ(ends[0].arrived + ends[1].arrived, 6);
+    CHECK(ends_close(ends)); /* also when its owner releases it */
+}
+
+/* A block takes what it needs, and no power of two. */
+static void
+no_room_is_wasted(void)
+{
+    const uint64_t bytes = 5 * (1 << 20) + 1;
+    struct chi_arena *arena;
+    void *blocks[3];
+    uint64_t room;
+
+    CHECK_EQ(chi_arena_create(&silent, ARENA_BYTES, &arena), CHARE_OK);
+    blocks[0] = chi_arena_alloc(arena, bytes, &room);
+    CHECK(room >= bytes && room < bytes + CHI_ARENA_BLOCK_BYTES_MIN);
+    blocks[1] = chi_arena_alloc(arena, bytes, &room);
+    blocks[2] = chi_arena_alloc(arena, bytes / 3, &room);
+    CHECK(blocks[0] != NULL && blocks[1] != NULL && blocks[2] != NULL);
+    CHECK(chi_arena_used_bytes(arena) < 2 * bytes + bytes / 3 + (3 << 16));
+    chi_arena_release(arena, blocks[1]);
+    chi_arena_release(arena, blocks[0]);
+    chi_arena_release(arena, blocks[2]);
+    CHECK_EQ(chi_arena_used_bytes(arena), 0);
+    blocks[0] =
+        chi_arena_alloc(arena, ARENA_BYTES - CHI_ARENA_HEAD_BYTES, &room);
+    CHECK(blocks[0] != NULL);
+    chi_arena_release(arena, blocks[0]);
+    chi_arena_destroy(arena);
+}
+
 /* Send a CHI_HANDLER_BLOCK with these words. */
 static bool
-send_words(struct end *end, uint64_t at, uint64_t wire_len, uint64_t words)
+send_words(struct end *end, uint64_t at, uint64_t wire_len, uint64_t room,
+           uint64_t owner, uint64_t words)
 {
     struct chi_msg *block = chi_msg_alloc(end->pool, words * 8);
-    const uint64_t place[3] = {at, wire_len, 0};
+    const uint64_t place[5] = {at, wire_len, room, owner, 0};
 
     if (block == NULL) {
         return false;
@@ -552,19 +617,24 @@ nonsense_is_dropped(void)
     struct end ends[2];
 
     CHECK(ends_open(ends, ARENA_BYTES, ARENA_BYTES));
-    CHECK(send_words(&ends[0], 0, 100000, 1));
-    CHECK(send_words(&ends[0], 0, 100000, 3));
-    CHECK(send_words(&ends[0], 0, 0, 2));
-    CHECK(send_words(&ends[0], 8, 100000, 2));
-    CHECK(send_words(&ends[0], 0, UINT64_MAX, 2));
-    CHECK(send_words(&ends[0], ARENA_BYTES, 100, 2));
-    CHECK(send_words(&ends[0], 0, 100000, 2)); /* no message there */
+    CHECK(send_words(&ends[0], 0, 1000, 1000, 0, 2));
+    CHECK(send_words(&ends[0], 0, 1000, 1000, 0, 5));
+    CHECK(send_words(&ends[0], 0, 0, 1000, 0, 4));
+    CHECK(send_words(&ends[0], 0, 1000, 900, 0, 4)); /* no room */
+    CHECK(send_words(&ends[0], 8, 1000, 1000, 0, 4));
+    CHECK(send_words(&ends[0], 0, UINT64_MAX, UINT64_MAX, 0, 4));
+    CHECK(send_words(&ends[0], 0, 1000, UINT64_MAX - 100, 0, 4));
+    CHECK(send_words(&ends[0], 0, 1000, ARENA_BYTES, 0, 4));
+    CHECK(send_words(&ends[0], ARENA_BYTES, 1000, 1000, 0, 4));
+    CHECK(send_words(&ends[0], 0, 1000, 1000, 0, 4)); /* no message there */
+    CHECK(send_words(&ends[0], 0, 1000, 1000, 1, 4)); /* it was not given */
+    CHECK(send_words(&ends[0], 0, 1000, 1000, 7, 4)); /* no such rank */
     CHECK_EQ(chi_route_send(ends[0].route, 1, message(&ends[0], 0, 8)),
              CHARE_OK);
     (void)chi_route_progress(ends[1].route, 64);
     CHECK_EQ(ends[1].arrived, 1);
     CHECK_EQ(ends[1].damaged, 0);
-    CHECK_EQ(chi_route_foreign_dropped(ends[1].route), 7);
+    CHECK_EQ(chi_route_foreign_dropped(ends[1].route), 12);
     CHECK(ends_close(ends));
 }
 
@@ -574,4 +644,5 @@ TAP_MAIN(TAP_CASE(blocks_do_not_overlap), TAP_CASE(free_memory_goes_back),
          TAP_CASE(held_by_others_for_long),
          TAP_CASE(messages_arrive_while_there_is_room),
          TAP_CASE(messages_arrive_when_there_is_none),
-         TAP_CASE(only_their_place_is_sent), TAP_CASE(nonsense_is_dropped))
+         TAP_CASE(only_their_place_is_sent), TAP_CASE(messages_are_passed_on),
+         TAP_CASE(no_room_is_wasted), TAP_CASE(nonsense_is_dropped))

@@ -6,6 +6,7 @@
  *     calls local N       N calls of a chare to itself, BURST under way
  *     calls pingpong N    N round trips between the chares of PE 0 and PE 1
  *     calls flood N       N calls from PE 0 to PE 1, as fast as they are taken
+ *     calls together N    the same, and they travel together
  *     calls reduce N      N times: broadcast to a group, sum of one double
  *     calls wide N        the same with an array of 10,000 chares
  *     calls quiet N       N times quiescence
@@ -311,6 +312,10 @@ main(int argc, char **argv)
     check(chare_entry_register(bench.runtime, bench.type, "step", step_entry,
                                &bench, &bench.step),
           "entry");
+    if (bench.mode[0] == 't') {
+        check(chare_entry_aggregate(bench.runtime, bench.step, true),
+              "aggregate");
+    }
     check(chare_entry_register(bench.runtime, bench.type, "last", last, &bench,
                                &bench.last),
           "entry");

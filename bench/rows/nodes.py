@@ -34,6 +34,21 @@ def provider_cases(at, provider, short):
         }, [Goal("chare, C", "bare libfabric loop", 1 / 0.9)])])
 
 
+def together_case(at, provider, short):
+    """Many small calls, each alone and travelling together."""
+    def ours(mode):
+        return at.chare_c(2, "calls", mode, at.count(50000, 5000),
+                          CHARE_NET="ofi", CHARE_OFI_PROVIDER=provider,
+                          CHARE_OFI_INTERFACE="lo")
+    yield Measurement(f"calls together, {short}", {
+        "alone": ours("flood"), "together": ours("together"),
+    }, [Case(18, f"flood, 8 B, {short}", {
+        "chare, C, @aggregate": ("together", "together"),
+        "chare, C": ("alone", "flood"),
+    }, [Goal("chare, C, @aggregate", "chare, C", 0.5)])])
+
+
 def measurements(at):
     for provider, short in PROVIDERS.items():
         yield from provider_cases(at, provider, short)
+        yield from together_case(at, provider, short)

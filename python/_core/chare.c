@@ -439,7 +439,7 @@ chare_wait(PyObject *op, PyObject *condition)
 }
 
 static PyObject *
-chare_flush(PyObject *op, PyObject *unused)
+chare_flush_held(PyObject *op, PyObject *unused)
 {
     struct core_chare *self = (struct core_chare *)op;
     struct core_state *state = chare_state(self);
@@ -568,7 +568,7 @@ static PyMethodDef chare_methods[] = {
     {"migrate", core_chare_migrate, METH_O, core_chare_migrate_doc},
     {"setMigratable", core_chare_set_migratable, METH_O,
      core_chare_set_migratable_doc},
-    {"__flush_wait_queues__", chare_flush, METH_NOARGS, flush_doc},
+    {"__flush_wait_queues__", chare_flush_held, METH_NOARGS, flush_doc},
     {"_chare_result", (PyCFunction)(void (*)(void))chare_result, METH_FASTCALL,
      NULL},
     {"_chare_ready", chare_ready, METH_NOARGS, NULL},

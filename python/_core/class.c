@@ -284,6 +284,13 @@ class_register_entry(struct core_class *self, struct core_pe *pe,
         core_raise(self->state, status, name);
         return -1;
     }
+    if ((entry->flags & CORE_ENTRY_AGGREGATE) != 0) {
+        status = chare_entry_aggregate(pe->runtime, entry->id, true);
+        if (status != CHARE_OK) {
+            core_raise(self->state, status, name);
+            return -1;
+        }
+    }
     return state_add_entry(self->state, entry);
 }
 

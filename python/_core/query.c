@@ -244,12 +244,14 @@ query_counters(PyObject *module, PyObject *unused)
     }
     chare_counters_get(pe->runtime, &counters);
     return Py_BuildValue(
-        "{sKsKsKsKsK}", "messages_sent",
+        "{sKsKsKsKsKsKsK}", "messages_sent",
         (unsigned long long)counters.messages_sent, "messages_executed",
         (unsigned long long)counters.messages_executed, "bytes_sent",
         (unsigned long long)counters.bytes_sent, "bytes_received",
         (unsigned long long)counters.bytes_received, "foreign_dropped",
-        (unsigned long long)counters.foreign_dropped);
+        (unsigned long long)counters.foreign_dropped, "calls_aggregated",
+        (unsigned long long)counters.calls_aggregated, "aggregates_sent",
+        (unsigned long long)counters.aggregates_sent);
 }
 
 static PyObject *

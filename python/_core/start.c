@@ -21,6 +21,20 @@ start_hold(PyObject *module, PyObject *object)
     Py_RETURN_NONE;
 }
 
+/* flush(): calls that travel together leave now */
+static PyObject *
+start_flush(PyObject *module, PyObject *unused)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+
+    (void)unused;
+    if (pe == NULL) {
+        return NULL;
+    }
+    chare_flush(pe->runtime);
+    Py_RETURN_NONE;
+}
+
 /* insert_again(truth): whether insertions at taken indices are dropped. */
 static PyObject *
 start_insert_again(PyObject *module, PyObject *object)
@@ -171,6 +185,8 @@ start_profile_get(PyObject *module, PyObject *unused)
 PyMethodDef core_start_functions[] = {
     {"hold", start_hold, METH_O,
      PyDoc_STR("Keep messages to other PEs back, or let them go.")},
+    {"flush", start_flush, METH_NOARGS,
+     PyDoc_STR("Let calls that travel together leave now.")},
     {"insert_again", start_insert_again, METH_O,
      PyDoc_STR("Whether insertions at taken indices are dropped.")},
     {"call_first", start_call_first, METH_VARARGS,

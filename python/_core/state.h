@@ -262,6 +262,7 @@ enum {
     CORE_ENTRY_GENERATOR = 8,     /* calls are refused: it would never run */
     CORE_ENTRY_HAS_PRIORITY = 32, /* a parameter of its own: priority */
     CORE_ENTRY_HAS_WHEN = 64,     /* a parameter of its own: when */
+    CORE_ENTRY_AGGREGATE = 128,   /* its calls travel together */
 };
 
 /* Keywords that belong to the call and not to the method. */

@@ -40,7 +40,7 @@ except ImportError as _error:
     ) from None
 from chare._charm import charm, coro, register, threaded
 from chare._collections import Array, ArrayMap, Group, NodeGroup
-from chare._marks import EXPEDITED, local, priority, when
+from chare._marks import EXPEDITED, aggregate, local, priority, when
 from chare._reducers import Reducer
 from chare._support import RemoteError, RemoteTraceback
 
@@ -61,6 +61,7 @@ __all__ = [
     "Reducer",
     "RemoteError",
     "RemoteTraceback",
+    "aggregate",
     "charm",
     "coro",
     "local",

@@ -313,6 +313,16 @@ class Charm(
         """
         print("PE", _core.my_pe(), ":", *args, **keywords)
 
+    def flush(self):
+        """Send the calls of ``@aggregate`` methods that wait on this PE.
+
+        To be used in a method that has made some and goes on for long; they
+        leave by themselves when it returns or suspends, soon.
+
+        Example: ``charm.flush(); time.sleep(1)``
+        """
+        _core.flush()
+
     def printStats(self):
         """Print how often and how long entry methods ran on this PE.
 

@@ -74,6 +74,30 @@ def priority(number):
     return decorate
 
 
+def aggregate(function):
+    """Decorator: calls of the method on other PEs travel together.
+
+    For many small calls: they wait at the sender, and leave as one message
+    when there is CHARE_AGGREGATE_BYTES of them for a PE, when anything else is
+    sent to that PE, when the sender has nothing else to do, or after it was
+    busy for a while (some 80 us, or a method, if that takes longer). So all
+    calls arrive in the order in which they would without it, each is executed
+    by itself, and each counts as under way for quiescence. Before a method
+    that has made such calls goes on for long, ``charm.flush()`` sends them.
+
+    Large calls, those with a priority below 0 and calls of all of a
+    collection do not wait. The order of this and ``@coro`` is free.
+
+    Example::
+
+        @aggregate
+        def visit(self, vertex, distance):
+            ...
+    """
+    _plain(function).__chare_aggregate__ = True
+    return function
+
+
 def local(function):
     """Decorator: no entry method, but one for the chare itself to call.
 

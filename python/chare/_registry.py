@@ -32,6 +32,7 @@ ENTRY_KEYWORDS = 4
 ENTRY_GENERATOR = 8
 ENTRY_HAS_PRIORITY = 32
 ENTRY_HAS_WHEN = 64
+ENTRY_AGGREGATE = 128
 
 CO_VARARGS = 0x04
 CO_VARKEYWORDS = 0x08
@@ -103,6 +104,8 @@ def _describe(name, function, flags, signature, condition=None):
         kind & CO_COROUTINE
     ):
         flags |= ENTRY_COROUTINE
+    if getattr(function, "__chare_aggregate__", False):
+        flags |= ENTRY_AGGREGATE
     if signature.has("priority"):
         flags |= ENTRY_HAS_PRIORITY
     if signature.has("when"):

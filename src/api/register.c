@@ -23,6 +23,15 @@ chare_entry_register(chare_runtime *runtime, uint32_t type, const char *name,
 }
 
 chare_status
+chare_entry_aggregate(chare_runtime *runtime, uint32_t entry, bool on)
+{
+    if (entry == 0 || entry >= runtime->registry.entry_count) {
+        return CHARE_ERR_INVALID;
+    }
+    return chi_pack_entry(runtime->pe, entry, on);
+}
+
+chare_status
 chare_function_register(chare_runtime *runtime, const char *name,
                         chare_function_fn function, void *context,
                         uint32_t *function_out)

@@ -67,6 +67,12 @@ chare_hold(chare_runtime *runtime, bool hold)
 }
 
 void
+chare_flush(chare_runtime *runtime)
+{
+    chi_pack_flush(runtime->pe);
+}
+
+void
 chare_post(chare_runtime *runtime)
 {
     chi_pe_post(runtime->pe);
@@ -165,6 +171,8 @@ chare_counters_get(const chare_runtime *runtime, chare_counters *out)
         .messages_executed = pe->executed,
         .bytes_sent = pe->bytes_sent,
         .bytes_received = pe->bytes_received,
+        .calls_aggregated = pe->packs.packed,
+        .aggregates_sent = pe->packs.sent,
     };
     if (runtime->route != NULL) {
         out->foreign_dropped = chi_route_foreign_dropped(runtime->route);

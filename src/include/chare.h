@@ -416,6 +416,18 @@ CHARE_MUST_CHECK chare_status chare_progress(chare_runtime *runtime,
 void chare_hold(chare_runtime *runtime, bool hold);
 
 /**
+ * chare_flush() - send what waits for company.
+ *
+ * Calls that travel together (chare_entry_aggregate()) leave this PE now: to
+ * be used before an entry method that has made some goes on for long.
+ *
+ * @runtime: a started runtime.
+ *
+ * Since:     0.1
+ */
+void chare_flush(chare_runtime *runtime);
+
+/**
  * chare_post() - make the scheduler call the 'posted' hook soon.
  *
  * Several calls may lead to one call of the hook.
@@ -624,7 +636,9 @@ typedef struct chare_counters {
     uint64_t messages_executed;
     uint64_t bytes_sent;
     uint64_t bytes_received;
-    uint64_t foreign_dropped; /* messages of strangers */
+    uint64_t foreign_dropped;  /* messages of strangers */
+    uint64_t calls_aggregated; /* calls that have left in company */
+    uint64_t aggregates_sent;  /* messages that they were */
 } chare_counters;
 
 /* Fill in *out, whose size must be set. */
@@ -910,6 +924,28 @@ CHARE_MUST_CHECK chare_status chare_type_register(chare_runtime *runtime,
 CHARE_MUST_CHECK chare_status chare_entry_register(
     chare_runtime *runtime, uint32_t type, const char *name,
     chare_entry_fn function, void *context, uint32_t *entry_out);
+
+/**
+ * chare_entry_aggregate() - let calls of an entry travel together.
+ *
+ * Calls of such entries for chares on one other PE wait where they are made,
+ * and leave as one message: when there is CHARE_AGGREGATE_BYTES of them, when
+ * anything else is sent to that PE, so that the order of all calls stays what
+ * it is without this, when the PE has nothing else to do, or after it has
+ * polled 16 times while it was busy (CHARE_POLL apart, or an entry method, if
+ * that takes longer). Each is executed by itself. They count as under way.
+ * Calls that are long, or whose priority is below 0, do not wait.
+ *
+ * @runtime: an open runtime; on any PE, for the calls that it sends.
+ * @entry:   from chare_entry_register().
+ * @on:      true: from now on; false, as at first: each leaves at once.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_INVALID - no such entry;
+ *            CHARE_ERR_NO_MEMORY.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_entry_aggregate(chare_runtime *runtime,
+                                                    uint32_t entry, bool on);
 
 /**
  * chare_function_register() - a function that callbacks can name.

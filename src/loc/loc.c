@@ -655,7 +655,7 @@ chi_loc_create(struct chi_pe *pe, const struct chi_loc_ops *ops, void *context,
     loc->context = context;
     chi_map_init(&loc->entries);
     pe->arrival = msg_arrived;
-    pe->arrival_flags = CHI_ENV_ROUTED;
+    pe->arrival_flags |= CHI_ENV_ROUTED;
     pe->arrival_context = loc;
     chi_pe_set_handler(pe, CHI_HANDLER_LOC_UPDATE, update_execute, loc);
     chi_pe_set_handler(pe, CHI_HANDLER_LOC_FENCE, fence_execute, loc);

@@ -77,6 +77,7 @@ enum chi_handler {
     CHI_HANDLER_LB,          /* lb: load balancing */
     CHI_HANDLER_EXIT,        /* rt: the job ends, in order */
     CHI_HANDLER_ABORT,       /* rt: the job ends, with an error */
+    CHI_HANDLER_PACK,        /* pe: calls that travel together */
     CHI_HANDLER_BULK,        /* net: a piece of a large message */
     CHI_HANDLER_BULK_OFFER,  /* net: a large message to be fetched by RMA */
     CHI_HANDLER_BULK_DONE,   /* net: it was fetched */
@@ -90,6 +91,7 @@ enum chi_env_flags {
     CHI_ENV_UNCOUNTED = 4, /* quiescence does not see it */
     CHI_ENV_ROUTED = 8,    /* may have to be forwarded: look at its arrival */
     CHI_ENV_MOVABLE = 16,  /* the same, where chares have come or gone */
+    CHI_ENV_PACK = 32,     /* of CHI_HANDLER_PACK, which has it */
 };
 
 /*

@@ -80,8 +80,9 @@ spin(struct chi_pe *pe)
 
         for (int i = 0; i < SPIN_ROUNDS_PER_CLOCK; i++) {
             events += chi_route_progress(pe->route, CHI_PE_POLL_EVENTS_MAX);
-            if (events > 0 && !chi_queue_is_empty(&pe->queue)) {
-                return true;
+            if (events > 0 && (!chi_queue_is_empty(&pe->queue) ||
+                               pe->packs.open_count > 0)) {
+                return true; /* calls may have been passed on */
             }
             chi_cpu_relax();
         }

@@ -48,6 +48,7 @@ chi_pe_open(const struct chi_pe_options *options, struct chi_pe **out)
     pe->yield_ns = options->settings->yield_ns;
     pe->poll_ticks = chi_clock_ticks_of_ns(options->settings->poll_ns);
     pe->looks_left = LOOKS_FIRST;
+    pe->arrival_flags = CHI_ENV_PACK;
     chi_queue_init(&pe->queue);
     chi_timers_init(&pe->timers);
     pe->epoll_fd = -1;
@@ -76,6 +77,7 @@ chi_pe_close(struct chi_pe *pe)
         return;
     }
     chi_msg_queue_clear(&pe->held);
+    chi_pack_fini(pe);
     chi_queue_fini(&pe->queue);
     chi_timers_fini(&pe->timers);
     if (pe->epoll_fd >= 0) {
@@ -174,19 +176,24 @@ keep_back(struct chi_pe *pe, uint32_t to, struct chi_msg *msg)
     chi_msg_queue_push(&pe->held, msg);
 }
 
-static void
-send_remote(struct chi_pe *pe, uint32_t to, struct chi_msg *msg)
+/* True: the message waits here. */
+static bool
+waits_here(struct chi_pe *pe, uint32_t to, struct chi_msg *msg)
+{
+    if (pe->holding && msg->env.priority > CHARE_PRIORITY_MIN) {
+        keep_back(pe, to, msg);
+        return true;
+    }
+    return chi_pack_take(pe, to, msg);
+}
+
+void
+chi_pe_send_now(struct chi_pe *pe, uint32_t to, struct chi_msg *msg)
 {
     const uint64_t wire_len = chi_msg_wire_len(msg);
     const unsigned handler = msg->env.handler;
     chare_status status;
 
-    chi_assert(to < pe->size);
-    chi_assert(msg->payload_ops == NULL);
-    if (chi_unlikely(pe->holding) && msg->env.priority > CHARE_PRIORITY_MIN) {
-        keep_back(pe, to, msg);
-        return;
-    }
     status = chi_route_send(pe->route, to, msg);
     if (chi_likely(status == CHARE_OK)) {
         pe->bytes_sent += wire_len;
@@ -202,6 +209,16 @@ send_remote(struct chi_pe *pe, uint32_t to, struct chi_msg *msg)
     chi_pe_die(pe, "cannot send a message (kind %u, %llu bytes) to PE %u: %s",
                handler, (unsigned long long)wire_len, to,
                chare_status_text(status));
+}
+
+static inline void
+send_remote(struct chi_pe *pe, uint32_t to, struct chi_msg *msg)
+{
+    chi_assert(to < pe->size);
+    chi_assert(msg->payload_ops == NULL);
+    if (chi_likely(!pe->detour) || !waits_here(pe, to, msg)) {
+        chi_pe_send_now(pe, to, msg);
+    }
 }
 
 void
@@ -220,6 +237,7 @@ chi_pe_hold_out(struct chi_pe *pe, bool hold)
     struct chi_msg *msg;
 
     pe->holding = hold;
+    pe->detour = hold || pe->packs.entries != NULL;
     if (hold) {
         return;
     }
@@ -306,6 +324,22 @@ chi_pe_encode(struct chi_pe *pe, struct chi_msg **msg_inout)
 
 /* ---- arriving: upcalls of the route */
 
+/* A message that has one of the arrival flags; true: it was taken. */
+static bool
+looked_at(struct chi_pe *pe, struct chi_msg *msg)
+{
+    return pe->arrival != NULL && pe->arrival(pe->arrival_context, msg);
+}
+
+/* A call that came in a pack. */
+static void
+call_arrived(struct chi_pe *pe, struct chi_msg *msg)
+{
+    if ((msg->env.flags & pe->arrival_flags) == 0 || !looked_at(pe, msg)) {
+        chi_queue_push(&pe->queue, msg);
+    }
+}
+
 static void
 route_arrived(void *context, struct chi_msg *msg)
 {
@@ -322,9 +356,14 @@ route_arrived(void *context, struct chi_msg *msg)
         }
         return;
     }
-    if (chi_unlikely(msg->env.flags & pe->arrival_flags) &&
-        pe->arrival(pe->arrival_context, msg)) {
-        return;
+    if (chi_unlikely(msg->env.flags & pe->arrival_flags)) {
+        if (msg->env.handler == CHI_HANDLER_PACK) {
+            chi_pack_open(pe, msg, call_arrived);
+            return;
+        }
+        if (looked_at(pe, msg)) {
+            return;
+        }
     }
     chi_queue_push(&pe->queue, msg);
 }
@@ -406,6 +445,9 @@ poll_outside(struct chi_pe *pe)
     if (pe->route != NULL) {
         (void)chi_route_progress(pe->route, CHI_PE_POLL_EVENTS_MAX);
     }
+    if (chi_unlikely(pe->packs.open_count > 0)) {
+        chi_pack_look(pe);
+    }
     if (chi_unlikely(
             atomic_load_explicit(&pe->lost_rank_plus_1,
                                  memory_order_relaxed) != 0 ||
@@ -471,6 +513,21 @@ poll_in_time(struct chi_pe *pe)
     pe->looks_left -= pe->looks_left > 0;
 }
 
+/* The queue is empty. Nothing waits for company beyond this (K3). */
+static void
+become_idle(struct chi_pe *pe)
+{
+    if (chi_unlikely(pe->packs.open_count > 0)) {
+        chi_pack_flush(pe);
+    }
+    if (pe->on_idle != NULL) {
+        pe->on_idle(pe->on_idle_context);
+        if (chi_unlikely(pe->packs.open_count > 0)) { /* it made calls */
+            chi_pack_flush(pe);
+        }
+    }
+}
+
 uint32_t
 chi_pe_progress(struct chi_pe *pe, uint32_t messages_max)
 {
@@ -492,9 +549,7 @@ chi_pe_progress(struct chi_pe *pe, uint32_t messages_max)
                 (void)chi_pe_lap(pe);
                 pe->meter.idle = true;
             }
-            if (pe->on_idle != NULL) {
-                pe->on_idle(pe->on_idle_context);
-            }
+            become_idle(pe);
             break;
         }
         execute(pe, msg);
@@ -511,7 +566,7 @@ chi_pe_progress(struct chi_pe *pe, uint32_t messages_max)
 bool
 chi_pe_is_idle(const struct chi_pe *pe)
 {
-    return chi_queue_is_empty(&pe->queue) &&
+    return chi_queue_is_empty(&pe->queue) && pe->packs.open_count == 0 &&
            (pe->route == NULL || chi_route_queued_bytes(pe->route) == 0);
 }
 

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "msg/msg.h"
+#include "pe/pack.h"
 #include "pe/queue.h"
 #include "pe/timers.h"
 
@@ -61,6 +62,7 @@ struct chi_pe {
     uint32_t caller; /* the entry that is executing, or 0 */
     bool closing;    /* only messages about the end are executed */
     bool holding;    /* messages to others are kept back in 'held' */
+    bool detour;     /* so they are, or some calls are packed: look closer */
     bool simulated;  /* never blocks, polls before each message */
     bool ended;      /* the loop is over */
     chare_status end_status;
@@ -68,6 +70,9 @@ struct chi_pe {
     /* Kept back, in the order made; msg->sequence is the target. */
     struct chi_msg_queue held;
     uint64_t held_bytes;
+
+    /* Calls that travel together. */
+    struct chi_packs packs;
 
     /* Quiescence: messages that count, made here and executed here. */
     uint64_t counted_made;
@@ -173,6 +178,9 @@ void chi_pe_forward(struct chi_pe *pe, uint32_t to, struct chi_msg *msg);
  * send what was kept, in its order.
  */
 void chi_pe_hold_out(struct chi_pe *pe, bool hold);
+
+/* Send a message to another PE past all that keeps messages back. */
+void chi_pe_send_now(struct chi_pe *pe, uint32_t to, struct chi_msg *msg);
 
 /* A message was made, and will be forwarded later. */
 void chi_pe_count(struct chi_pe *pe, struct chi_msg *msg);

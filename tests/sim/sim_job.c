@@ -16,7 +16,10 @@
 enum {
     BLOBS_BYTES_MAX = SIM_PES_MAX * CHI_RT_BLOB_BYTES_MAX,
     CLOSE_STEPS_MAX = 2000000,
+    AGGREGATION_SEED = 0x7ac4,
 };
+
+static const uint64_t AGGREGATE_BYTES[4] = {512, 700, 1024, 8192};
 
 static uint64_t
 env(const char *name, uint64_t preset)
@@ -235,6 +238,32 @@ join(struct sim_job *job)
     return status == CHARE_OK;
 }
 
+/*
+ * Calls that travel together change nothing that a test can see: in some seeds
+ * all do, in some half of the entries'. Not by the job's own prng, whose draws
+ * stay the same.
+ */
+static bool
+draw_aggregation(struct sim_job *job)
+{
+    struct chi_prng prng;
+    uint64_t share;
+
+    chi_prng_init(&prng, job->seed ^ AGGREGATION_SEED);
+    share = chi_prng_below(&prng, 4);
+    for (uint32_t pe = 0; pe < job->pe_count && share > 1; pe++) {
+        chare_runtime *runtime = sim_rt(job, pe);
+
+        for (uint32_t i = 1; i < runtime->registry.entry_count; i++) {
+            if ((share == 2 || i % 2 == 0) &&
+                chare_entry_aggregate(runtime, i, true) != CHARE_OK) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 bool
 sim_job_open(struct sim_job *job, uint64_t seed,
              const struct sim_options *options, sim_register_fn register_fn,
@@ -262,12 +291,16 @@ sim_job_open(struct sim_job *job, uint64_t seed,
     if (options->queue_bytes != 0) {
         job->settings.queue_bytes = options->queue_bytes;
     }
+    job->settings.aggregate_bytes = AGGREGATE_BYTES[seed % 4];
     world = draw_world(job);
     if (chi_sim_world_create(&world, &job->world) != CHARE_OK) {
         SIM_WRONG(job, "no world");
         return false;
     }
-    return open_runtimes(job, register_fn) && join(job);
+    return open_runtimes(job, register_fn) &&
+           (options->aggregates || options->bug != CHI_SIM_BUG_NONE ||
+            draw_aggregation(job)) &&
+           join(job);
 }
 
 /* ---- driving */

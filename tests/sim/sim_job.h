@@ -42,7 +42,9 @@ struct sim_options {
     uint64_t bug_at;
     uint64_t lose_step;
     uint32_t lost_rank;
-    bool quiet; /* errors of the job are expected: say nothing */
+    bool quiet;      /* errors of the job are expected: say nothing */
+    bool aggregates; /* the test says which calls travel together; else that is
+                        drawn, unless a bug is planted */
 };
 
 struct sim_pe {

@@ -27,10 +27,10 @@ ROUNDS = 10
 ROUNDS_QUICK = 3
 BUSY_LOAD = 0.5  # of the processors, before the first run
 FAMILIES = ("calls", "arrays", "coroutines", "metg", "collectives", "life",
-            "capi", "nodes")
+            "capi", "nodes", "balance")
 
 # What the performance scorecard asks for and no program here measures.
-UNMEASURED = {10: "LB decision", 11: "imbalanced application",
+UNMEASURED = {11: "imbalanced application",
               12: "migration", 14: "checkpoint, restart"}
 
 

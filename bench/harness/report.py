@@ -4,7 +4,8 @@
 import harness.score as score
 
 UNITS = {"ns": (("ns", 1), ("us", 1e3), ("ms", 1e6), ("s", 1e9)),
-         "B": (("B", 1), ("KB", 1e3), ("MB", 1e6), ("GB", 1e9))}
+         "B": (("B", 1), ("KB", 1e3), ("MB", 1e6), ("GB", 1e9)),
+         "x": (("x", 1),)}  # a ratio
 
 
 def text_of(value, unit="ns"):

@@ -232,8 +232,8 @@ mean_of(const struct chi_group *group)
 bool
 chi_group_balance(struct chi_group *group, double goal)
 {
-    const double mean = mean_of(group) * ROOM;
-    const double aim = mean > goal ? mean : goal;
+    const double mean = mean_of(group);
+    const double aim = mean > goal ? mean * ROOM : goal;
     const double before = group->times[fullest_of(group)];
 
     if (aim >= FULL || before <= goal) {

@@ -71,9 +71,19 @@ sort_keys(uint64_t *a, uint64_t *b, size_t count, size_t (*counts)[DIGITS])
     }
 }
 
-chare_status
-chi_lb_sort_some(const struct chi_lb_problem *problem, uint32_t *objects,
-                 size_t count)
+static float
+work_of_key(uint64_t key)
+{
+    const uint32_t bits = ~(uint32_t)(key >> 32);
+    float work;
+
+    memcpy(&work, &bits, sizeof(work));
+    return work;
+}
+
+static chare_status
+sort_objects(const struct chi_lb_problem *problem, uint32_t *objects,
+             size_t count, float *works)
 {
     uint64_t *keys = malloc((2 * count + 1) * sizeof(*keys));
     size_t(*counts)[DIGITS] = calloc(PASSES, sizeof(*counts));
@@ -87,6 +97,9 @@ chi_lb_sort_some(const struct chi_lb_problem *problem, uint32_t *objects,
         for (size_t i = 0; i < count; i++) {
             objects[i] = (uint32_t)keys[count + i];
         }
+        for (size_t i = 0; works != NULL && i < count; i++) {
+            works[i] = work_of_key(keys[count + i]);
+        }
         status = CHARE_OK;
     }
     free(counts);
@@ -95,8 +108,15 @@ chi_lb_sort_some(const struct chi_lb_problem *problem, uint32_t *objects,
 }
 
 chare_status
+chi_lb_sort_some(const struct chi_lb_problem *problem, uint32_t *objects,
+                 size_t count)
+{
+    return sort_objects(problem, objects, count, NULL);
+}
+
+chare_status
 chi_lb_sort(const struct chi_lb_problem *problem, uint32_t *order,
-            size_t *count_out)
+            float *works, size_t *count_out)
 {
     size_t count = 0;
 
@@ -106,7 +126,7 @@ chi_lb_sort(const struct chi_lb_problem *problem, uint32_t *order,
         }
     }
     *count_out = count;
-    return chi_lb_sort_some(problem, order, count);
+    return sort_objects(problem, order, count, works);
 }
 
 /* ---- PEs by rising time */
@@ -145,6 +165,16 @@ sink(uint64_t *keys, uint32_t count, uint32_t at, uint64_t key)
         at = least;
     }
     keys[at] = key;
+}
+
+void
+chi_heaps_mend(struct chi_heap *heap)
+{
+    for (uint32_t at = heap->count / 4 + 1; at-- > 0;) {
+        if (at < heap->count) {
+            sink(heap->keys, heap->count, at, heap->keys[at]);
+        }
+    }
 }
 
 /* Which heap a speed belongs to: exact when there are few speeds. */
@@ -239,13 +269,7 @@ heaps_fill(struct chi_heaps *heaps, const struct chi_lb_problem *problem,
                                     pe;
     }
     for (uint32_t i = 0; i < heaps->count; i++) {
-        struct chi_heap *heap = &heaps->heaps[i];
-
-        for (uint32_t at = heap->count / 4 + 1; at-- > 0;) {
-            if (at < heap->count) {
-                sink(heap->keys, heap->count, at, heap->keys[at]);
-            }
-        }
+        chi_heaps_mend(&heaps->heaps[i]);
     }
 }
 
@@ -283,6 +307,15 @@ chi_heaps_init(struct chi_heaps *heaps, const struct chi_lb_problem *problem,
     }
     heaps_fill(heaps, problem, times, &classes);
     return CHARE_OK;
+}
+
+uint64_t
+chi_heaps_time(const struct chi_heap *heap, uint64_t key, float work)
+{
+    const uint64_t time = (key >> CHI_HEAPS_PE_BITS) +
+                          time_units((double)work * heap->per_work) + 1;
+
+    return time < CHI_HEAPS_TIME_MAX ? time : CHI_HEAPS_TIME_MAX;
 }
 
 void

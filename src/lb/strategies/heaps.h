@@ -44,11 +44,13 @@ struct chi_heaps {
 
 /*
  * The movable objects by falling work, those of equal work in their order:
- * radix sort of the bits of their floats. 'order' has room for all;
- * *count_out: how many there are. Errors: CHARE_ERR_NO_MEMORY.
+ * radix sort of the bits of their floats. 'order' and 'works', which may be
+ * NULL, have room for all; *count_out: how many there are.
+ * Errors: CHARE_ERR_NO_MEMORY.
  */
 CHARE_MUST_CHECK chare_status chi_lb_sort(const struct chi_lb_problem *problem,
-                                          uint32_t *order, size_t *count_out);
+                                          uint32_t *order, float *works,
+                                          size_t *count_out);
 
 /* The same for 'count' chosen objects, in place. */
 CHARE_MUST_CHECK chare_status chi_lb_sort_some(
@@ -62,6 +64,13 @@ CHARE_MUST_CHECK chare_status
 chi_heaps_init(struct chi_heaps *heaps, const struct chi_lb_problem *problem,
                const double *times, double bound);
 void chi_heaps_fini(struct chi_heaps *heaps);
+
+/* Keys were changed in place: make it a heap again. */
+void chi_heaps_mend(struct chi_heap *heap);
+
+/* When a PE of this heap, by its key, would end with so much more; the speeds
+ * of its PEs are alike. */
+uint64_t chi_heaps_time(const struct chi_heap *heap, uint64_t key, float work);
 
 /* The heap whose top would be the first to end with so much more work, and
  * when that is, in units. */

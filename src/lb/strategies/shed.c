@@ -48,7 +48,7 @@ shed_init(struct chi_shed *shed, const struct chi_lb_problem *problem,
         shed->goal = fmax(problem->goal, shed->bound);
     }
     chi_lb_times(problem, to, shed->times);
-    return chi_lb_sort(problem, shed->order, &shed->count);
+    return chi_lb_sort(problem, shed->order, NULL, &shed->count);
 }
 
 static void

@@ -225,7 +225,6 @@ lb_use(PyObject *module, PyObject *name)
                      name);
         return NULL;
     }
-    pe->measuring = text[0] != '\0';
     Py_RETURN_NONE;
 }
 
@@ -239,7 +238,30 @@ lb_measure(PyObject *module, PyObject *on)
         return NULL;
     }
     chare_lb_measure(pe->runtime, truth != 0);
-    pe->measuring = truth != 0;
+    Py_RETURN_NONE;
+}
+
+/* (seconds) */
+static PyObject *
+lb_every(PyObject *module, PyObject *number)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    const double seconds = pe != NULL ? PyFloat_AsDouble(number) : -1;
+    chare_status status;
+
+    if (pe == NULL || (seconds == -1 && PyErr_Occurred())) {
+        return NULL;
+    }
+    status = chare_lb_every(pe->runtime, seconds);
+    if (status == CHARE_ERR_INVALID) {
+        PyErr_Format(PyExc_ValueError,
+                     "a period of %S seconds; it is at most 1e6, or 0",
+                     number);
+        return NULL;
+    }
+    if (status != CHARE_OK) {
+        return core_raise(pe->state, status, "charm.lb.every()");
+    }
     Py_RETURN_NONE;
 }
 
@@ -254,7 +276,7 @@ lb_report(PyObject *module, PyObject *unused)
         return NULL;
     }
     chare_lb_report_get(pe->runtime, &report);
-    return Py_BuildValue("{sKsKsKsKsKsdsdsdsd}", "sessions",
+    return Py_BuildValue("{sKsKsKsKsKsdsdsdsdsKsdsdss}", "sessions",
                          (unsigned long long)report.sessions, "moves",
                          (unsigned long long)report.moves, "refused",
                          (unsigned long long)report.refused, "arrived",
@@ -262,7 +284,9 @@ lb_report(PyObject *module, PyObject *unused)
                          (unsigned long long)report.objects, "decision",
                          (double)report.decision_ns * 1e-9, "bound",
                          report.bound, "time_before", report.time_before,
-                         "time_after", report.time_after);
+                         "time_after", report.time_after, "looks",
+                         (unsigned long long)report.looks, "gain", report.gain,
+                         "cost", report.cost, "strategy", report.strategy);
 }
 
 PyMethodDef core_lb_functions[] = {
@@ -273,6 +297,8 @@ PyMethodDef core_lb_functions[] = {
      PyDoc_STR("Make a strategy known: (name, callable).")},
     {"lb_measure", lb_measure, METH_O,
      PyDoc_STR("Measure what chares cost, or not.")},
+    {"lb_every", lb_every, METH_O,
+     PyDoc_STR("Balance by the clock: seconds, or 0.")},
     {"lb_report", lb_report, METH_NOARGS,
      PyDoc_STR("What balancing has done, as a dict.")},
     {NULL, NULL, 0, NULL},

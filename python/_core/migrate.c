@@ -100,7 +100,9 @@ core_chare_retry(struct core_pe *pe, const struct core_chare *chare)
 
     core_chare_name(chare, &name);
     status = chare_migrate_retry(pe->runtime, &name);
-    (void)status; /* one that is gone does not move */
+    if (status == CHARE_ERR_STATE) { /* nobody is to move any more */
+        pe->unmovable = false;
+    }
 }
 
 /* ---- leaving */

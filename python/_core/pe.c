@@ -72,6 +72,7 @@ pe_open(PyObject *module, PyObject *unused)
     }
     chare_set_user(pe->runtime, pe);
     pe->rank = chare_my_pe(pe->runtime);
+    pe->measuring = chare_lb_meter(pe->runtime);
     pe->inbox = PyList_New(0);
     state->pe = pe;
     state->current = pe;

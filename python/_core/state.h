@@ -123,7 +123,7 @@ struct core_pe {
     bool forked;        /* this process is a child of the PE */
     bool exiting;       /* chare_exit() or chare_abort() was called here */
     bool profiling;     /* entry methods are measured */
-    bool measuring;     /* what chares cost, for load balancing */
+    const bool *measuring; /* what chares cost, for load balancing */
     PyObject *strategy; /* of load balancing, in Python; or NULL */
     bool forgives;      /* uncaught exceptions do not end the job */
     uint64_t encodings; /* payloads that were encoded after all; from 1 */

@@ -67,7 +67,7 @@ waiter_run(struct core_pe *pe, PyObject *waiter)
     const struct core_entry *entry = ((struct core_waiter *)waiter)->entry;
     const uint64_t start_ns = pe->profiling ? chare_now_ns(pe->runtime) : 0;
     const struct core_chare *chare = ((struct core_waiter *)waiter)->chare;
-    const bool charges = pe->measuring && chare != NULL;
+    const bool charges = *pe->measuring && chare != NULL;
     chare_element self;
     struct core_chare *stays =
         pe->unmovable ? (struct core_chare *)Py_XNewRef(

@@ -212,6 +212,7 @@ class Charm(
             Reducer._register()
             _lb.start(self._balancer())
             _core.start()
+            _lb.started(self.options.balancer_period)
         except _core.Error as error:
             print(f"chare: {error}", file=sys.stderr, flush=True)
             return 1

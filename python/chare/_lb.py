@@ -13,10 +13,17 @@ class LoadBalancing:
     strategy decides which move where; when all have arrived, each chare's
     ``resumeFromSync()`` is called, if it has one.
 
+    Chares of other arrays are balanced by the clock, if the program asks for
+    it: see every(). They move between two entry methods, and are not told,
+    but for ``migrated()``.
+
     The strategy is ``charm.options.balancer``, set before charm.start() on
     every PE: a name (``chare lb --list`` shows them; those of Charm4py, such
     as "GreedyRefineLB", are known too), or a callable. Without it,
     CHARE_BALANCER says; without that, chares are resumed where they are.
+    "auto" tries those that decide in one place, takes the one that wins most,
+    and moves nothing unless more is won than that costs, by what was measured
+    last; other arrays than those with ``useAtSync`` are balanced too.
 
     A callable runs on PE 0. It gets five lists: the loads of the objects, in
     seconds on a PE of speed 1; the PE that each is on; whether it cannot
@@ -46,21 +53,41 @@ class LoadBalancing:
     def measure(self, on=True):
         """Measure what chares of this PE cost, or do not.
 
-        It is on from the start when there is a strategy.
+        It is on from the start when there is a strategy; an automatic one
+        turns it on and off.
 
         Example: ``charm.lb.measure(False)  # not the next, special step``
         """
         _core.lb_measure(on)
+
+    def every(self, seconds):
+        """Balance by the clock all arrays without ``useAtSync``.
+
+        ``seconds`` pass between the end of one balancing and the next; 0:
+        never. With the strategy "auto", which is the one if none was chosen,
+        this is how long is measured; then PE 0 looks whether it is worth it,
+        the less often the longer it was not. What has a suspended method, or
+        is told to stay by setMigratable(False), stays, and nobody waits for
+        it. From any PE; the last call counts. The environment variable
+        CHARE_LB_PERIOD says it from the start; with CHARE_BALANCER=auto it is
+        0.1. Raises ValueError below 0 and above 1e6, and for a NaN.
+
+        Example: ``charm.lb.every(0.5)``
+        """
+        _core.lb_every(seconds)
 
     def report(self):
         """What balancing has done so far: a dict.
 
         ``sessions``: how often; ``arrived``: chares that came to this PE;
         ``refused``: chares of this PE that were to move and could not. On PE
-        0 also ``moves``: decided in all; and of the last session
-        ``objects``; ``time_before`` and ``time_after``: seconds of the PE
-        that had, and has, most; ``bound``: what no assignment is better
-        than; ``decision``: seconds that the strategy took.
+        0 also ``moves``: decided in all; ``looks``: how often an automatic
+        strategy looked whether it is worth it; and of the last session
+        ``strategy``, the name of it; ``objects``; ``time_before`` and
+        ``time_after``: seconds of the PE that had, and has, most; ``bound``:
+        what no assignment is better than; ``decision``: seconds that the
+        strategy took; ``gain`` and ``cost``: seconds that an automatic one
+        thought to win, and to spend on it.
 
         Example: ``print(charm.lb.report()["moves"])``
         """
@@ -74,3 +101,9 @@ def start(balancer):
         balancer = OWN
     if balancer:
         _core.lb_use(balancer)
+
+
+def started(period):
+    """The job has started: balance by the clock, if the program said so."""
+    if period and _core.my_pe() == 0:
+        _core.lb_every(period)

@@ -28,6 +28,8 @@ class Options:
         The shell runs import statements on every PE.
     ``balancer`` ("")
         The load balancing strategy, a name or a callable; see charm.lb.
+    ``balancer_period`` (0)
+        Seconds, as of charm.lb.every(), from the start.
     ``auto_flush_wait_queues`` (True)
         Look at conditions of ``@when`` and ``wait`` after each method.
 
@@ -88,6 +90,7 @@ def defaults():
     return Options(
         auto_flush_wait_queues=True,
         balancer="",
+        balancer_period=0,
         interactive=Options(broadcast_imports=True, verbose=1),
         local_msg_buf_size=50,
         local_msg_optim=False,

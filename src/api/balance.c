@@ -48,6 +48,21 @@ chare_lb_charge(chare_runtime *runtime, const chare_element *self)
     chi_obj_charge(runtime->obj, self);
 }
 
+chare_status
+chare_lb_every(chare_runtime *runtime, double seconds)
+{
+    if (runtime->state != CHI_RT_STARTED) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_lb_every(runtime->lb, seconds);
+}
+
+const bool *
+chare_lb_meter(const chare_runtime *runtime)
+{
+    return &runtime->pe->meter.on;
+}
+
 void
 chare_lb_measure(chare_runtime *runtime, bool on)
 {

@@ -1234,7 +1234,8 @@ CHARE_MUST_CHECK chare_status chare_migrate(chare_runtime *runtime,
  * @runtime: a started runtime.
  * @self:    a chare of this PE.
  *
- * Returns:   CHARE_OK, also when it has no wish to move; CHARE_ERR_NOT_FOUND.
+ * Returns:   CHARE_OK, also when it has no wish to move; CHARE_ERR_NOT_FOUND;
+ *            CHARE_ERR_STATE - no chare of this PE has, or it is not started.
  * Since:     0.1
  */
 CHARE_MUST_CHECK chare_status chare_migrate_retry(chare_runtime *runtime,
@@ -1334,8 +1335,9 @@ CHARE_MUST_CHECK chare_status chare_at_sync(chare_runtime *runtime,
  * @runtime: an open runtime; the same call on every PE, before the first
  *           chare_at_sync().
  * @name:    as 'chare lb --list' shows it, or as Charm4py's programs call it
- *           (GreedyRefineLB), or one of chare_lb_register(); "": none, then
- *           chares are resumed and stay where they are.
+ *           (GreedyRefineLB), or one of chare_lb_register(); "auto": the one
+ *           that wins most, and only when more is won than it costs; "": none,
+ *           then chares are resumed and stay where they are.
  *
  * Returns:   CHARE_OK; CHARE_ERR_NOT_FOUND - there is none of this name.
  * Since:     0.1
@@ -1396,9 +1398,42 @@ CHARE_MUST_CHECK chare_status chare_lb_set_load(chare_runtime *runtime,
                                                 double seconds);
 
 /**
+ * chare_lb_every() - balance by the clock, without chare_at_sync().
+ *
+ * Chares of all arrays without at_sync whose type can move take part; they
+ * move between two entry methods. One that cannot move stays, and is not
+ * waited for. Nobody is told. With the strategy "auto", which is the one if
+ * none was chosen, this is how long is measured; PE 0 then looks, the less
+ * often the longer nothing was to be won.
+ *
+ * @runtime: a started runtime, of any PE; the last call counts.
+ * @seconds: between the end of one balancing and the next, at least 0.001;
+ *           0: never.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_INVALID - below 0, above 1e6, or no number;
+ *            CHARE_ERR_STATE - it is not started.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_lb_every(chare_runtime *runtime,
+                                             double seconds);
+
+/**
+ * chare_lb_meter() - whether costs are measured on this PE.
+ *
+ * For embedders who call chare_lb_charge(): it says when that is of use.
+ *
+ * @runtime: an open runtime.
+ *
+ * Returns:   where that is told, as long as the runtime is open.
+ * Since:     0.1
+ */
+const bool *chare_lb_meter(const chare_runtime *runtime);
+
+/**
  * chare_lb_measure() - measure what chares of this PE cost, or do not.
  *
- * It is on once a strategy was chosen. While it is on, an execution costs some
+ * It is on once a strategy was chosen; an automatic one turns it on and off.
+ * While it is on, an execution costs some
  * nanoseconds more.
  *
  * @runtime: a started runtime.
@@ -1421,18 +1456,26 @@ void chare_lb_measure(chare_runtime *runtime, bool on);
  */
 void chare_lb_charge(chare_runtime *runtime, const chare_element *self);
 
+enum {
+    CHARE_LB_NAME_BYTES = 32,
+};
+
 /* What balancing has done. Times are those of the last session. */
 typedef struct chare_lb_report {
     size_t size;
     uint64_t sessions;    /* that are over */
     uint64_t moves;       /* decided in all sessions; PE 0 knows */
     uint64_t refused;     /* of them, of chares of this PE that stayed */
-    uint64_t arrived;     /* chares of arrays with at_sync that came here */
+    uint64_t arrived;     /* chares that came here */
     uint64_t objects;     /* PE 0 knows these */
     uint64_t decision_ns; /* how long deciding took */
     double bound;         /* seconds; no assignment is better */
     double time_before;   /* seconds of the PE that had most */
     double time_after;    /* and will have most */
+    uint64_t looks;       /* of an automatic strategy, at what was measured */
+    double gain;          /* seconds; what it thought to win, */
+    double cost;          /* and what that would cost */
+    char strategy[CHARE_LB_NAME_BYTES]; /* that decided */
 } chare_lb_report;
 
 /* Fill in *out, whose size must be set. */

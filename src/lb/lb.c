@@ -14,6 +14,8 @@
  *  A5  a chare is told to go on by the PE where it said that it may be
  *      balanced, once, wherever it is then;
  *  A6  sessions have numbers; a message of one that is over is dropped.
+ *
+ * What moves is in moves.c, sessions that no chare has asked for in timed.c.
  */
 #include "config.h"
 
@@ -57,12 +59,15 @@ chi_lb_message(struct chi_lb *lb, enum chi_lb_kind kind, size_t len)
     struct chi_msg *msg = chi_pe_msg(lb->pe, CHI_HANDLER_LB, len);
 
     msg->env.entry = (uint32_t)kind;
-    msg->env.key = lb->session;
+    msg->env.key = kind < CHI_LB_EVERY ? lb->session : 0;
+    if (lb->timed || kind >= CHI_LB_EVERY) {
+        msg->env.flags = CHI_ENV_UNCOUNTED; /* T6 */
+    }
     return msg;
 }
 
-static uint32_t
-parent_of(struct chi_lb *lb)
+uint32_t
+chi_lb_parent(struct chi_lb *lb)
 {
     return chi_coll_edges(lb->coll, 0)->parent;
 }
@@ -76,7 +81,7 @@ is_ready(struct chi_lb *lb)
     uint64_t count;
     uint64_t synced;
 
-    chi_obj_at_sync_count(lb->obj, lb->session, &count, &synced);
+    chi_obj_at_sync_count(lb->obj, lb->synced_session, &count, &synced);
     lb->unsynced = count - synced;
     for (size_t i = 0; lb->unsynced == 0 && i < lb->array_count; i++) {
         if (!chi_obj_is_populated(lb->obj, lb->arrays[i])) {
@@ -92,13 +97,17 @@ chi_lb_at_sync(struct chi_lb *lb, const chare_element *self,
 {
     /* One that was resumed from another PE may be ahead of this one, which is
      * yet to hear that the session is over. */
-    const bool ahead = lb->state == CHI_LB_WAITING &&
-                       chi_obj_is_synced(lb->obj, self, lb->session);
+    const bool ahead = lb->state == CHI_LB_WAITING && !lb->timed &&
+                       chi_obj_is_synced(lb->obj, self, lb->synced_session);
     struct chi_lb_list *list = ahead ? &lb->next : &lb->synced;
-    chare_status status = chi_obj_sync(lb->obj, self, lb->session + ahead);
+    chare_status status =
+        chi_obj_sync(lb->obj, self, lb->synced_session + ahead);
 
     if (status != CHARE_OK) {
         return status;
+    }
+    if (lb->is_automatic && !lb->pe->meter.on) {
+        chi_lb_measure(lb, true);
     }
     list->items =
         grow(lb, list->items, list->count, &list->room, sizeof(*list->items));
@@ -171,11 +180,18 @@ called(struct chi_lb *lb, const struct chi_msg *msg)
     memcpy(lb->arrays, msg->bytes, count * sizeof(*lb->arrays));
     lb->array_count = count;
 
+    lb->timed = (msg->env.spare & CHI_LB_SPARE_TIMED) != 0;
     lb->state = CHI_LB_CALLED;
-    lb->spread = (enum chi_lb_spread)msg->env.spare;
+    lb->spread =
+        (enum chi_lb_spread)(msg->env.spare & CHI_LB_SPARE_SPREAD); /* V1 */
     lb->missing = edges->child_count;
     lb->stats_len = 0;
-    chi_lb_look(lb);
+    lb->spent = (struct chi_lb_spent){0};
+    if (lb->timed) {
+        chi_lb_take_part(lb); /* T1 */
+    } else {
+        chi_lb_look(lb);
+    }
 }
 
 /* ---- what this PE has */
@@ -197,43 +213,54 @@ put_stats(struct chi_lb *lb, const void *bytes, size_t len)
     lb->stats_len += len;
 }
 
+float
+chi_lb_work(const struct chi_lb *lb, const struct chi_obj_load *load)
+{
+    return load->work >= 0
+               ? load->work
+               : (float)((double)load->ticks * lb->sec_per_tick) * lb->speed;
+}
+
+void
+chi_lb_since_now(struct chi_lb *lb, enum chi_load_set set)
+{
+    lb->since[set].ticks = chi_clock_ticks();
+    lb->since[set].idle = lb->pe->meter.idle_ticks;
+}
+
+float
+chi_lb_other_work(const struct chi_lb *lb, enum chi_load_set set, double ticks,
+                  float *period_out)
+{
+    const double all = (double)(chi_clock_ticks() - lb->since[set].ticks);
+    const double idle =
+        (double)(lb->pe->meter.idle_ticks - lb->since[set].idle);
+    const double rest = all - idle - ticks;
+
+    *period_out = lb->pe->meter.on ? (float)(all * lb->sec_per_tick) : 0;
+    return rest > 0 && lb->pe->meter.on ? (float)(rest * lb->sec_per_tick) : 0;
+}
+
 struct summing {
     struct chi_lb *lb;
     double ticks;
     bool said; /* all chares say themselves what they cost */
 };
 
-/* The planned move of a chare that is to leave, and has not arrived. */
-static struct chi_lb_plan *
-find_leaving(struct chi_lb *lb, const chare_element *element)
-{
-    for (size_t i = 0; lb->leaving > 0 && i < lb->plan_count; i++) {
-        if (lb->plans[i].leaves &&
-            memcmp(&lb->plans[i].element, element, sizeof(*element)) == 0) {
-            return &lb->plans[i];
-        }
-    }
-    return NULL;
-}
-
 static void
 add_load(void *context, const struct chi_obj_load *load)
 {
     struct summing *summing = context;
     struct chi_lb *lb = summing->lb;
-    struct chi_lb_record record = {.fixed = !load->can_move};
+    struct chi_lb_record record = {.fixed = !load->can_move,
+                                   .bytes = load->bytes,
+                                   .work = chi_lb_work(lb, load)};
 
-    if (load->synced != lb->session + 1) {
+    if (!lb->timed && load->synced != lb->synced_session + 1) {
         return;
     }
     summing->ticks += (double)load->ticks;
-    if (load->work >= 0) {
-        record.work = load->work;
-    } else {
-        summing->said = false;
-        record.work =
-            (float)((double)load->ticks * lb->sec_per_tick) * lb->speed;
-    }
+    summing->said &= load->work >= 0;
     record.dims = load->element.index.ndims < CHI_LB_DIMS_MAX
                       ? load->element.index.ndims
                       : CHI_LB_DIMS_MAX;
@@ -250,34 +277,25 @@ add_load(void *context, const struct chi_obj_load *load)
     lb->records[lb->record_count++] = record;
 }
 
-/* Seconds that this PE was busy with other things, since the last session. */
-static float
-background_of(struct chi_lb *lb, const struct summing *summing)
-{
-    const uint64_t now = chi_clock_ticks();
-    const double all = (double)(now - lb->since_ticks);
-    const double rest =
-        all - (double)lb->pe->meter.idle_ticks - summing->ticks;
-
-    lb->since_ticks = now;
-    lb->pe->meter.idle_ticks = 0;
-    if (summing->said || !lb->pe->meter.on || rest < 0) {
-        return 0;
-    }
-    return (float)(rest * lb->sec_per_tick);
-}
-
 void
 chi_lb_take_part(struct chi_lb *lb)
 {
     struct summing summing = {.lb = lb, .said = true};
     struct chi_lb_pe pe = {.rank = lb->pe->rank, .speed = lb->speed};
+    const enum chi_load_set set = lb->timed ? CHI_LOAD_FREE : CHI_LOAD_SYNCED;
+    float background;
 
     lb->record_count = 0;
     lb->plan_count = 0;
-    chi_obj_each_load(lb->obj, true, add_load, &summing);
+    chi_obj_each_load(lb->obj, set, true, add_load, &summing);
     pe.count = (uint32_t)lb->record_count;
-    pe.background = background_of(lb, &summing);
+    background = chi_lb_other_work(lb, set, summing.ticks, &pe.period);
+    if (lb->timed && !lb->pe->meter.on) { /* it is over since the look */
+        background = lb->watched_background_s;
+        pe.period = lb->watched_s;
+    }
+    pe.background = summing.said ? 0 : background;
+    chi_lb_since_now(lb, set);
     if (lb->spread != CHI_LB_CENTRAL) {
         chi_lb_live_start(lb, pe.background);
         return;
@@ -304,7 +322,7 @@ chi_lb_stats_look(struct chi_lb *lb)
     }
     msg = chi_lb_message(lb, CHI_LB_STATS, lb->stats_len);
     memcpy(msg->bytes, lb->stats, lb->stats_len);
-    chi_pe_send(lb->pe, parent_of(lb), msg);
+    chi_pe_send(lb->pe, chi_lb_parent(lb), msg);
 }
 
 /* ---- the root */
@@ -323,123 +341,22 @@ chi_lb_root_tell(struct chi_lb *lb, enum chi_lb_kind kind, const void *bytes,
     chi_pe_send(lb->pe, 0, msg);
 }
 
-/* ---- moving */
-
-static void
-moves_came(struct chi_lb *lb, const struct chi_msg *msg)
-{
-    const struct chi_lb_move *moves = (const void *)msg->bytes;
-    const size_t count = msg->env.len / sizeof(*moves);
-
-    lb->missing = chi_coll_edges(lb->coll, 0)->child_count;
-    for (size_t i = 0; i < count; i++) {
-        if (moves[i].from != lb->pe->rank) {
-            continue;
-        }
-        chi_assert(moves[i].number < lb->plan_count);
-        lb->plans[moves[i].number].to = moves[i].to;
-        lb->plans[moves[i].number].leaves = true;
-    }
-    chi_lb_start_moving(lb);
-}
-
-void
-chi_lb_start_moving(struct chi_lb *lb)
-{
-    lb->state = CHI_LB_MOVING;
-    lb->leaving = 0;
-    for (size_t i = 0; i < lb->plan_count; i++) {
-        lb->leaving += lb->plans[i].leaves;
-    }
-    for (size_t i = 0; i < lb->plan_count; i++) {
-        struct chi_lb_plan *plan = &lb->plans[i];
-
-        if (plan->leaves &&
-            (!chi_obj_is_here(lb->obj, &plan->element) ||
-             lb->move(lb->obj, &plan->element, plan->to) != CHARE_OK)) {
-            chi_lb_stays(lb, plan);
-        }
-    }
-    chi_lb_moves_look(lb);
-}
-
-/* A chare that was to move does not. */
-void
-chi_lb_stays(struct chi_lb *lb, struct chi_lb_plan *plan)
-{
-    plan->leaves = false;
-    lb->leaving--;
-    lb->report.refused++;
-}
-
-void
-chi_lb_moved(void *context, const chare_element *element, uint32_t from,
-             uint32_t to, bool came)
-{
-    struct chi_lb *lb = context;
-    struct chi_lb_plan *plan;
-    struct chi_msg *msg;
-
-    if (!chi_obj_is_at_sync(lb->obj, element->collection)) {
-        return;
-    }
-    if (came) {
-        lb->report.arrived++;
-        msg = chi_lb_message(lb, CHI_LB_ARRIVED, sizeof(*element));
-        memcpy(msg->bytes, element, sizeof(*element));
-        chi_pe_send(lb->pe, from, msg);
-    } else {
-        plan = find_leaving(lb, element);
-        if (plan != NULL && plan->to != to) {
-            chi_lb_stays(lb, plan); /* the user wanted it elsewhere */
-        }
-    }
-    lb->unsynced = 0; /* not known: the next one looks */
-    chi_lb_look(lb);
-}
-
-static void
-arrived(struct chi_lb *lb, const struct chi_msg *msg)
-{
-    struct chi_lb_plan *plan;
-    chare_element element;
-
-    if (msg->env.len != sizeof(element)) {
-        return;
-    }
-    memcpy(&element, msg->bytes, sizeof(element));
-    plan = find_leaving(lb, &element);
-    if (plan != NULL && plan->to == msg->env.source_pe) {
-        plan->leaves = false;
-        lb->leaving--;
-        chi_lb_look(lb);
-    }
-}
-
-void
-chi_lb_moves_look(struct chi_lb *lb)
-{
-    if (lb->state != CHI_LB_MOVING || lb->leaving > 0 || lb->missing > 0) {
-        return;
-    }
-    lb->state = CHI_LB_WAITING;
-    if (lb->pe->rank == 0) {
-        chi_lb_live_report(lb);
-        chi_lb_root_tell(lb, CHI_LB_RESUME, NULL, 0);
-    } else {
-        chi_pe_send(lb->pe, parent_of(lb), chi_lb_live_done(lb));
-    }
-}
-
 /* ---- the end of a session */
 
 static void
 resume(struct chi_lb *lb)
 {
-    struct chi_lb_list synced = lb->synced;
+    const bool timed = lb->timed;
+    struct chi_lb_list synced = {0};
 
-    lb->synced = lb->next;
-    lb->next = (struct chi_lb_list){0};
+    chi_assert(lb->leaving == 0);
+    if (!lb->timed) {
+        synced = lb->synced;
+        lb->synced = lb->next;
+        lb->next = (struct chi_lb_list){0};
+        lb->synced_session++;
+    }
+    lb->timed = false;
     lb->state = CHI_LB_RUNNING;
     lb->wanted = false;
     lb->session++;
@@ -450,6 +367,9 @@ resume(struct chi_lb *lb)
         chi_cb_call_or_die(lb->cb, &synced.items[i], NULL);
     }
     free(synced.items);
+    if (lb->pe->rank == 0) {
+        chi_lb_timed_over(lb, timed);
+    }
     chi_lb_look(lb);
 }
 
@@ -471,6 +391,7 @@ came(struct chi_lb *lb, struct chi_msg *msg)
     case CHI_LB_WANT:
         if (lb->state == CHI_LB_RUNNING && !lb->called) {
             lb->called = true;
+            lb->called_ns = chi_clock_now_ns(lb->pe->options.clock);
             chi_lb_root_tell(lb, CHI_LB_CALL, msg->bytes, msg->env.len);
         }
         break;
@@ -483,16 +404,13 @@ came(struct chi_lb *lb, struct chi_msg *msg)
         break;
     case CHI_LB_MOVES:
         pass_down(lb, msg);
-        moves_came(lb, msg);
+        chi_lb_moves_came(lb, msg);
         break;
     case CHI_LB_ARRIVED:
-        arrived(lb, msg);
+        chi_lb_arrived(lb, msg);
         break;
     case CHI_LB_DONE:
-        chi_assert(lb->missing > 0);
-        lb->missing--;
-        chi_lb_live_child_done(lb, msg);
-        chi_lb_look(lb);
+        chi_lb_done(lb, msg);
         break;
     case CHI_LB_SPREAD:
         chi_lb_live_came(lb, msg);
@@ -502,6 +420,8 @@ came(struct chi_lb *lb, struct chi_msg *msg)
         lb->called = false;
         resume(lb);
         break;
+    default:
+        break;
     }
 }
 
@@ -509,11 +429,12 @@ static void
 lb_execute(void *context, struct chi_msg *msg)
 {
     struct chi_lb *lb = context;
-
     const bool early =
         msg->env.entry == CHI_LB_SPREAD && msg->env.key == lb->session + 1;
 
-    if (msg->env.key == lb->session || early) { /* A6, V2 */
+    if (msg->env.entry >= CHI_LB_EVERY) {
+        chi_lb_timed_came(lb, msg);
+    } else if (msg->env.key == lb->session || early) { /* A6, V2 */
         came(lb, msg);
     }
     chi_msg_release(msg);
@@ -528,23 +449,8 @@ lb_idle(void *context)
     if (lb->chained_idle != NULL) {
         lb->chained_idle(lb->chained_context);
     }
-    if (lb->state == CHI_LB_MOVING && lb->leaving > 0) {
-        for (size_t i = 0; i < lb->plan_count; i++) {
-            struct chi_lb_plan *plan = &lb->plans[i];
-
-            /* One that has left, but has not arrived, is not here; one that
-             * is here without a wish to move was told by the user to stay. */
-            if (!plan->leaves || !chi_obj_is_here(lb->obj, &plan->element)) {
-                continue;
-            }
-            if (!chi_obj_is_moving(lb->obj, &plan->element)) {
-                chi_lb_stays(lb, plan);
-            } else if (!chi_obj_can_move(lb->obj, &plan->element)) {
-                (void)!lb->move(lb->obj, &plan->element, lb->pe->rank);
-                chi_lb_stays(lb, plan);
-            }
-        }
-        chi_lb_moves_look(lb);
+    if (lb->state == CHI_LB_MOVING) {
+        chi_lb_plans_look(lb);
     } else if (lb->state == CHI_LB_RUNNING || lb->state == CHI_LB_CALLED) {
         chi_lb_look(lb);
     }
@@ -565,7 +471,6 @@ chi_lb_create(struct chi_pe *pe, struct chi_cb *cb, struct chi_coll *coll,
     lb->cb = cb;
     lb->coll = coll;
     lb->obj = obj;
-    lb->move = chi_obj_migrate;
     chi_obj_set_on_move(obj, chi_lb_moved, lb);
     lb->chained_idle = pe->on_idle;
     lb->chained_context = pe->on_idle_context;
@@ -588,6 +493,8 @@ chi_lb_destroy(struct chi_lb *lb)
     }
     free(lb->users);
     chi_lb_live_fini(lb);
+    free(lb->automatic);
+    chi_map_fini(&lb->leaving_by_key);
     free(lb->synced.items);
     free(lb->next.items);
     free(lb->plans);
@@ -603,14 +510,15 @@ chi_lb_measure(struct chi_lb *lb, bool on)
     if (lb->sec_per_tick <= 0) {
         lb->sec_per_tick = 1 / (double)chi_clock_ticks_of_ns(CHI_NS_PER_SEC);
     }
-    lb->since_ticks = chi_clock_ticks();
     chi_obj_measure(lb->obj, on);
+    chi_lb_since_now(lb, CHI_LOAD_SYNCED);
+    chi_lb_since_now(lb, CHI_LOAD_FREE);
 }
 
 bool
 chi_lb_is_on(const struct chi_lb *lb)
 {
-    return lb->strategy != NULL || lb->user != NULL;
+    return lb->strategy != NULL || lb->user != NULL || lb->is_automatic;
 }
 
 void

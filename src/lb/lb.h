@@ -43,6 +43,17 @@ CHARE_MUST_CHECK chare_status chi_lb_at_sync(struct chi_lb *lb,
                                              const chare_element *self,
                                              const chare_callback *resume);
 
+/*
+ * As chare_lb_every(). Errors: CHARE_ERR_INVALID.
+ */
+CHARE_MUST_CHECK chare_status chi_lb_every(struct chi_lb *lb, double seconds);
+
+/* The job has started: balance when settings say so. */
+void chi_lb_start(struct chi_lb *lb);
+
+/* Timers of this room that are set, and wake nobody else. */
+uint64_t chi_lb_timers(const struct chi_lb *lb);
+
 /* As chare_lb_measure(): measure on this PE, or not. */
 void chi_lb_measure(struct chi_lb *lb, bool on);
 

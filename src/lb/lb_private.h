@@ -7,7 +7,17 @@
  * on PE 0, share.
  */
 
+#include "base/map.h"
+#include "lb/auto.h"
 #include "lb/lb.h"
+
+enum {
+    CHI_LB_LOOKS_MAX = 3, /* for a chare that can move, and does not */
+    CHI_LB_REST_FIRST = 4,
+    CHI_LB_REST_MAX = 64,
+};
+
+#define CHI_LB_LOOK_NS (5 * CHI_NS_PER_MS)
 
 enum chi_lb_kind { /* env.entry; env.key is the session */
     CHI_LB_WANT,  /* to PE 0: all chares of a PE may be balanced; the arrays */
@@ -15,9 +25,20 @@ enum chi_lb_kind { /* env.entry; env.key is the session */
     CHI_LB_STATS, /* up: chi_lb_pe and its chi_lb_records, of each PE */
     CHI_LB_MOVES, /* down: chi_lb_move of all that move */
     CHI_LB_ARRIVED, /* to where it came from: a chare's name */
-    CHI_LB_DONE,    /* up: all have moved */
+    CHI_LB_DONE,    /* up: all have moved; chi_lb_spent */
     CHI_LB_RESUME,  /* down: chares go on */
     CHI_LB_SPREAD,  /* between any: live.c */
+
+    /* timed.c; env.key is 0 */
+    CHI_LB_EVERY, /* to PE 0: a new period, in ns */
+    CHI_LB_WATCH, /* down: measure, from now on */
+    CHI_LB_ASK,   /* down: what was measured? */
+    CHI_LB_SUM,   /* up: chi_lb_sum of the subtree */
+};
+
+enum {                            /* env.spare of CALL, or-ed */
+    CHI_LB_SPARE_TIMED = 0x8000,  /* of chares that are not asked */
+    CHI_LB_SPARE_SPREAD = 0x7fff, /* enum chi_lb_spread */
 };
 
 enum chi_lb_state {
@@ -33,7 +54,10 @@ enum chi_lb_state {
 struct chi_lb_plan {
     chare_element element;
     uint32_t to;
-    bool leaves; /* it is to go to 'to', and has not arrived */
+    struct chi_lb_plan *next; /* with the same key */
+    uint32_t looks;           /* at one that could go, and has not */
+    bool leaves;              /* it is to go to 'to', and has not arrived */
+    bool left;                /* it is on its way */
 };
 
 struct chi_lb_list {
@@ -57,12 +81,34 @@ struct chi_lb_pe {
     uint32_t count; /* of records that follow */
     float speed;
     float background;
+    float period; /* seconds that it was measured; 0: it was not */
 };
 
 struct chi_lb_move {
     uint32_t from;
     uint32_t number;
     uint32_t to;
+};
+
+/* What moves took, in a subtree. */
+struct chi_lb_spent {
+    uint64_t count; /* chares that left or came */
+    double seconds;
+};
+
+/* From when on something is measured. */
+struct chi_lb_since {
+    uint64_t ticks;
+    uint64_t idle; /* pe->meter.idle_ticks then */
+};
+
+/* When PE 0 balances without being asked; see timed.c. */
+struct chi_lb_pace {
+    uint64_t period_ns; /* 0: never */
+    uint64_t timer;     /* 0: none is set */
+    uint32_t rest;      /* periods without measuring, after the next look */
+    bool watching;      /* PEs measure */
+    bool looking;       /* they were asked */
 };
 
 struct chi_lb_user {
@@ -82,16 +128,14 @@ struct chi_lb {
     size_t user_count;
     size_t user_room;
 
-    /* Chares are moved by this; NULL: none can. */
-    chare_status (*move)(struct chi_obj *obj, const chare_element *element,
-                         uint32_t to);
-
     enum chi_lb_state state;
-    uint64_t session;
-    bool wanted;      /* PE 0 was told that all may be balanced here */
-    bool called;      /* at PE 0: it has called for this session */
-    uint32_t missing; /* children that have not told, or are not done */
-    uint64_t leaving; /* chares that are to move and have not arrived */
+    uint64_t session;        /* that is under way, or the next */
+    uint64_t synced_session; /* of those of chares that say AtSync */
+    bool timed;              /* the one that is under way is of other chares */
+    bool wanted;             /* PE 0 was told that all may be balanced here */
+    bool called;             /* at PE 0: it has called for this session */
+    uint32_t missing;        /* children that have not told, or are not done */
+    uint64_t leaving;        /* chares that are to move and have not arrived */
 
     uint64_t unsynced; /* chares here that have not said so; 0 may be */
     struct chi_lb_list synced; /* of chares that said so here: to go on */
@@ -108,9 +152,24 @@ struct chi_lb {
     size_t stats_len;
     size_t stats_room;
 
+    struct chi_map leaving_by_key; /* struct chi_lb_plan */
+    uint64_t look_timer; /* while chares are leaving; 0: none is set */
+    struct chi_lb_spent spent;
+    uint64_t called_ns; /* at PE 0: when the session began */
+    uint64_t moves_ns;  /* and when what moves was told; 0: not yet */
+    bool has_moved;     /* something did */
+
+    struct chi_lb_auto *automatic; /* PE 0: chooses the strategy; or NULL */
+    bool is_automatic;
+    struct chi_lb_pace pace; /* at PE 0 */
+    struct chi_lb_sum sum;   /* of this subtree, while PE 0 looks */
+    uint32_t sum_missing;    /* children that have not told */
+    float watched_s;         /* how long this PE measured, before it told */
+    float watched_background_s;
+
     float speed;
     double sec_per_tick;
-    uint64_t since_ticks;
+    struct chi_lb_since since[2]; /* by enum chi_load_set */
 
     enum chi_lb_spread spread; /* how this session decides: PE 0 said so */
     struct chi_lb_live *live;  /* NULL: not yet so */
@@ -128,19 +187,43 @@ struct chi_lb_early;
 /* lb.c */
 struct chi_msg *chi_lb_message(struct chi_lb *lb, enum chi_lb_kind kind,
                                size_t len);
-/* What is to move is marked in 'plans'. */
-void chi_lb_start_moving(struct chi_lb *lb);
+uint32_t chi_lb_parent(struct chi_lb *lb);
 void chi_lb_look(struct chi_lb *lb);
 void chi_lb_take_part(struct chi_lb *lb);
 void chi_lb_stats_look(struct chi_lb *lb);
-void chi_lb_moves_look(struct chi_lb *lb);
-void chi_lb_stays(struct chi_lb *lb, struct chi_lb_plan *plan);
-void chi_lb_moved(void *context, const chare_element *element, uint32_t from,
-                  uint32_t to, bool came);
+
+/* Seconds of work, on a PE of speed 1, that was said or measured. */
+float chi_lb_work(const struct chi_lb *lb, const struct chi_obj_load *load);
+
+/* Seconds since 'since'; and those of them that this PE was busy with other
+ * things than 'ticks' of chares. */
+float chi_lb_other_work(const struct chi_lb *lb, enum chi_load_set set,
+                        double ticks, float *period_out);
+void chi_lb_since_now(struct chi_lb *lb, enum chi_load_set set);
 
 /* PE 0 tells everybody, itself included. */
 void chi_lb_root_tell(struct chi_lb *lb, enum chi_lb_kind kind,
                       const void *bytes, size_t len);
+
+/* moves.c */
+void chi_lb_moves_came(struct chi_lb *lb, const struct chi_msg *msg);
+void chi_lb_arrived(struct chi_lb *lb, const struct chi_msg *msg);
+/* What is to move is marked in 'plans'. */
+void chi_lb_start_moving(struct chi_lb *lb);
+void chi_lb_done(struct chi_lb *lb, const struct chi_msg *msg);
+void chi_lb_moves_look(struct chi_lb *lb);
+
+/* Look at those that have not left: withdraw what cannot be. */
+void chi_lb_plans_look(struct chi_lb *lb);
+void chi_lb_moved(void *context, const chare_element *element, uint32_t from,
+                  uint32_t to, bool came);
+
+/* timed.c */
+void chi_lb_timed_came(struct chi_lb *lb, struct chi_msg *msg);
+
+/* At PE 0: a session is over. */
+void chi_lb_timed_over(struct chi_lb *lb, bool timed);
+void chi_lb_pace_stop(struct chi_lb *lb);
 
 /* root.c */
 void chi_lb_root_decide(struct chi_lb *lb);

@@ -239,10 +239,11 @@ chi_lb_live_child_done(struct chi_lb *lb, const struct chi_msg *msg)
 {
     struct result result;
 
-    if (lb->spread == CHI_LB_CENTRAL || msg->env.len != sizeof(result)) {
+    if (lb->spread == CHI_LB_CENTRAL ||
+        msg->env.len != sizeof(lb->spent) + sizeof(result)) {
         return;
     }
-    memcpy(&result, msg->bytes, sizeof(result));
+    memcpy(&result, msg->bytes + sizeof(lb->spent), sizeof(result));
     live_of(lb)->result.moves += result.moves;
     if (result.most > lb->live->result.most) {
         lb->live->result.most = result.most;
@@ -254,10 +255,13 @@ chi_lb_live_done(struct chi_lb *lb)
 {
     const bool live = lb->spread != CHI_LB_CENTRAL;
     struct chi_msg *msg =
-        chi_lb_message(lb, CHI_LB_DONE, live ? sizeof(struct result) : 0);
+        chi_lb_message(lb, CHI_LB_DONE,
+                       sizeof(lb->spent) + (live ? sizeof(struct result) : 0));
 
+    memcpy(msg->bytes, &lb->spent, sizeof(lb->spent));
     if (live) {
-        memcpy(msg->bytes, &lb->live->result, sizeof(lb->live->result));
+        memcpy(msg->bytes + sizeof(lb->spent), &lb->live->result,
+               sizeof(lb->live->result));
         lb->live->result = (struct result){0};
     }
     return msg;

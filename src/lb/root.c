@@ -157,11 +157,21 @@ check_answer(const struct gathered *gathered)
 }
 
 static chare_status
-ask(struct chi_lb *lb, struct gathered *gathered, char *text)
+ask(struct chi_lb *lb, struct gathered *gathered, struct chi_lb_choice *choice,
+    char *text)
 {
     chare_status status;
 
+    if (lb->is_automatic) {
+        status = chi_lb_auto_decide(lb->automatic, &gathered->problem,
+                                    lb->pe->options.clock, gathered->to,
+                                    choice, text);
+        lb->report.gain = choice->gain_s;
+        lb->report.cost = choice->cost_s;
+        return status;
+    }
     if (lb->user == NULL) {
+        choice->strategy = lb->strategy;
         return lb->strategy == NULL
                    ? CHARE_OK
                    : chi_lb_decide(lb->strategy, &gathered->problem,
@@ -193,11 +203,11 @@ ask(struct chi_lb *lb, struct gathered *gathered, char *text)
 }
 
 static const char *
-name_of(const struct chi_lb *lb)
+name_of(const struct chi_lb *lb, const struct chi_lb_choice *choice)
 {
-    return lb->user != NULL       ? lb->user->name
-           : lb->strategy != NULL ? lb->strategy->name
-                                  : "none";
+    return lb->user != NULL           ? lb->user->name
+           : choice->strategy != NULL ? choice->strategy->name
+                                      : "none";
 }
 
 static void
@@ -217,6 +227,8 @@ tell_moves(struct chi_lb *lb, const struct gathered *gathered)
         }
     }
     lb->report.moves += moving;
+    lb->has_moved = moving > 0;
+    lb->moves_ns = chi_clock_now_ns(lb->pe->options.clock);
     chi_lb_root_tell(lb, CHI_LB_MOVES, moves, moving * sizeof(*moves));
     free(moves);
 }
@@ -226,15 +238,22 @@ decide(struct chi_lb *lb, struct gathered *gathered)
 {
     struct chi_lb_quality before;
     struct chi_lb_quality after;
+    struct chi_lb_choice choice = {0};
     char text[CHI_LB_TEXT_BYTES];
     const uint64_t start_ns = chi_clock_now_ns(&chi_clock_real);
-    chare_status status = ask(lb, gathered, text);
+    chare_status status;
+
+    status = chi_lb_evaluate(&gathered->problem, gathered->from, &before);
+    if (status == CHARE_OK && lb->automatic != NULL) {
+        chi_lb_auto_confirm(lb->automatic, before.makespan);
+    }
+    status = ask(lb, gathered, &choice, text);
 
     lb->report.decision_ns = chi_clock_now_ns(&chi_clock_real) - start_ns;
     if (status != CHARE_OK) {
         chi_log_warn(lb->pe->options.log,
-                     "load balancing by %s: %s; nothing moves", name_of(lb),
-                     text);
+                     "load balancing by %s: %s; nothing moves",
+                     name_of(lb, &choice), text);
         memcpy(gathered->to, gathered->from,
                gathered->problem.object_count * sizeof(*gathered->to));
     }
@@ -247,11 +266,13 @@ decide(struct chi_lb *lb, struct gathered *gathered)
         lb->report.time_before = before.makespan;
         lb->report.time_after = after.makespan;
     }
+    snprintf(lb->report.strategy, sizeof(lb->report.strategy), "%s",
+             name_of(lb, &choice));
     chi_log_info(
         lb->pe->options.log,
         "load balancing %" PRIu64 " by %s: %zu chares, the fullest PE "
         "has %.4g s, then %.4g s; at best %.4g s",
-        lb->session, name_of(lb), gathered->problem.object_count,
+        lb->session, name_of(lb, &choice), gathered->problem.object_count,
         lb->report.time_before, lb->report.time_after, lb->report.bound);
 }
 
@@ -276,11 +297,29 @@ chi_lb_root_decide(struct chi_lb *lb)
 
 /* ---- which strategy, which speed */
 
+static chare_status
+use_automatic(struct chi_lb *lb)
+{
+    if (lb->automatic == NULL) {
+        lb->automatic = malloc(sizeof(*lb->automatic));
+        if (lb->automatic == NULL) {
+            return CHARE_ERR_NO_MEMORY;
+        }
+        chi_lb_auto_init(lb->automatic);
+    }
+    lb->is_automatic = true;
+    if (!lb->pe->meter.on) {
+        chi_lb_measure(lb, true);
+    }
+    return CHARE_OK;
+}
+
 chare_status
 chi_lb_use(struct chi_lb *lb, const char *name)
 {
     lb->user = NULL;
     lb->strategy = NULL;
+    lb->is_automatic = false;
     if (name == NULL || name[0] == '\0') {
         return CHARE_OK;
     }
@@ -288,6 +327,9 @@ chi_lb_use(struct chi_lb *lb, const char *name)
         if (strcmp(lb->users[i].name, name) == 0) {
             lb->user = &lb->users[i];
         }
+    }
+    if (lb->user == NULL && strcmp(name, "auto") == 0) {
+        return use_automatic(lb);
     }
     lb->strategy = lb->user == NULL ? chi_lb_strategy_find(name) : NULL;
     if (lb->user == NULL && lb->strategy == NULL) {

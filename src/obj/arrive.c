@@ -69,6 +69,7 @@ element_come(struct chi_obj *obj, struct chi_msg *msg)
         chi_collection_find(obj, msg->env.collection);
     const unsigned char *more;
     struct chi_element *element;
+    const uint64_t start = obj->times_moves ? chi_clock_ticks() : 0;
     struct chi_msg *answer;
     struct chi_luggage luggage;
     uint64_t data_len;
@@ -81,7 +82,8 @@ element_come(struct chi_obj *obj, struct chi_msg *msg)
     element = chi_element_link_new(obj, collection, &luggage.self.index);
     element->reduction_next = luggage.reduction_next;
     element->fixed = (luggage.flags & CHI_LUGGAGE_FIXED) != 0;
-    chi_load_unpack(collection, element, luggage.synced, luggage.work);
+    chi_load_unpack(collection, element, luggage.synced, luggage.work,
+                    data_len);
     chi_members_arrive(
         obj, element,
         (const void *)(more + luggage.cast_count * sizeof(uint64_t)),
@@ -98,6 +100,10 @@ element_come(struct chi_obj *obj, struct chi_msg *msg)
     if (obj->on_move != NULL && !obj->pe->ended) {
         obj->on_move(obj->on_move_context, &luggage.self, luggage.from,
                      obj->pe->rank, true);
+    }
+    if (obj->times_moves) {
+        obj->move_ticks += chi_clock_ticks() - start;
+        obj->move_count++;
     }
 }
 

@@ -72,6 +72,48 @@ chi_obj_measure(struct chi_obj *obj, bool on)
     (void)chi_pe_lap(obj->pe);
 }
 
+static bool
+can_move(const struct chi_obj *obj, const struct chi_element *element)
+{
+    return !element->fixed &&
+           chi_element_type(obj, element)->ops.pack != NULL &&
+           chi_move_can(obj, element);
+}
+
+static bool
+is_in(const struct chi_obj *obj, const struct chi_collection *collection,
+      enum chi_load_set set)
+{
+    if (set == CHI_LOAD_SYNCED) {
+        return collection->spec.at_sync;
+    }
+    return !collection->spec.at_sync && collection->kind == CHI_KIND_ARRAY &&
+           collection->spec.bound_to == 0 && !collection->destroyed &&
+           obj->registry->types[collection->spec.type].ops.pack != NULL;
+}
+
+/* A chare that follows another one costs what that one costs. */
+static void
+charge_anchors(struct chi_obj *obj, struct chi_collection *collection)
+{
+    for (size_t i = 0; i < collection->count && i < collection->load_room;
+         i++) {
+        struct chi_load *load = &collection->loads[i];
+        struct chi_element *anchor =
+            chi_move_anchor(obj, collection->elements[i]);
+        struct chi_load *its = anchor != collection->elements[i]
+                                   ? load_at(anchor->collection, anchor->at)
+                                   : NULL;
+
+        if (its != NULL) {
+            its->ticks += load->ticks;
+            its->calls += load->calls;
+            load->ticks = 0;
+            load->calls = 0;
+        }
+    }
+}
+
 static void
 each_of(struct chi_obj *obj, struct chi_collection *collection, bool reset,
         chi_obj_load_fn fn, void *context)
@@ -81,12 +123,13 @@ each_of(struct chi_obj *obj, struct chi_collection *collection, bool reset,
         struct chi_obj_load told = {.work = -1};
 
         chi_element_self(collection->elements[i], &told.element);
-        told.can_move = chi_obj_can_move(obj, &told.element);
+        told.can_move = can_move(obj, collection->elements[i]);
         if (load != NULL) {
             told.ticks = load->ticks;
             told.synced = load->synced;
             told.work = load->work;
             told.calls = load->calls;
+            told.bytes = load->bytes;
             if (reset) {
                 load->ticks = 0;
                 load->calls = 0;
@@ -97,17 +140,26 @@ each_of(struct chi_obj *obj, struct chi_collection *collection, bool reset,
 }
 
 void
-chi_obj_each_load(struct chi_obj *obj, bool reset, chi_obj_load_fn fn,
-                  void *context)
+chi_obj_each_load(struct chi_obj *obj, enum chi_load_set set, bool reset,
+                  chi_obj_load_fn fn, void *context)
 {
     size_t cursor = 0;
     uint64_t id;
     void *value;
 
+    while (obj->bound_count > 0 &&
+           chi_map_next(&obj->collections, &cursor, &id, &value)) {
+        struct chi_collection *collection = value;
+
+        if (collection->spec.bound_to != 0 && !collection->spec.at_sync) {
+            charge_anchors(obj, collection);
+        }
+    }
+    cursor = 0;
     while (chi_map_next(&obj->collections, &cursor, &id, &value)) {
         struct chi_collection *collection = value;
 
-        if (collection->spec.at_sync) {
+        if (is_in(obj, collection, set)) {
             each_of(obj, collection, reset, fn, context);
         }
     }
@@ -127,10 +179,11 @@ find(struct chi_obj *obj, const chare_element *self)
 void
 chi_obj_charge(struct chi_obj *obj, const chare_element *self)
 {
-    const struct chi_element *element = find(obj, self);
+    const struct chi_element *element =
+        obj->pe->meter.on ? find(obj, self) : NULL;
 
     if (element != NULL) {
-        chi_load_charge(obj, element);
+        chi_load_charge_slow(obj, element);
     }
 }
 
@@ -162,14 +215,6 @@ chi_obj_is_here(struct chi_obj *obj, const chare_element *self)
 }
 
 bool
-chi_obj_is_moving(struct chi_obj *obj, const chare_element *self)
-{
-    const struct chi_element *element = find(obj, self);
-
-    return element != NULL && element->moving;
-}
-
-bool
 chi_obj_is_at_sync(struct chi_obj *obj, chare_collection id)
 {
     const struct chi_collection *collection = chi_collection_find(obj, id);
@@ -182,8 +227,7 @@ chi_obj_can_move(struct chi_obj *obj, const chare_element *self)
 {
     const struct chi_element *element = find(obj, self);
 
-    return element != NULL && chi_obj_is_migratable(obj, self) &&
-           chi_move_can(obj, element);
+    return element != NULL && can_move(obj, element);
 }
 
 void
@@ -201,14 +245,15 @@ chi_load_pack(struct chi_collection *collection,
 
 void
 chi_load_unpack(struct chi_collection *collection,
-                const struct chi_element *element, uint64_t synced, float work)
+                const struct chi_element *element, uint64_t synced, float work,
+                uint64_t bytes)
 {
-    struct chi_load *load =
-        synced == 0 && work < 0 ? NULL : load_at(collection, element->at);
+    struct chi_load *load = load_at(collection, element->at);
 
     if (load != NULL) {
         load->synced = synced;
         load->work = work;
+        load->bytes = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
     }
 }
 
@@ -289,6 +334,29 @@ chi_obj_at_sync_arrays(struct chi_obj *obj, chare_collection **arrays_out,
     }
     *arrays_out = arrays;
     return CHARE_OK;
+}
+
+bool
+chi_obj_has_at_sync(const struct chi_obj *obj)
+{
+    size_t cursor = 0;
+    uint64_t id;
+    void *value;
+
+    while (chi_map_next(&obj->collections, &cursor, &id, &value)) {
+        if (((const struct chi_collection *)value)->spec.at_sync) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+chi_obj_is_over(struct chi_obj *obj, chare_collection id)
+{
+    const struct chi_collection *collection = chi_collection_find(obj, id);
+
+    return collection == NULL || collection->destroyed;
 }
 
 bool

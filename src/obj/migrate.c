@@ -29,15 +29,6 @@ enum {
     CLIQUE_MAX = 64, /* chares of arrays that are bound together */
 };
 
-/* A chare that is to move; of bound ones, that which the others follow. */
-struct chi_move {
-    const struct chi_element *element;
-    uint32_t to;
-    uint32_t grants; /* that have not come */
-    bool asked;
-    bool alone; /* it follows the one it is bound to */
-};
-
 /* Chares that move together. */
 struct clique {
     struct chi_element *items[CLIQUE_MAX];
@@ -58,8 +49,8 @@ move_key(const struct chi_element *element)
     return (uint64_t)(uintptr_t)element;
 }
 
-static struct chi_move *
-move_find(const struct chi_obj *obj, const struct chi_element *element)
+struct chi_move *
+chi_move_find(const struct chi_obj *obj, const struct chi_element *element)
 {
     return element->moving ? chi_map_get(&obj->moves, move_key(element))
                            : NULL;
@@ -158,9 +149,10 @@ clique_of(struct chi_obj *obj, const struct chi_move *move,
 
 static void move_go(struct chi_obj *obj, struct chi_move *move);
 
-static void
-move_end(struct chi_obj *obj, struct chi_move *move)
+void
+chi_move_end(struct chi_obj *obj, struct chi_move *move)
 {
+    obj->suggestions -= move->suggested;
     chi_map_remove(&obj->moves, move_key(move->element));
     ((struct chi_element *)(uintptr_t)move->element)->moving = false;
     free(move);
@@ -198,7 +190,7 @@ move_ask(struct chi_obj *obj, struct chi_move *move)
     struct clique clique;
 
     if (move->to == obj->pe->rank) {
-        move_end(obj, move);
+        chi_move_end(obj, move);
         return;
     }
     clique_of(obj, move, &clique);
@@ -223,18 +215,20 @@ move_ask(struct chi_obj *obj, struct chi_move *move)
     }
 }
 
-static void
-move_start(struct chi_obj *obj, struct chi_element *element, uint32_t to,
-           bool alone)
+void
+chi_move_start(struct chi_obj *obj, struct chi_element *element, uint32_t to,
+               bool alone, bool suggested)
 {
     const struct chi_type *type;
     struct chi_move *move;
 
     element = alone ? element : chi_move_anchor(obj, element);
     type = chi_element_type(obj, element);
-    move = move_find(obj, element);
+    move = chi_move_find(obj, element);
     if (move != NULL) {
         move->to = to; /* V1 */
+        obj->suggestions -= move->suggested;
+        move->suggested = false;
         if (!move->asked) {
             move_ask(obj, move);
         }
@@ -255,7 +249,9 @@ move_start(struct chi_obj *obj, struct chi_element *element, uint32_t to,
         chi_map_put(&obj->moves, move_key(element), move) != CHARE_OK) {
         chi_pe_die(obj->pe, "out of memory for a chare that moves");
     }
-    *move = (struct chi_move){.element = element, .to = to, .alone = alone};
+    *move = (struct chi_move){
+        .element = element, .to = to, .alone = alone, .suggested = suggested};
+    obj->suggestions += suggested;
     element->moving = true;
     move_ask(obj, move);
 }
@@ -263,11 +259,11 @@ move_start(struct chi_obj *obj, struct chi_element *element, uint32_t to,
 void
 chi_move_drop(struct chi_obj *obj, const struct chi_element *element)
 {
-    struct chi_move *move = move_find(obj, element);
+    struct chi_move *move = chi_move_find(obj, element);
 
     chi_assert(!element->asked); /* V2 */
     if (move != NULL) {
-        move_end(obj, move);
+        chi_move_end(obj, move);
     }
 }
 
@@ -285,7 +281,7 @@ chi_moves_retry(struct chi_obj *obj)
         struct chi_move *move = value;
 
         if (!move->asked && move->to == obj->pe->rank) {
-            move_end(obj, move);
+            chi_move_end(obj, move);
             cursor = 0;
         } else if (!move->asked) {
             move_ask(obj, move);
@@ -334,7 +330,7 @@ chi_obj_migrate(struct chi_obj *obj, const chare_element *target, uint32_t to)
         }
         here = chi_element_find_index(collection, &target->index);
         if (here != NULL) {
-            move_start(obj, here, to, false);
+            chi_move_start(obj, here, to, false, false);
             return CHARE_OK;
         }
     }
@@ -361,9 +357,12 @@ chi_obj_migrate_retry(struct chi_obj *obj, const chare_element *self)
     if (element == NULL) {
         return CHARE_ERR_NOT_FOUND;
     }
-    move = move_find(obj, chi_move_anchor(obj, element));
+    if (obj->moves.count == 0) {
+        return CHARE_ERR_STATE;
+    }
+    move = chi_move_find(obj, chi_move_anchor(obj, element));
     if (move == NULL) {
-        move = move_find(obj, element);
+        move = chi_move_find(obj, element);
     }
     if (move != NULL && !move->asked) {
         move_ask(obj, move);
@@ -429,7 +428,7 @@ move_stays(struct chi_obj *obj, struct chi_move *move,
     }
     move->asked = false;
     if (move->to == obj->pe->rank) {
-        move_end(obj, move);
+        chi_move_end(obj, move);
     }
     chi_destroy_retry(obj);
 }
@@ -563,6 +562,7 @@ clique_pack(struct chi_obj *obj, struct clique *clique)
 static void
 move_go(struct chi_obj *obj, struct chi_move *move)
 {
+    const uint64_t start = obj->times_moves ? chi_clock_ticks() : 0;
     const uint32_t to = move->to;
     struct clique clique;
     bool grew = false;
@@ -578,7 +578,7 @@ move_go(struct chi_obj *obj, struct chi_move *move)
         }
         return;
     }
-    move_end(obj, move);
+    chi_move_end(obj, move);
     for (size_t i = 0; i < clique.count; i++) {
         struct chi_msg *msg = clique.packed[i];
 
@@ -589,6 +589,10 @@ move_go(struct chi_obj *obj, struct chi_move *move)
         msg->env.spare = i + 1 < clique.count ? CHI_MOVE_MORE : 0; /* V3 */
         element_leave(obj, clique.items[i], to);
         chi_pe_send(obj->pe, to, msg);
+    }
+    if (obj->times_moves) {
+        obj->move_ticks += chi_clock_ticks() - start;
+        obj->move_count++;
     }
     chi_destroy_retry(obj); /* what waited for V2 follows them */
 }
@@ -604,9 +608,9 @@ chi_move_granted(struct chi_obj *obj, const chare_element *name)
     struct chi_move *move;
 
     chi_assert(element != NULL && element->asked); /* V2 */
-    move = move_find(obj, chi_move_anchor(obj, element));
+    move = chi_move_find(obj, chi_move_anchor(obj, element));
     if (move == NULL) {
-        move = move_find(obj, element);
+        move = chi_move_find(obj, element);
     }
     chi_assert(move != NULL && move->grants > 0);
     if (--move->grants == 0) {
@@ -697,7 +701,8 @@ chi_migrate_execute(void *context, struct chi_msg *msg)
     } else if (to >= obj->pe->size) {
         chi_log_warn(obj->pe->options.log, "dropped a malformed migration");
     } else {
-        move_start(obj, element, to, msg->env.spare == MIGRATE_ALONE);
+        chi_move_start(obj, element, to, msg->env.spare == MIGRATE_ALONE,
+                       false);
     }
     chi_msg_release(msg);
 }

@@ -39,6 +39,25 @@ chi_element_type(const struct chi_obj *obj, const struct chi_element *element)
     return &obj->registry->types[element->collection->spec.type];
 }
 
+/* A chare that is to move; of bound ones, that which the others follow. */
+struct chi_move {
+    const struct chi_element *element;
+    uint32_t to;
+    uint32_t grants; /* that have not come */
+    bool asked;
+    bool alone;     /* it follows the one it is bound to */
+    bool suggested; /* the balancer wants it, and no user */
+};
+
+/* The wish that a chare moves; NULL: there is none. */
+struct chi_move *chi_move_find(const struct chi_obj *obj,
+                               const struct chi_element *element);
+
+/* Wish for it, or for something else; it may begin at once. */
+void chi_move_start(struct chi_obj *obj, struct chi_element *element,
+                    uint32_t to, bool alone, bool suggested);
+void chi_move_end(struct chi_obj *obj, struct chi_move *move);
+
 /* End the job because a chare cannot move. */
 void chi_move_failed(struct chi_obj *obj, const struct chi_element *element,
                      const char *what, chare_status status);

@@ -136,13 +136,20 @@ chare_buffer *chi_obj_share_buffer(const chare_call *call);
 
 /* ---- what chares cost (load.c) */
 
-/* One chare of an array that says when it may be balanced. */
+enum chi_load_set {
+    CHI_LOAD_SYNCED, /* chares of arrays that say when they may be balanced */
+    CHI_LOAD_FREE,   /* of other arrays whose chares can move, but for those
+                        of bound ones: what they cost is their anchors' */
+};
+
+/* One chare of them. */
 struct chi_obj_load {
     chare_element element;
     uint64_t ticks;  /* that it has executed, see pe->meter */
     uint64_t synced; /* the session that it waits for, + 1; 0: none */
     float work;      /* what it says of itself, in seconds; below 0: nothing */
     uint32_t calls;  /* that it has executed */
+    uint32_t bytes;  /* of its state when it moved last; 0: it never did */
     bool can_move;   /* now */
 };
 
@@ -152,10 +159,12 @@ typedef void (*chi_obj_load_fn)(void *context,
 /* Measure from now on, or stop; what was measured is forgotten. */
 void chi_obj_measure(struct chi_obj *obj, bool on);
 
-/* All chares here of arrays with at_sync. With 'reset' they count from 0
- * again. */
-void chi_obj_each_load(struct chi_obj *obj, bool reset, chi_obj_load_fn fn,
-                       void *context);
+/* All chares here of a set. With 'reset' they count from 0 again. */
+void chi_obj_each_load(struct chi_obj *obj, enum chi_load_set set, bool reset,
+                       chi_obj_load_fn fn, void *context);
+
+/* Some array here has at_sync. */
+bool chi_obj_has_at_sync(const struct chi_obj *obj);
 
 /*
  * How many there are, and how many of them wait for this session. All of them
@@ -199,8 +208,38 @@ CHARE_MUST_CHECK chare_status chi_obj_set_load(struct chi_obj *obj,
 /* The chare is here, of an array, and can move now. */
 bool chi_obj_can_move(struct chi_obj *obj, const chare_element *self);
 
-/* The chare is here, and there is a wish that it moves. */
-bool chi_obj_is_moving(struct chi_obj *obj, const chare_element *self);
+/*
+ * The balancer wants a chare that is here to move; a user's wish goes before.
+ * Errors: CHARE_ERR_NOT_FOUND - not here; CHARE_ERR_STATE - there is a wish.
+ */
+CHARE_MUST_CHECK chare_status chi_obj_suggest(struct chi_obj *obj,
+                                              const chare_element *self,
+                                              uint32_t to);
+
+enum chi_wish {
+    CHI_WISH_NONE,    /* or the chare is not here */
+    CHI_WISH_USER,    /* of the user's */
+    CHI_WISH_WAITS,   /* of the balancer's: the chare could not go yet */
+    CHI_WISH_GRANTED, /* of the balancer's: its home is asked */
+};
+
+/* Whether a chare, or the one that it follows, is to move. */
+enum chi_wish chi_obj_wish(struct chi_obj *obj, const chare_element *self);
+
+/* The balancer does not want it any more; a user's wish stays. */
+void chi_obj_withdraw(struct chi_obj *obj, const chare_element *self);
+
+/* How many of the balancer's wishes there are here. */
+uint64_t chi_obj_suggestions(const struct chi_obj *obj);
+
+/* Begin to add up what moves take here, in ticks; or end that, and say how
+ * many chares left and came, and what that took. */
+void chi_obj_time_moves(struct chi_obj *obj);
+void chi_obj_timed_moves(struct chi_obj *obj, uint64_t *count_out,
+                         uint64_t *ticks_out);
+
+/* The array is not known here any more, or being destroyed. */
+bool chi_obj_is_over(struct chi_obj *obj, chare_collection collection);
 
 /* The array's chares say when they may be balanced. */
 bool chi_obj_is_at_sync(struct chi_obj *obj, chare_collection collection);

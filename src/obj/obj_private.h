@@ -188,6 +188,10 @@ struct chi_obj {
     uint64_t early_count;           /* struct chi_early in all sections */
     chi_on_move_fn on_move;
     void *on_move_context;
+    uint64_t suggestions; /* wishes to move that are the balancer's */
+    bool times_moves;     /* what moves take is added up: */
+    uint64_t move_ticks;
+    uint64_t move_count;
     chi_fatal_fn fatal; /* ends the job */
     void *fatal_context;
 };
@@ -537,6 +541,7 @@ struct chi_load {
     uint64_t synced; /* the session that it waits for, + 1; 0: none */
     float work;      /* what it says of itself, in seconds; below 0: nothing */
     uint32_t calls;
+    uint32_t bytes; /* of its state when it moved last; 0: it never did */
 };
 
 /* What of it goes along when the chare moves. */
@@ -545,7 +550,7 @@ void chi_load_pack(struct chi_collection *collection,
                    float *work_out);
 void chi_load_unpack(struct chi_collection *collection,
                      const struct chi_element *element, uint64_t synced,
-                     float work);
+                     float work, uint64_t bytes);
 
 void chi_load_charge_slow(struct chi_obj *obj,
                           const struct chi_element *element);

@@ -46,8 +46,8 @@ _Static_assert(WORD_KEPT < CHI_SURVEY_WORDS, "an answer has room for all");
 static uint64_t
 may_wake(const chare_runtime *runtime)
 {
-    return runtime->pe->timers.by_id.count - chi_qd_timers(runtime->qd) +
-           runtime->pe->outside;
+    return runtime->pe->timers.by_id.count - chi_qd_timers(runtime->qd) -
+           chi_lb_timers(runtime->lb) + runtime->pe->outside;
 }
 
 static bool

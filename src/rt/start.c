@@ -333,6 +333,7 @@ chi_rt_join(chare_runtime *runtime, const struct chi_wireup_table *table)
     free(blobs);
     if (status == CHARE_OK) {
         runtime->state = CHI_RT_STARTED;
+        chi_lb_start(runtime->lb);
     }
     return status;
 }

@@ -51,3 +51,17 @@ def balancer(options, warn):
                 file=sys.stderr, flush=True,
             )
         return ""
+
+
+def period(options, warn):
+    """The seconds of +LBPeriod; said once if it is no number. 0: none."""
+    text = options.get("+LBPeriod") or "0"
+    try:
+        return float(text)
+    except ValueError:
+        if warn:
+            print(
+                f"chare: +LBPeriod {text}: not a number of seconds",
+                file=sys.stderr, flush=True,
+            )
+        return 0.0

@@ -177,6 +177,9 @@ def _with_start(start):
 def _program_balancer():
     """What +balancer names, or charm.options."""
     options = _arguments.split(sys.argv)[1]
+    _charm.charm.options.balancer_period = (
+        _arguments.period(options, _core.my_pe() == 0)
+        or _charm.charm.options.balancer_period)
     return (_arguments.balancer(options, _core.my_pe() == 0)
             or _charm.charm.options.balancer)
 

@@ -472,8 +472,9 @@ run(struct test *test, struct sim_job *job)
 static const char *
 strategy_of(uint64_t seed)
 {
-    static const char *const names[] = {"greedy",       "rotate", "random",
-                                        "hierarchical", "refine", "auto"};
+    static const char *const names[] = {"greedy", "rotate", "random",
+                                        "gossip", "tree",   "hierarchical",
+                                        "refine", "auto"};
 
     return names[seed % (sizeof(names) / sizeof(names[0]))];
 }

@@ -120,13 +120,13 @@ struct core_pe {
     chare_runtime *runtime;
     uint32_t rank;
     bool started;
-    bool forked;        /* this process is a child of the PE */
-    bool exiting;       /* chare_exit() or chare_abort() was called here */
-    bool profiling;     /* entry methods are measured */
+    bool forked;           /* this process is a child of the PE */
+    bool exiting;          /* chare_exit() or chare_abort() was called here */
+    bool profiling;        /* entry methods are measured */
     const bool *measuring; /* what chares cost, for load balancing */
-    PyObject *strategy; /* of load balancing, in Python; or NULL */
-    bool forgives;      /* uncaught exceptions do not end the job */
-    uint64_t encodings; /* payloads that were encoded after all; from 1 */
+    PyObject *strategy;    /* of load balancing, in Python; or NULL */
+    bool forgives;         /* uncaught exceptions do not end the job */
+    uint64_t encodings;    /* payloads that were encoded after all; from 1 */
     struct core_coroutine *coroutine; /* what runs, or NULL */
     struct core_waiter *task;         /* the same of native coroutines */
     struct core_waiter *waiting;      /* what is suspended; owned */

@@ -2,12 +2,13 @@
 /*
  * test_sim_timed.c - chares are balanced that have not asked for it.
  *
- * Goal:   while PE 0 balances by the clock, each call is executed once; nobody
- *         is lost, or moved who cannot or may not; sessions end although some
- *         chares cannot go, are moved by the user, or cease to exist; chares
- *         that say AtSync go on exactly once for each time; quiescence is
- *         told, and not early; nothing of it stays behind (T1 to T7 of timed.c). An
- *         automatic one leaves alone what is balanced, and mends what is not.
+ * Goal:   while PE 0 balances by the clock, each call is executed once;
+ *         nobody is lost, or moved who cannot or may not; sessions end
+ *         although some chares cannot go, are moved by the user, or cease to
+ *         exist; chares that say AtSync go on exactly once for each time;
+ *         quiescence is told, and not early; nothing of it stays behind (T1 to
+ *         T7 of timed.c). An automatic one leaves alone what is balanced, and
+ *         mends what is not.
  * Method: an array whose chares say what they cost, become unable to move for
  *         a while, are fixed, moved, destroyed; another one with AtSync, and
  *         one that is bound. Lost messages show that the checks see something.

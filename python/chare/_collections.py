@@ -72,6 +72,9 @@ class Group(_Final):
     constructor's arguments, the same for all. ``onPEs`` is a list of PEs:
     there are chares on those only, and broadcasts and reductions cover
     exactly them. Any PE may create a group; the proxy can be used at once.
+    What one chare sends to another is executed in order, and so are its calls
+    of the whole group; the two may overtake each other: await what must be
+    first.
 
     Raises TypeError when the arguments do not fit the constructor, ValueError
     when onPEs is empty, has a PE twice or one that is not there, and Error
@@ -108,7 +111,8 @@ class Array(_Final):
     index from 0 below dims. With ``ndims`` only, the array is empty and is
     filled by ``proxy.ckInsert(index, args, onPE)``, ended by
     ``proxy.ckDoneInserting()``. thisIndex is a tuple, also in one dimension.
-    Any PE may create an array; the proxy can be used at once.
+    Any PE may create an array; the proxy can be used at once. Order is kept
+    as in a Group.
 
     ``map`` says on which PE each chare starts: "block" (runs of row-major
     indices, the default with dims), "round_robin", "sfc" (runs along a

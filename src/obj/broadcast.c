@@ -54,12 +54,41 @@ chi_reply_reducer(const chare_reply *reply)
                                     : CHARE_REDUCE_NOP;
 }
 
+/* O4: the creator's broadcasts to an array wait for its creation among the
+ * creator's calls to single chares. */
+static bool
+waits_for_creation(struct chi_obj *obj, struct chi_msg *msg)
+{
+    const chare_collection id = msg->env.collection;
+    struct chi_collection *collection = chi_collection_find(obj, id);
+
+    if (collection == NULL) {
+        if (chi_is_buried(obj, id)) {
+            return false;
+        }
+        chi_pe_count(obj->pe, msg);
+        chi_keep_for_collection(obj, msg);
+        return true;
+    }
+    if (chi_likely(collection->populated) || collection->populating) {
+        return false;
+    }
+    chi_pe_count(obj->pe, msg);
+    chi_keep_for_population(obj, collection, msg);
+    return true;
+}
+
 void
 chi_broadcast_start(struct chi_obj *obj, struct chi_msg *msg)
 {
     const chare_collection id = msg->env.collection;
     const enum chi_kind kind = chi_collection_kind(id);
 
+    if (kind == CHI_KIND_ARRAY &&
+        chi_collection_creator(id) == obj->pe->rank &&
+        waits_for_creation(obj, msg)) {
+        return;
+    }
     chi_pe_send(obj->pe,
                 kind == CHI_KIND_SECTION || kind == CHI_KIND_ARRAY
                     ? chi_collection_creator(id)

@@ -495,10 +495,12 @@ chi_create_execute(void *context, struct chi_msg *msg)
     collection->has_created =
         collection->set.is_root && created.kind != CHARE_CALLBACK_NONE;
     collection->created = created;
+    collection->populating = true;
     if (!populate(obj, collection, msg)) {
         chi_msg_release(msg);
         return; /* the job is ending */
     }
+    collection->populating = false;
     chi_msg_release(msg);
     collection->populated = true;
     if (collection->complete) {

@@ -100,6 +100,9 @@ dispatch_call(struct chi_obj *obj, struct chi_collection *collection,
     }
     home = chi_collection_home(obj, collection, &element.index);
     if (home == obj->pe->rank && !collection->populated) {
+        if (collection->populating) {
+            return true; /* O4: behind what its siblings have sent */
+        }
         chi_keep_for_population(obj, collection, msg);
         return false;
     }

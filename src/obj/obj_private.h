@@ -111,12 +111,13 @@ struct chi_collection {
     uint32_t *homes; /* a dense array's, by position, from its map group */
     enum chi_kind kind;
     struct chi_section *section; /* what only sections have, or NULL */
-    bool populated; /* this PE's chares were created; a section is formed */
-    bool complete;  /* no chare will be inserted any more */
-    bool destroyed; /* as a whole */
-    bool doomed;    /* its destruction was asked for here */
-    bool over;      /* at the root: all that was accepted is complete */
-    bool buried;    /* to be forgotten when nothing depends on it */
+    bool populated;  /* this PE's chares were created; a section is formed */
+    bool populating; /* they are being created */
+    bool complete;   /* no chare will be inserted any more */
+    bool destroyed;  /* as a whole */
+    bool doomed;     /* its destruction was asked for here */
+    bool over;       /* at the root: all that was accepted is complete */
+    bool buried;     /* to be forgotten when nothing depends on it */
     bool has_created;
     uint32_t dependents; /* collections here that it is the map of, or that
                             are bound to it */

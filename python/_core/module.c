@@ -54,6 +54,9 @@ static PyMethodDef core_functions[] = {
                "bind_to, at_sync).")},
     {"timer_start", core_timer_start, METH_VARARGS,
      PyDoc_STR("Call later: (callable, seconds, args, as coroutine).")},
+    {"timer_count", core_timer_count, METH_NOARGS,
+     PyDoc_STR("Timers of this PE that have not fired, timeouts and sleeping "
+               "coroutines too.")},
     {"spawn", core_spawn, METH_VARARGS,
      PyDoc_STR("Run as a coroutine: (function or coroutine, args).")},
     {"sleep", core_sleep, METH_O,

@@ -721,6 +721,7 @@ uint64_t core_stalled(void *context);
 /* ---- timer.c */
 
 PyObject *core_timer_start(PyObject *module, PyObject *args);
+PyObject *core_timer_count(PyObject *module, PyObject *unused);
 PyObject *core_sleep(PyObject *module, PyObject *seconds);
 PyObject *core_quiescence(PyObject *module, PyObject *callback);
 

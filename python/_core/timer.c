@@ -198,6 +198,23 @@ core_timer_start(PyObject *module, PyObject *args)
 }
 
 PyObject *
+core_timer_count(PyObject *module, PyObject *unused)
+{
+    const struct core_pe *pe = core_pe_get(core_state_get(module));
+    unsigned long count = 0;
+
+    (void)unused;
+    if (pe == NULL) {
+        return NULL;
+    }
+    for (const struct core_timer *timer = pe->timers; timer != NULL;
+         timer = timer->next) {
+        count++;
+    }
+    return PyLong_FromUnsignedLong(count);
+}
+
+PyObject *
 core_sleep(PyObject *module, PyObject *seconds)
 {
     struct core_pe *pe = core_pe_get(core_state_get(module));

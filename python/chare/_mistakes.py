@@ -328,18 +328,57 @@ def _hint_type(error):
     return ""
 
 
-def _is_chare(name):
+def _classes():
+    """All classes of chares."""
     pending = [_core.Chare]
     while pending:
         cls = pending.pop()
-        if cls.__name__ == name:
-            return True
+        yield cls
         pending += cls.__subclasses__()
-    return False
+
+
+def _is_chare(name):
+    return any(cls.__name__ == name for cls in _classes())
+
+
+def _class_of(code):
+    """The class of chares that has a method of this code, or None."""
+    for cls in _classes():
+        for value in vars(cls).values():
+            if isinstance(value, types.FunctionType) and (
+                value.__code__ is code
+            ):
+                return cls
+    return None
+
+
+def _hint_no_self(error):
+    """A method ran whose first argument is no chare: it has no self."""
+    tb = error.__traceback__
+    while tb is not None:
+        code = tb.tb_frame.f_code
+        first = tb.tb_frame.f_locals.get((*code.co_varnames, "")[0], error)
+        tb = tb.tb_next
+        if (code.co_argcount == 0 or first is error
+                or isinstance(first, _core.Chare)):
+            continue
+        cls = _class_of(code)
+        if cls is not None:
+            name, method = cls.__qualname__, code.co_name
+            return (
+                f"{name}.{method}() was called on the class, so that "
+                f"{shown(first)} took the place of self: create a chare and "
+                f"call it through its proxy, Chare({name}).{method}(...)"
+            )
+    return ""
 
 
 def hint(error):
     """What an exception that is common in chare programs may come from."""
+    return _hint_kind(error) or _hint_no_self(error)
+
+
+def _hint_kind(error):
     if isinstance(error, AttributeError):
         return _hint_attribute(error)
     if isinstance(error, TypeError):

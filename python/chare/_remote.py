@@ -160,6 +160,9 @@ class Remote(_core.Chare):
             said = max(answers)
         return said
 
+    def _timers(self):
+        return _core.timer_count()
+
     # ---- globals and source
 
     def updateGlobals(self, global_dict, module_name="__main__"):

@@ -10,6 +10,7 @@ its continuations gave.
 
 import ast
 import code
+import functools
 import os
 import select
 import signal
@@ -395,9 +396,18 @@ class Console(_core.Chare):
             _core.quiescence(self.thisProxy._all_is_quiet)
 
     def _all_is_quiet(self):
+        """No message is under way, but timers may wake something yet."""
+        if self._suspect is not None:
+            timers = _charm().thisProxy._timers(ret=True)
+            timers._on_ready(functools.partial(self._judge_hang, timers))
+
+    def _judge_hang(self, timers):
         awaited = _core.awaited(self._coroutine)
         if (self._suspect is None or awaited is None
                 or awaited[0] is not self._suspect[0]):
+            return
+        if sum(timers._outcome()) > 1:  # one looks for what hangs
+            self._suspect = (awaited[0], time.monotonic())
             return
         self._suspect = None
         self._cancel(

@@ -176,6 +176,11 @@ class ShellTest(unittest.TestCase):
             session.expect("nothing happens on any PE")
             session.send("charm.sleep(2.5); print('slept', 'well')\n")
             session.expect("slept well")
+            session.send("class Late(Chare):\n    @coro\n    def late(self):\n"
+                         "        charm.sleep(4)\n        return 'came'\n\n")
+            session.send(f"print(Chare(Late, onPE={pes - 1}).late(ret=True)"
+                         ".get(), 'late')\n")
+            session.expect("came late")
             session.send("import sys\n")
             session.send("def hook(kind, error, frames): print('hook', kind)"
                          "\n\nsys.excepthook = hook\n[][0]\n")

@@ -378,6 +378,38 @@ def main(args):
     Worker.work()
 charm.start(main)
 """, "missing 1 required", "Chare(Worker).work(...)", pes=(1,))
+        for call, own in (("Part.add(3)", "main"), ("Part.add(part)", "main"),
+                          ("part.through(2, ret=True).get()", "Part.through"),
+                          ("Other.add([3], 4)", "main")):
+            said = ("Part.add() was called on the class, so that ",
+                    "Chare(Part).add(...)")
+            self.report(f"""
+class Part(Chare):
+    def __init__(self):
+        self.sum = 0
+    def add(self, value=1):
+        self.sum += value
+    def through(self, value):
+        return Part.add(value)
+
+class Other(Part):
+    def add(self, value=1):
+        return super().add(value)
+
+def main(args):
+    part = Chare(Part, onPE=charm.numPes() - 1)
+    {call}
+charm.start(main)
+""", own, *(said if "Other" not in call else ("Other.add() was called on",)))
+        self.report("""
+class Part(Chare):
+    def add(self):
+        return self.sum
+
+def main(args):
+    Chare(Part).add(ret=True).get()
+charm.start(main)
+""", "has no attribute 'sum'", without=("on the class",), pes=(1,))
         self.report(WORKER + """
 def main(args):
     Worker()

@@ -11,7 +11,10 @@
  *      member's contributions are numbered by the member, so it does not
  *      matter in which order they come;
  *  F2  a member that is destroyed elsewhere leaves its section when all that
- *      it has contributed before has come.
+ *      it has contributed before has come;
+ *  F3  a section that is destroyed does not wait for members that live
+ *      elsewhere: what they have contributed and has not come is lost. They
+ *      could not know, so this is no error; it is said.
  */
 #include "config.h"
 
@@ -22,6 +25,10 @@
 #include "msg/codec.h"
 #include "obj/migrate.h"
 #include "obj/section.h"
+
+enum {
+    LATE_SAID_MAX = 10
+};
 
 /* Add a contribution to a collection whose engine is here. */
 static void
@@ -241,6 +248,28 @@ member_check(struct chi_obj *obj, struct chi_collection *collection,
     free(member);
 }
 
+/* F3: a member has contributed, and its section is no more. */
+static void
+member_late(struct chi_obj *obj, chare_collection section,
+            const chare_element *self)
+{
+    char name[256];
+    char section_name[256];
+
+    if (obj->late_count++ >= LATE_SAID_MAX || obj->pe->ended) {
+        return;
+    }
+    chi_element_text(obj, self, name, sizeof(name));
+    chi_collection_text(obj, section, section_name, sizeof(section_name));
+    chi_log_warn(obj->pe->options.log,
+                 "what chare %s contributed to %s, is lost: the section was "
+                 "destroyed before it came%s",
+                 name, section_name,
+                 obj->late_count == LATE_SAID_MAX
+                     ? " (further ones are not told)"
+                     : "");
+}
+
 /* A member's message has come to its account; takes 'value'. */
 static void
 member_execute(struct chi_obj *obj, const struct chi_envelope *env,
@@ -255,7 +284,9 @@ member_execute(struct chi_obj *obj, const struct chi_envelope *env,
             : away_find(collection->section, self);
 
     if (member == NULL) {
-        chi_log_debug(obj->pe->options.log, "a section is no more");
+        if ((env->spare & CHI_FAR_LEAVES) == 0) {
+            member_late(obj, env->collection, self);
+        }
         if (value != NULL) {
             chi_msg_release(value);
         }

@@ -187,6 +187,7 @@ struct chi_obj {
     struct chi_msg_queue moving_in; /* of steps that have not come whole */
     uint64_t bound_count;           /* arrays that are bound to others */
     uint64_t early_count;           /* struct chi_early in all sections */
+    uint64_t late_count; /* contributions to destroyed sections; see far.c */
     chi_on_move_fn on_move;
     void *on_move_context;
     uint64_t suggestions; /* wishes to move that are the balancer's */

@@ -225,6 +225,36 @@ def main(args):
 charm.start(main)
 """, (1, 2, 4))
 
+    def test_a_section_that_ended_meanwhile(self):
+        """What a member that moved contributes is lost, and this is said."""
+        result = self.run_program("""
+class Part(Chare):
+    def where(self):
+        return charm.myPe()
+    def add(self, section, future):
+        self.reduce(future, 1, Reducer.sum, section=section)
+
+def main(args):
+    parts = Array(Part, 4)
+    section = parts[:2]
+    assert section.where(ret=True).get() == [0, 1]
+    parts[0].migrate(3)
+    while parts[0].where(ret=True).get() != 3:
+        charm.sleep(0.001)
+    section.ckDestroy(awaitable=True).get()
+    for i in range(12):
+        parts[0].add(section, Future())
+    charm.waitQD()
+    print("done")
+    charm.exit()
+charm.start(main)
+""", 4)
+        self.assertEqual(result.stdout, "done\n", result.stderr)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stderr.count("what chare Part[0] contributed"
+                                             " to a section"), 10)
+        self.assertEqual(result.stderr.count("further ones are not told"), 1)
+
     def test_who_cannot_move(self):
         self.check(MOVER + """
 class Lone(Chare):

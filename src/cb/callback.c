@@ -286,8 +286,8 @@ chi_callback_read(struct chi_reader *reader, chare_callback *out)
 /* ---- data and messages */
 
 chare_status
-chi_cb_data_msg(struct chi_pe *pe, enum chi_handler handler,
-                const chare_data *data, struct chi_msg **msg_out)
+chi_cb_data_msg_slow(struct chi_pe *pe, enum chi_handler handler,
+                     const chare_data *data, struct chi_msg **msg_out)
 {
     static const chare_data nothing;
     struct chi_msg *msg;
@@ -299,46 +299,16 @@ chi_cb_data_msg(struct chi_pe *pe, enum chi_handler handler,
         (data->bytes == NULL && data->len > 0)) {
         return CHARE_ERR_INVALID;
     }
-    if (data->buffer != NULL) {
-        msg = chi_msg_of_buffer(data->buffer);
-        chi_assert(msg->references == 1);
-        chi_msg_strip(msg);
-    } else {
-        msg =
-            chi_msg_alloc(pe->pool, data->payload_ops == NULL ? data->len : 0);
-        if (msg == NULL) {
-            return CHARE_ERR_NO_MEMORY;
-        }
-        if (data->payload_ops != NULL) {
-            msg->payload_ops = data->payload_ops;
-            msg->payload = data->payload;
-        } else if (data->len > 0) {
-            memcpy(msg->bytes, data->bytes, data->len);
-        }
+    msg = chi_msg_alloc(pe->pool, data->len);
+    if (msg == NULL) {
+        return CHARE_ERR_NO_MEMORY;
     }
+    if (data->len > 0) {
+        memcpy(msg->bytes, data->bytes, data->len);
+    }
+    msg->env.format = (uint8_t)data->format;
     msg->env.handler = (uint8_t)handler;
-    msg->env.format =
-        (uint8_t)(data->payload_ops == NULL ? data->format
-                                            : data->payload_ops->format);
     msg->env.caller = pe->caller;
     *msg_out = msg;
     return CHARE_OK;
-}
-
-void
-chi_cb_call_of_msg(const struct chi_cb *cb, const struct chi_msg *msg,
-                   chare_call *call)
-{
-    *call = (chare_call){
-        .runtime = cb->runtime,
-        .entry = msg->env.entry,
-        .source_pe = msg->env.source_pe,
-        .format = (chare_format)msg->env.format,
-        .priority = msg->env.priority,
-        .wants_reply = (msg->env.flags & CHI_ENV_REPLY) != 0,
-        .bytes = msg->bytes,
-        .len = chi_msg_data_len(msg),
-        .payload = msg->payload_ops == NULL ? NULL : msg->payload,
-        .payload_ops = msg->payload_ops,
-    };
 }

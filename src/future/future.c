@@ -3,10 +3,12 @@
  * future.c - the futures of one PE.
  *
  * A value is a message to the PE that made the future, also when that is this
- * one: user code runs from the scheduler only. Ids are never used again. A
- * future that was released with 'drop' leaves a mark, so that a late value is
- * told from a wrong one; marks cost 16 bytes and are for abandoned futures
- * only.
+ * one: user code runs from the scheduler only. Ids are never used again: they
+ * count, and most futures live shortly, so that one is found in the slot that
+ * the last bits of its id name. Where a future still is when that slot's turn
+ * comes again, it goes to a map. A future that was released with 'drop' leaves
+ * a mark there, so that a late value is told from a wrong one; marks cost 16
+ * bytes and are for abandoned futures only.
  */
 #include "config.h"
 
@@ -15,7 +17,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { /* powers of two */
+    SLOTS_MIN = 16,
+    SLOTS_MAX = 1 << 16,
+};
+
 struct future {
+    uint64_t id; /* 0: the slot is free */
     chare_function_fn function;
     void *context;
 };
@@ -25,10 +33,66 @@ struct chi_futures {
     struct chi_cb *cb;
     void (*fatal)(void *context, const char *text);
     void *fatal_context;
-    struct chi_map live; /* id -> struct future, or &dropped */
+    struct future *slots;
+    uint64_t mask;      /* their number - 1 */
+    uint64_t count;     /* in slots */
+    struct chi_map old; /* id -> struct future, or &dropped */
     struct future dropped;
     uint64_t id_last;
 };
+
+static inline struct future *
+future_find(const struct chi_futures *futures, uint64_t id)
+{
+    struct future *slot = &futures->slots[id & futures->mask];
+
+    if (chi_likely(slot->id == id)) {
+        return id != 0 ? slot : NULL;
+    }
+    return chi_map_get(&futures->old, id);
+}
+
+/* More slots, so that those who have one keep one each. */
+static bool
+slots_grow(struct chi_futures *futures)
+{
+    const uint64_t count = (futures->mask + 1) * 2;
+    struct future *slots = calloc(count, sizeof(*slots));
+
+    if (slots == NULL) {
+        return false;
+    }
+    for (uint64_t i = 0; i <= futures->mask; i++) {
+        if (futures->slots[i].id != 0) {
+            slots[futures->slots[i].id & (count - 1)] = futures->slots[i];
+        }
+    }
+    free(futures->slots);
+    futures->slots = slots;
+    futures->mask = count - 1;
+    return true;
+}
+
+/* Make a slot free: its future has been there for long. */
+static chare_status
+slot_clear(struct chi_futures *futures, struct future *slot)
+{
+    struct future *old = malloc(sizeof(*old));
+    chare_status status;
+
+    if (old == NULL) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    *old = *slot;
+    status = chi_map_put(&futures->old, slot->id, old);
+    if (status != CHARE_OK) {
+        free(old);
+        return status;
+    }
+    slot->id = 0;
+    futures->count--;
+    return CHARE_OK;
+}
 
 static chare_status
 future_target(void *context, const chare_callback *callback,
@@ -41,7 +105,7 @@ static void
 value_execute(void *context, struct chi_msg *msg)
 {
     struct chi_futures *futures = context;
-    struct future *future = chi_map_get(&futures->live, msg->env.key);
+    const struct future *future = future_find(futures, msg->env.key);
     chare_call call;
 
     if (future == NULL) {
@@ -75,7 +139,13 @@ chi_futures_create(struct chi_pe *pe, struct chi_cb *cb,
     futures->cb = cb;
     futures->fatal = fatal;
     futures->fatal_context = fatal_context;
-    chi_map_init(&futures->live);
+    chi_map_init(&futures->old);
+    futures->slots = calloc(SLOTS_MIN, sizeof(*futures->slots));
+    futures->mask = SLOTS_MIN - 1;
+    if (futures->slots == NULL) {
+        free(futures);
+        return CHARE_ERR_NO_MEMORY;
+    }
     chi_cb_set_target(cb, CHARE_CALLBACK_FUTURE, future_target, futures);
     chi_pe_set_handler(pe, CHI_HANDLER_FUTURE, value_execute, futures);
     *out = futures;
@@ -92,12 +162,13 @@ chi_futures_destroy(struct chi_futures *futures)
     if (futures == NULL) {
         return;
     }
-    while (chi_map_next(&futures->live, &cursor, &id, &future)) {
+    while (chi_map_next(&futures->old, &cursor, &id, &future)) {
         if (future != &futures->dropped) {
             free(future);
         }
     }
-    chi_map_fini(&futures->live);
+    chi_map_fini(&futures->old);
+    free(futures->slots);
     free(futures);
 }
 
@@ -105,27 +176,26 @@ chare_status
 chi_future_create(struct chi_futures *futures, chare_function_fn function,
                   void *context, chare_future *future_out)
 {
-    struct future *future;
-    chare_status status;
+    const uint64_t id = futures->id_last + 1;
+    struct future *slot;
 
     if (function == NULL) {
         return CHARE_ERR_INVALID;
     }
-    future = malloc(sizeof(*future));
-    if (future == NULL) {
-        return CHARE_ERR_NO_MEMORY;
+    slot = &futures->slots[id & futures->mask];
+    if (chi_unlikely(slot->id != 0)) {
+        if (futures->count > futures->mask / 2 && futures->mask < SLOTS_MAX) {
+            (void)slots_grow(futures);
+        }
+        slot = &futures->slots[id & futures->mask];
+        if (slot->id != 0 && slot_clear(futures, slot) != CHARE_OK) {
+            return CHARE_ERR_NO_MEMORY;
+        }
     }
-    future->function = function;
-    future->context = context;
-    status = chi_map_put(&futures->live, futures->id_last + 1, future);
-    if (status != CHARE_OK) {
-        free(future);
-        return status;
-    }
-    *future_out = (chare_future){
-        .id = ++futures->id_last,
-        .pe = futures->pe->rank,
-    };
+    *slot = (struct future){id, function, context};
+    futures->count++;
+    futures->id_last = id;
+    *future_out = (chare_future){id, futures->pe->rank, 0};
     return CHARE_OK;
 }
 
@@ -160,17 +230,24 @@ void
 chi_future_release(struct chi_futures *futures, const chare_future *future,
                    bool drop)
 {
-    struct future *found = chi_map_remove(&futures->live, future->id);
+    struct future *slot = &futures->slots[future->id & futures->mask];
 
     chi_assert(future->pe == futures->pe->rank);
-    if (found != NULL && found != &futures->dropped) {
-        free(found);
+    if (future->id == 0) {
+        return;
     }
-    if (drop) {
-        /* Cannot fail: the slot of the id has just become free. */
-        chare_status status =
-            chi_map_put(&futures->live, future->id, &futures->dropped);
+    if (chi_likely(slot->id == future->id)) {
+        slot->id = 0;
+        futures->count--;
+    } else {
+        struct future *found = chi_map_remove(&futures->old, future->id);
 
-        chi_assert(status == CHARE_OK || found == NULL);
+        if (found != &futures->dropped) {
+            free(found);
+        }
+    }
+    if (chi_unlikely(drop) && chi_map_put(&futures->old, future->id,
+                                          &futures->dropped) != CHARE_OK) {
+        chi_pe_die(futures->pe, "out of memory for a future");
     }
 }

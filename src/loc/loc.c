@@ -84,6 +84,13 @@ entry_find(const struct chi_loc *loc, const chare_element *element)
     return entry;
 }
 
+/* Messages to some element go another way from now on. */
+static void
+changed(struct chi_loc *loc)
+{
+    loc->ops->changed(loc->context);
+}
+
 static struct loc_entry *
 entry_add(struct chi_loc *loc, const chare_element *element,
           enum loc_state state, uint32_t pe)
@@ -103,6 +110,7 @@ entry_add(struct chi_loc *loc, const chare_element *element,
     if (chi_map_put(&loc->entries, hash, entry) != CHARE_OK) {
         chi_pe_die(loc->pe, "out of memory for the location of an element");
     }
+    changed(loc);
     return entry;
 }
 
@@ -196,6 +204,7 @@ chi_loc_tell_home(struct chi_loc *loc, const chare_element *element,
     chi_assert(home != loc->pe->rank);
     msg->env.entry = home;
     chi_pe_send(loc->pe, home, msg);
+    changed(loc);
     if (entry == NULL) {
         entry = entry_add(loc, element, LOC_DRAINING, loc->pe->rank);
     } else if (entry->state == LOC_KNOWN) {
@@ -311,6 +320,7 @@ entry_settle(struct chi_loc *loc, struct loc_entry *entry, uint32_t pe)
     chi_assert(entry->state == LOC_MOVING); /* L5 */
     entry->state = LOC_KNOWN;
     entry->pe = pe;
+    changed(loc);
     while ((msg = chi_msg_queue_pop(&entry->waiting)) != NULL) {
         chi_pe_forward(loc->pe, pe, msg);
     }
@@ -336,6 +346,7 @@ move_arrived(struct chi_loc *loc, struct chi_msg *msg)
         chi_log_warn(loc->pe->options.log, "dropped a malformed location");
     } else if (msg->env.spare == MOVE_ASK) {
         entry->state = LOC_MOVING;
+        changed(loc);
         move_send(loc, &element, pe, MOVE_MAY);
     } else {
         entry_settle(loc, entry, pe);
@@ -516,6 +527,7 @@ entry_remove(struct chi_loc *loc, struct loc_entry *entry)
     struct loc_entry *chain = chi_map_remove(&loc->entries, hash);
     struct loc_entry **link = &chain;
 
+    changed(loc);
     while (*link != entry) {
         link = &(*link)->next;
     }
@@ -542,6 +554,7 @@ entry_flush(struct chi_loc *loc, struct loc_entry *entry)
         return;
     }
     entry->state = LOC_KNOWN;
+    changed(loc);
     while ((msg = chi_msg_queue_pop(&entry->waiting)) != NULL) {
         chi_pe_forward(loc->pe, entry->pe, msg);
     }
@@ -571,6 +584,7 @@ update_at_sender(struct chi_loc *loc, const chare_element *element,
     struct loc_entry *entry = entry_find(loc, element);
     uint32_t old_way = home;
 
+    changed(loc);
     if (entry == NULL) {
         entry = entry_add(loc, element, LOC_DRAINING, pe);
     } else if (entry->state == LOC_KNOWN && entry->pe != pe) {

@@ -65,6 +65,9 @@ struct chi_loc_ops {
     /* This element, which is here and has asked, may leave now. */
     void (*granted)(void *context, const chare_element *element);
 
+    /* Where messages to some element go has changed. */
+    void (*changed)(void *context);
+
     /* The target of a ROUTED message, for CHI_LOC_LOOK. */
     enum chi_loc_look (*target)(void *context, struct chi_msg *msg,
                                 chare_element *element_out);

@@ -35,9 +35,10 @@ struct slab {
 };
 
 struct chi_msg_pool {
-    struct chi_msg *free[CLASS_COUNT];
+    struct chi_msg_pool_head head;
+    struct chi_msg *larger[CLASS_COUNT]; /* free lists; that of class 0 is
+                                            head.least */
     struct slab *slabs;
-    uint64_t live;
     uint64_t kept_bytes;          /* in the lists from CLASS_LARGE on */
     struct chi_msg_source source; /* its alloc is NULL: none */
     uint32_t class_large;         /* the first that large_alloc() gets */
@@ -45,9 +46,17 @@ struct chi_msg_pool {
     bool closed;                  /* only users have messages of it */
 };
 
+static_assert(CHI_MSG_LEAST_BYTES == 1 << CLASS_SHIFT_MIN,
+              "the smallest class");
 static_assert(CHI_MSG_SOURCE_BYTES ==
                   1 << (CLASS_SHIFT_MIN + CLASS_SOURCED - 1),
               "what is sourced begins behind a whole class");
+
+static inline struct chi_msg **
+free_list(struct chi_msg_pool *pool, uint32_t size_class)
+{
+    return size_class == 0 ? &pool->head.least : &pool->larger[size_class];
+}
 
 chare_status
 chi_msg_pool_create(struct chi_msg_pool **out)
@@ -74,12 +83,12 @@ chi_msg_pool_destroy(struct chi_msg_pool *pool)
     if (pool == NULL) {
         return;
     }
-    chi_assert(pool->live == 0);
+    chi_assert(pool->head.live == 0);
     for (uint32_t i = CLASS_LARGE; i < CLASS_COUNT; i++) {
-        while (pool->free[i] != NULL) {
-            struct chi_msg *msg = pool->free[i];
+        while (pool->larger[i] != NULL) {
+            struct chi_msg *msg = pool->larger[i];
 
-            pool->free[i] = msg->next;
+            pool->larger[i] = msg->next;
             free(msg);
         }
     }
@@ -98,7 +107,7 @@ chi_msg_pool_destroy(struct chi_msg_pool *pool)
 void
 chi_msg_pool_close(struct chi_msg_pool *pool)
 {
-    if (pool != NULL && pool->lends && pool->live > 0) {
+    if (pool != NULL && pool->lends && pool->head.live > 0) {
         pool->closed = true;
     } else {
         chi_msg_pool_destroy(pool);
@@ -117,7 +126,7 @@ chi_msg_return(struct chi_msg *msg)
     struct chi_msg_pool *pool = msg->pool;
 
     chi_msg_release(msg);
-    if (pool->closed && pool->live == 0) {
+    if (pool->closed && pool->head.live == 0) {
         chi_msg_pool_destroy(pool);
     }
 }
@@ -125,7 +134,7 @@ chi_msg_return(struct chi_msg *msg)
 uint64_t
 chi_msg_pool_live(const struct chi_msg_pool *pool)
 {
-    return pool->live;
+    return pool->head.live;
 }
 
 /* The smallest class whose messages have 'total' bytes, or CLASS_HEAP. */
@@ -166,8 +175,8 @@ class_refill(struct chi_msg_pool *pool, uint32_t size_class)
         struct chi_msg *msg =
             (void *)((unsigned char *)slab + sizeof(*slab) + i * each);
 
-        msg->next = pool->free[size_class];
-        pool->free[size_class] = msg;
+        msg->next = *free_list(pool, size_class);
+        *free_list(pool, size_class) = msg;
     }
     return true;
 }
@@ -187,7 +196,7 @@ msg_init(struct chi_msg_pool *pool, struct chi_msg *msg, uint32_t size_class,
     msg->references = 1;
     msg->size_class = size_class;
     msg->room = room;
-    pool->live++;
+    pool->head.live++;
     return msg;
 }
 
@@ -197,12 +206,12 @@ small_alloc(struct chi_msg_pool *pool, uint32_t size_class)
 {
     struct chi_msg *msg;
 
-    if (chi_unlikely(pool->free[size_class] == NULL) &&
+    if (chi_unlikely(*free_list(pool, size_class) == NULL) &&
         !class_refill(pool, size_class)) {
         return NULL;
     }
-    msg = pool->free[size_class];
-    pool->free[size_class] = msg->next;
+    msg = *free_list(pool, size_class);
+    *free_list(pool, size_class) = msg->next;
     return msg_init(pool, msg, size_class,
                     class_bytes(size_class) - sizeof(struct chi_msg));
 }
@@ -217,11 +226,11 @@ heap_alloc(struct chi_msg_pool *pool, uint32_t size_class, uint64_t total)
     if (size_class == CLASS_HEAP) {
         return rounded < total ? NULL : aligned_alloc(ALIGNMENT, rounded);
     }
-    msg = pool->free[size_class];
+    msg = *free_list(pool, size_class);
     if (msg == NULL) {
         return aligned_alloc(ALIGNMENT, class_bytes(size_class));
     }
-    pool->free[size_class] = msg->next;
+    *free_list(pool, size_class) = msg->next;
     pool->kept_bytes -= class_bytes(size_class);
     return msg;
 }
@@ -265,8 +274,8 @@ large_release(struct chi_msg_pool *pool, struct chi_msg *msg)
         return;
     }
     pool->kept_bytes += bytes;
-    msg->next = pool->free[msg->size_class];
-    pool->free[msg->size_class] = msg;
+    msg->next = pool->larger[msg->size_class];
+    pool->larger[msg->size_class] = msg;
 }
 
 static inline struct chi_msg *
@@ -285,7 +294,7 @@ alloc_raw(struct chi_msg_pool *pool, uint64_t room)
 }
 
 struct chi_msg *
-chi_msg_alloc(struct chi_msg_pool *pool, uint64_t len)
+chi_msg_alloc_slow(struct chi_msg_pool *pool, uint64_t len)
 {
     struct chi_msg *msg;
 
@@ -371,7 +380,7 @@ chi_msg_leave(struct chi_msg *msg)
 {
     chi_assert(chi_msg_can_leave(msg));
     chi_assert(msg->payload_ops == NULL);
-    msg->pool->live--;
+    msg->pool->head.live--;
 }
 
 struct chi_msg *
@@ -382,7 +391,7 @@ chi_msg_enter(struct chi_msg_pool *pool, void *block, uint64_t room)
 }
 
 void
-chi_msg_release(struct chi_msg *msg)
+chi_msg_release_slow(struct chi_msg *msg)
 {
     struct chi_msg_pool *pool = msg->pool;
 
@@ -393,14 +402,14 @@ chi_msg_release(struct chi_msg *msg)
     if (msg->payload_ops != NULL) {
         msg->payload_ops->release(msg->payload);
     }
-    chi_assert(pool->live > 0);
-    pool->live--;
+    chi_assert(pool->head.live > 0);
+    pool->head.live--;
     if (chi_unlikely(msg->size_class >= CLASS_LARGE)) {
         large_release(pool, msg);
         return;
     }
-    msg->next = pool->free[msg->size_class];
-    pool->free[msg->size_class] = msg;
+    msg->next = *free_list(pool, msg->size_class);
+    *free_list(pool, msg->size_class) = msg;
 }
 
 bool

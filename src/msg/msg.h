@@ -159,7 +159,22 @@ chi_msg_data_len(const struct chi_msg *msg)
 
 /* ---- pools: free lists by size, for large ones a source and the heap */
 
-struct chi_msg_pool;
+enum {
+    CHI_MSG_LEAST_BYTES = 256, /* the smallest message, with all its parts */
+    CHI_MSG_LEAST_ROOM = CHI_MSG_LEAST_BYTES - (int)sizeof(struct chi_msg),
+};
+
+/* What pools begin with: the rest is their own. */
+struct chi_msg_pool_head {
+    struct chi_msg *least; /* the free list of the smallest */
+    uint64_t live;
+};
+
+static inline struct chi_msg_pool_head *
+chi_msg_pool_head(struct chi_msg_pool *pool)
+{
+    return (struct chi_msg_pool_head *)(void *)pool;
+}
 
 CHARE_MUST_CHECK chare_status chi_msg_pool_create(struct chi_msg_pool **out);
 
@@ -196,11 +211,35 @@ void chi_msg_pool_set_source(struct chi_msg_pool *pool,
 /* Messages that are allocated now. */
 uint64_t chi_msg_pool_live(const struct chi_msg_pool *pool);
 
+struct chi_msg *chi_msg_alloc_slow(struct chi_msg_pool *pool, uint64_t len);
+
 /*
  * A message with room for at least 'len' bytes; env is zero but for
  * version and len = 'len', the bytes are undefined. NULL: out of memory.
  */
-struct chi_msg *chi_msg_alloc(struct chi_msg_pool *pool, uint64_t len);
+static inline struct chi_msg *
+chi_msg_alloc(struct chi_msg_pool *pool, uint64_t len)
+{
+    struct chi_msg_pool_head *head = chi_msg_pool_head(pool);
+    struct chi_msg *msg = head->least;
+
+    if (chi_unlikely(len > CHI_MSG_LEAST_ROOM || msg == NULL)) {
+        return chi_msg_alloc_slow(pool, len);
+    }
+    head->least = msg->next;
+    head->live++;
+    msg->next = NULL;
+    msg->pool = pool;
+    msg->payload_ops = NULL;
+    msg->references = 1;
+    msg->size_class = 0;
+    msg->room = CHI_MSG_LEAST_ROOM;
+    msg->env = (struct chi_envelope){
+        .version = CHI_MSG_WIRE_VERSION,
+        .len = len,
+    };
+    return msg;
+}
 
 /*
  * A message for what came from the wire: 'wire_len' bytes, envelope first, to
@@ -223,6 +262,22 @@ CHARE_MUST_CHECK chare_status chi_msg_resize(struct chi_msg **msg_inout,
 CHARE_MUST_CHECK chare_status chi_msg_add_trailer(struct chi_msg **msg_inout,
                                                   const void *bytes,
                                                   uint16_t len);
+
+/* Room for that much trailer of a message that has none, which counts from
+ * now on; NULL: chi_msg_add_trailer() is needed. */
+static inline unsigned char *
+chi_msg_trailer_room(struct chi_msg *msg, uint16_t len)
+{
+    unsigned char *at = msg->bytes + msg->env.len;
+
+    if (chi_unlikely(msg->env.trailer_len > 0 ||
+                     msg->room - msg->env.len < len)) {
+        return NULL;
+    }
+    msg->env.len += len;
+    msg->env.trailer_len = len;
+    return at;
+}
 
 /* Forget all but the data: what a message that is sent anew starts with. */
 static inline void
@@ -256,8 +311,27 @@ void chi_msg_leave(struct chi_msg *msg);
 struct chi_msg *chi_msg_enter(struct chi_msg_pool *pool, void *block,
                               uint64_t room);
 
+void chi_msg_release_slow(struct chi_msg *msg);
+
 /* Give up one reference; the last one frees, with the payload if any. */
-void chi_msg_release(struct chi_msg *msg);
+static inline void
+chi_msg_release(struct chi_msg *msg)
+{
+    struct chi_msg_pool_head *head = chi_msg_pool_head(msg->pool);
+
+    if (chi_unlikely(msg->references != 1 || msg->size_class != 0)) {
+        chi_msg_release_slow(msg);
+        return;
+    }
+    msg->references = 0;
+    if (msg->payload_ops != NULL) {
+        msg->payload_ops->release(msg->payload);
+    }
+    chi_assert(head->live > 0);
+    head->live--;
+    msg->next = head->least;
+    head->least = msg;
+}
 
 static inline struct chi_msg *
 chi_msg_ref(struct chi_msg *msg)

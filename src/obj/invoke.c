@@ -205,15 +205,33 @@ chi_give_data_back(struct chi_msg *msg, const chare_data *data)
     chi_msg_release(msg);
 }
 
-chare_status
-chi_message_for(struct chi_obj *obj, const chare_element *target,
-                uint32_t entry, const chare_data *data,
-                const chare_send_options *options, struct chi_msg **msg_out)
+/* The usual trailer, a future for the reply; false: it has to be another. */
+static inline bool
+add_future(struct chi_msg *msg, const chare_callback *reply)
+{
+    unsigned char *at;
+
+    if (reply == NULL || reply->kind != CHARE_CALLBACK_FUTURE) {
+        return false;
+    }
+    at = chi_msg_trailer_room(msg, CHI_CALLBACK_FUTURE_BYTES);
+    if (at == NULL) {
+        return false;
+    }
+    chi_callback_write_future(at, &reply->future);
+    msg->env.flags |= CHI_ENV_REPLY;
+    return true;
+}
+
+static inline chare_status
+message_for(struct chi_obj *obj, const chare_element *target, uint32_t entry,
+            const chare_data *data, const chare_send_options *options,
+            struct chi_msg **msg_out)
 {
     const chare_callback *reply = options == NULL ? NULL : options->reply;
     struct chi_msg *msg;
     chare_status status;
-    bool packed;
+    bool packed = true;
 
     if (reply != NULL && reply->kind == CHARE_CALLBACK_NONE) {
         reply = NULL;
@@ -223,10 +241,14 @@ chi_message_for(struct chi_obj *obj, const chare_element *target,
         return status;
     }
     msg->env.collection = target->collection;
-    packed = chi_index_pack(&target->index, &msg->env.key);
+    if (chi_likely(target->index.ndims == 1)) {
+        msg->env.key = (uint64_t)target->index.at[0];
+    } else {
+        packed = chi_index_pack(&target->index, &msg->env.key);
+    }
     msg->env.entry = entry;
     msg->env.priority = options == NULL ? 0 : options->priority;
-    if (chi_unlikely(!packed || reply != NULL)) {
+    if (chi_unlikely(!packed) || (reply != NULL && !add_future(msg, reply))) {
         status = add_trailer(&msg, packed ? NULL : &target->index, reply);
         if (status != CHARE_OK) {
             chi_give_data_back(msg, data);
@@ -235,6 +257,24 @@ chi_message_for(struct chi_obj *obj, const chare_element *target,
     }
     *msg_out = msg;
     return CHARE_OK;
+}
+
+chare_status
+chi_message_for(struct chi_obj *obj, const chare_element *target,
+                uint32_t entry, const chare_data *data,
+                const chare_send_options *options, struct chi_msg **msg_out)
+{
+    return message_for(obj, target, entry, data, options, msg_out);
+}
+
+static inline bool
+target_ok(const struct chi_obj *obj, const struct chi_collection *collection,
+          const chare_element *target)
+{
+    if (chi_likely(collection != NULL && collection->kind == CHI_KIND_ARRAY)) {
+        return target->index.ndims == collection->spec.ndims;
+    }
+    return chi_target_ok(obj, collection, target);
 }
 
 chare_status
@@ -248,10 +288,10 @@ chi_obj_send(struct chi_obj *obj, const chare_element *target, uint32_t entry,
     chare_status status;
 
     if (entry == 0 || entry >= obj->registry->entry_count ||
-        !chi_target_ok(obj, collection, target)) {
+        !target_ok(obj, collection, target)) {
         return CHARE_ERR_INVALID;
     }
-    status = chi_message_for(obj, target, entry, data, options, &msg);
+    status = message_for(obj, target, entry, data, options, &msg);
     if (status != CHARE_OK) {
         return status;
     }
@@ -270,6 +310,9 @@ chi_obj_send(struct chi_obj *obj, const chare_element *target, uint32_t entry,
     chi_pe_count(obj->pe, msg);
     if (chi_likely(element != NULL && obj->draining == 0)) {
         chi_pe_enqueue(obj->pe, msg);
+    } else if (collection != NULL && element == NULL &&
+               chi_lane_send(obj, collection, target, msg)) {
+        return CHARE_OK;
     } else if (collection == NULL &&
                chi_collection_kind(target->collection) != CHI_KIND_ARRAY) {
         chi_pe_forward(
@@ -414,7 +457,7 @@ chi_broadcast_run_called(struct chi_obj *obj, struct chi_element *element,
 /* ---- answering */
 
 static void
-reply_read(const struct invocation *run, chare_reply *out)
+reply_read_any(const struct invocation *run, chare_reply *out)
 {
     struct chi_reader reader =
         chi_reader_of(chi_msg_trailer(run->msg), run->msg->env.trailer_len);
@@ -438,6 +481,29 @@ reply_read(const struct invocation *run, chare_reply *out)
     }
     (void)chi_callback_read(&reader, &out->callback);
     out->kind = CHI_REPLY_CALLBACK;
+}
+
+static inline void
+reply_read(const struct invocation *run, chare_reply *out)
+{
+    const struct chi_msg *msg = run->msg;
+
+    if (chi_unlikely(msg->env.handler != CHI_HANDLER_INVOKE ||
+                     (msg->env.flags & CHI_ENV_WIDE) != 0 ||
+                     !chi_callback_read_future(chi_msg_trailer(msg),
+                                               msg->env.trailer_len,
+                                               &out->callback.future))) {
+        reply_read_any(run, out);
+        return;
+    }
+    out->tag = 0;
+    out->kind = CHI_REPLY_CALLBACK;
+    out->pe = run->obj->pe->rank;
+    out->collection = msg->env.collection;
+    out->callback.kind = CHARE_CALLBACK_FUTURE;
+    out->callback.entry = 0;
+    out->callback.element = (chare_element){0};
+    out->self = *run->call.self;
 }
 
 void

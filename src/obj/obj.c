@@ -166,6 +166,12 @@ loc_granted(void *context, const chare_element *element)
     chi_move_granted(context, element);
 }
 
+static void
+loc_changed(void *context)
+{
+    chi_lanes_forget(context);
+}
+
 static enum chi_loc_look
 loc_target(void *context, struct chi_msg *msg, chare_element *element_out)
 {
@@ -207,6 +213,7 @@ static const struct chi_loc_ops loc_ops = {
     .over = loc_over,
     .drained = loc_drained,
     .granted = loc_granted,
+    .changed = loc_changed,
     .target = loc_target,
 };
 
@@ -250,6 +257,7 @@ chi_obj_create(struct chi_pe *pe, struct chi_registry *registry,
     chi_map_init(&obj->pending);
     chi_map_init(&obj->alikes);
     chi_map_init(&obj->moves);
+    obj->lane_epoch = 1;
     status =
         chi_registry_add_function(registry, "chare.section.roll",
                                   chi_roll_result, obj, &obj->roll_function);
@@ -316,6 +324,7 @@ chi_obj_destroy(struct chi_obj *obj)
     chi_msg_queue_clear(&obj->destructions);
     chi_keep_clear(obj);
     chi_loc_destroy(obj->loc);
+    free(obj->lanes);
     free(obj);
 }
 

@@ -160,6 +160,20 @@ struct chi_pending {
     struct chi_msg_queue waiting;
 };
 
+enum {
+    CHI_LANES = 64, /* a power of two */
+    CHI_LANE_SHIFT = 58,
+};
+
+/* Where calls to one chare on another PE go; see lane.c. */
+struct chi_lane {
+    uint64_t collection;
+    uint64_t key;
+    uint64_t epoch; /* it holds while this is obj->lane_epoch */
+    uint32_t pe;
+    uint8_t flags; /* for the message */
+};
+
 struct chi_obj {
     struct chi_pe *pe;
     struct chi_registry *registry;
@@ -168,6 +182,8 @@ struct chi_obj {
     struct chi_loc *loc;
     struct chi_map collections;
     struct chi_collection *recent;
+    struct chi_lane *lanes; /* CHI_LANES of them, or NULL */
+    uint64_t lane_epoch;    /* from 1 */
     struct chi_map pending; /* collection -> struct chi_pending */
     uint64_t counter;       /* of collections created here */
     uint64_t calls;         /* broadcasts that want a reply, made here */
@@ -404,6 +420,51 @@ bool chi_msg_reply(const struct chi_msg *msg, chare_callback *out);
 /* Answer a message whose target cannot be. Takes the message. */
 void chi_undeliverable(struct chi_obj *obj, const chare_element *target,
                        struct chi_msg *msg);
+
+/* ---- lane.c */
+
+static inline struct chi_lane *
+chi_lane_at(const struct chi_obj *obj, chare_collection collection,
+            uint64_t key)
+{
+    return &obj->lanes[((key + collection) * 0x9e3779b97f4a7c15u) >>
+                       CHI_LANE_SHIFT];
+}
+
+/* Find where a call goes, remember it, and send it there; false: it is to be
+ * dispatched. */
+bool chi_lane_make(struct chi_obj *obj,
+                   const struct chi_collection *collection,
+                   const chare_element *target, struct chi_msg *msg);
+
+/* What is known of where some chare is has changed. */
+static inline void
+chi_lanes_forget(struct chi_obj *obj)
+{
+    obj->lane_epoch++;
+}
+
+/* Send a counted call, of a chare that is not here, where such calls go;
+ * false: it is to be dispatched. */
+static inline bool
+chi_lane_send(struct chi_obj *obj, const struct chi_collection *collection,
+              const chare_element *target, struct chi_msg *msg)
+{
+    const struct chi_lane *lane;
+
+    if (chi_likely(obj->lanes != NULL)) {
+        lane = chi_lane_at(obj, msg->env.collection, msg->env.key);
+        if (chi_likely(lane->key == msg->env.key &&
+                       lane->collection == msg->env.collection &&
+                       lane->epoch == obj->lane_epoch &&
+                       (msg->env.flags & CHI_ENV_WIDE) == 0)) {
+            msg->env.flags |= lane->flags;
+            chi_pe_forward(obj->pe, lane->pe, msg);
+            return true;
+        }
+    }
+    return chi_lane_make(obj, collection, target, msg);
+}
 
 /* ---- invoke.c */
 

@@ -248,14 +248,6 @@ chi_pe_hold_out(struct chi_pe *pe, bool hold)
 }
 
 void
-chi_pe_count(struct chi_pe *pe, struct chi_msg *msg)
-{
-    msg->env.source_pe = pe->rank;
-    pe->counted_made += (msg->env.flags & CHI_ENV_UNCOUNTED) == 0;
-    pe->sent++;
-}
-
-void
 chi_pe_resend(struct chi_pe *pe, uint32_t to, struct chi_msg *msg)
 {
     const uint32_t source_pe = msg->env.source_pe;

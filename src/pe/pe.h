@@ -183,7 +183,13 @@ void chi_pe_hold_out(struct chi_pe *pe, bool hold);
 void chi_pe_send_now(struct chi_pe *pe, uint32_t to, struct chi_msg *msg);
 
 /* A message was made, and will be forwarded later. */
-void chi_pe_count(struct chi_pe *pe, struct chi_msg *msg);
+static inline void
+chi_pe_count(struct chi_pe *pe, struct chi_msg *msg)
+{
+    msg->env.source_pe = pe->rank;
+    pe->counted_made += (msg->env.flags & CHI_ENV_UNCOUNTED) == 0;
+    pe->sent++;
+}
 
 /*
  * The handler that executes this message keeps it for later, or forwards it:

@@ -98,6 +98,17 @@ struct core_payload {
     PyObject *slots[]; /* slots[0] is for self; then the arguments */
 };
 
+/* Whether it is of a type that is always plain, see below. */
+static inline bool
+core_is_simple(PyObject *object)
+{
+    const PyTypeObject *type = Py_TYPE(object);
+
+    return type == &PyLong_Type || type == &PyFloat_Type ||
+           type == &PyUnicode_Type || object == Py_None ||
+           type == &PyBool_Type || type == &PyBytes_Type;
+}
+
 /* Whether the object means the same to its receiver as a copy would. */
 bool core_is_plain(struct core_state *state, PyObject *object, int depth);
 
@@ -109,6 +120,34 @@ int core_data_args(struct core_pe *pe, bool local, PyObject *const *args,
                    Py_ssize_t arg_count, chare_data *data_out);
 int core_data_value(struct core_pe *pe, bool local, PyObject *value,
                     chare_data *data_out);
+
+/* The same for simple objects and a payload that is at hand; false: it is to
+ * be made otherwise. */
+static inline bool
+core_data_simple(struct core_state *state, PyObject *const *args,
+                 Py_ssize_t arg_count, const chare_payload_ops *ops,
+                 chare_data *data_out)
+{
+    struct core_payload *payload;
+
+    if (arg_count > CORE_PAYLOAD_ARGS_MAX ||
+        state->payloads[arg_count] == NULL) {
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < arg_count; i++) {
+        if (!core_is_simple(args[i])) {
+            return false;
+        }
+    }
+    payload = state->payloads[arg_count];
+    state->payloads[arg_count] = payload->next;
+    state->payload_counts[arg_count]--;
+    for (Py_ssize_t i = 0; i < arg_count; i++) {
+        payload->slots[i + 1] = Py_NewRef(args[i]);
+    }
+    *data_out = chare_data_payload(payload, ops);
+    return true;
+}
 
 /* Give up data that a failed call did not take. */
 void core_data_drop(chare_data *data);

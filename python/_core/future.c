@@ -72,19 +72,54 @@ core_future_drop(struct core_future *self)
     }
 }
 
-static struct core_future *
+/* All fields are 0. */
+static inline struct core_future *
 future_alloc(struct core_state *state)
 {
-    struct core_future *self =
-        PyObject_GC_New(struct core_future, state->FutureType);
+    struct core_future *self = state->futures;
 
-    if (self == NULL) {
-        return NULL;
+    if (self != NULL) {
+        state->futures = self->next;
+        state->future_count--;
+        (void)PyObject_Init((PyObject *)self, state->FutureType);
+    } else {
+        self = PyObject_GC_New(struct core_future, state->FutureType);
+        if (self == NULL) {
+            return NULL;
+        }
     }
+    /* A constant size of that many bytes would become microcode. */
     memset((char *)self + sizeof(PyObject), 0,
-           sizeof(*self) - sizeof(PyObject));
+           (size_t)state->FutureType->tp_basicsize - sizeof(PyObject));
     PyObject_GC_Track(self);
     return self;
+}
+
+bool
+core_future_keep(struct core_state *state, struct core_future *self)
+{
+    /* The collector calls a finalizer once in the life of some memory. */
+    if (state->future_count >= CORE_FUTURES_KEPT_MAX ||
+        !Py_IS_TYPE(self, state->FutureType) ||
+        PyObject_GC_IsFinalized((PyObject *)self)) {
+        return false;
+    }
+    self->next = state->futures;
+    state->futures = self;
+    state->future_count++;
+    return true;
+}
+
+void
+core_futures_free(struct core_state *state)
+{
+    while (state->futures != NULL) {
+        struct core_future *self = state->futures;
+
+        state->futures = self->next;
+        PyObject_GC_Del(self);
+    }
+    state->future_count = CORE_FUTURES_KEPT_MAX; /* no more are kept */
 }
 
 static void

@@ -527,18 +527,25 @@ future_complain(struct core_future *self)
     Py_XDECREF(done);
 }
 
+/* Whether nobody has seen what it has got, or awaited it. */
+static inline bool
+future_is_unseen(const struct core_future *self)
+{
+    return self->forgotten ||
+           (!self->retrieved &&
+            (self->error != NULL || (self->received && self->pe != NULL)));
+}
+
 /* Called by the garbage collector, before it breaks cycles, and below. */
 static void
 future_finalize(PyObject *op)
 {
     struct core_future *self = (struct core_future *)op;
-
     const bool returns =
         self->received && !self->retrieved && self->pe != NULL;
     PyObject *pending;
 
-    if (!returns && (self->error == NULL || self->retrieved) &&
-        !self->forgotten) {
+    if (!future_is_unseen(self)) {
         return;
     }
     /* It may go while an exception makes its way. */
@@ -564,16 +571,22 @@ future_dealloc(PyObject *op)
     PyTypeObject *type = Py_TYPE(op);
 
     PyObject_GC_UnTrack(op);
-    core_future_drop(self);
-    future_finalize(op);
+    if (self->listed) {
+        core_future_drop(self);
+    }
+    if (future_is_unseen(self)) {
+        future_finalize(op);
+    }
     if (self->weakrefs != NULL) {
         PyObject_ClearWeakRefs(op);
     }
-    if (self->pe != NULL) {
+    if (self->known) {
         core_future_forget_name(self);
     }
     (void)future_clear(op);
-    type->tp_free(op);
+    if (!core_future_keep(core_state_of(type), self)) {
+        PyObject_GC_Del(op);
+    }
     Py_DECREF(type);
 }
 

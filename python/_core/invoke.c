@@ -50,7 +50,9 @@ core_reply(struct core_pe *pe, const struct core_entry *entry,
         bool local = reply->callback.kind == CHARE_CALLBACK_FUTURE &&
                      reply->callback.future.pe == pe->rank;
 
-        if (core_data_value(pe, local, value, &data) < 0) {
+        if (!(local && core_data_simple(pe->state, &value, 1, &core_value_ops,
+                                        &data)) &&
+            core_data_value(pe, local, value, &data) < 0) {
             core_unsendable(pe->state, entry->fullname, Py_None, &value, 1);
             core_failed(pe, entry, &reply->self, reply);
             return;

@@ -12,6 +12,19 @@
 
 #include <structmember.h>
 
+static int
+send_failed(struct core_pe *pe, const struct core_entry *entry,
+            const struct core_proxy *proxy, chare_data *data,
+            chare_status status)
+{
+    if (data != NULL) {
+        core_data_drop(data);
+    }
+    core_raise_called(pe->state, status, proxy,
+                      PyUnicode_AsUTF8(entry->fullname));
+    return -1;
+}
+
 /* Send; takes the data in any case. -1 with an exception. */
 static inline int
 send_data(struct core_pe *pe, const struct core_entry *entry,
@@ -27,21 +40,15 @@ send_data(struct core_pe *pe, const struct core_entry *entry,
         status = chare_broadcast(pe->runtime, proxy->element.collection,
                                  entry->id, data, options);
     }
-    if (status == CHARE_OK) {
-        return 0;
-    }
-    if (data != NULL) {
-        core_data_drop(data);
-    }
-    core_raise_called(pe->state, status, proxy,
-                      PyUnicode_AsUTF8(entry->fullname));
-    return -1;
+    return status == CHARE_OK ? 0
+                              : send_failed(pe, entry, proxy, data, status);
 }
 
 /*
  * Whether the arguments may stay Python objects. A proxy that has found its
  * chare here does not look again: if the chare has left, the runtime encodes
- * the arguments, which counts, and the proxy is to look again.
+ * the arguments, which counts, and the proxy is to look again. One that has
+ * not found it encodes them for a while, which is right in any case.
  */
 static inline bool
 is_local(struct core_pe *pe, struct core_proxy *proxy)
@@ -49,8 +56,13 @@ is_local(struct core_pe *pe, struct core_proxy *proxy)
     if (proxy->encodings == pe->encodings) {
         return true;
     }
+    if (proxy->elsewhere > 0) {
+        proxy->elsewhere--;
+        return false;
+    }
     if (!core_proxy_is_element(proxy) ||
         !chare_is_local(pe->runtime, &proxy->element)) {
+        proxy->elsewhere = CORE_ELSEWHERE_CALLS;
         return false;
     }
     proxy->encodings = pe->encodings;
@@ -63,11 +75,15 @@ send_args(struct core_pe *pe, const struct core_entry *entry,
           Py_ssize_t arg_count, const chare_send_options *options)
 {
     chare_data data;
+    bool local;
 
     if (arg_count == 0) {
         return send_data(pe, entry, proxy, NULL, options);
     }
-    if (core_data_args(pe, is_local(pe, proxy), args, arg_count, &data) < 0) {
+    local = is_local(pe, proxy);
+    if (!(local && core_data_simple(pe->state, args, arg_count, &core_args_ops,
+                                    &data)) &&
+        core_data_args(pe, local, args, arg_count, &data) < 0) {
         core_unsendable(pe->state, entry->fullname, entry->params, args,
                         arg_count);
         return -1;
@@ -98,7 +114,8 @@ send_awaited(struct core_pe *pe, const struct core_entry *entry,
     }
     future->discard = !ret;
     future->called = entry;
-    reply = chare_callback_future(future->name);
+    reply.kind = CHARE_CALLBACK_FUTURE;
+    reply.future = future->name; /* the rest of one is not looked at */
     options->reply = &reply;
     options->gather = ret && !core_proxy_is_element(proxy);
     future->gathers = options->gather;
@@ -301,6 +318,26 @@ core_method_call(struct core_state *state, struct core_entry *entry,
     return result;
 }
 
+/* The one keyword of most awaited calls: ret=True. */
+static inline bool
+asks_for_result(const struct core_state *state, PyObject *kwnames,
+                PyObject *value)
+{
+    return PyTuple_GET_SIZE(kwnames) == 1 && value == Py_True &&
+           PyTuple_GET_ITEM(kwnames, 0) == state->name_ret;
+}
+
+/* The usual awaited call. */
+static PyObject *
+call_awaited(struct core_pe *pe, const struct core_entry *entry,
+             struct core_proxy *proxy, PyObject *const *args,
+             Py_ssize_t arg_count)
+{
+    chare_send_options send = {.size = sizeof(send)};
+
+    return send_awaited(pe, entry, proxy, args, arg_count, &send, true);
+}
+
 static PyObject *
 method_vectorcall(PyObject *op, PyObject *const *args, size_t nargsf,
                   PyObject *kwnames)
@@ -316,11 +353,17 @@ method_vectorcall(PyObject *op, PyObject *const *args, size_t nargsf,
         return NULL;
     }
     proxy = (struct core_proxy *)args[0];
-    /* The usual call goes on here; every other takes the longer way. */
-    if (kwnames != NULL || pe == NULL || !core_pe_is_ours(pe) ||
+    /* The usual calls go on here; every other takes the longer way. */
+    if (pe == NULL || !core_pe_is_ours(pe) ||
         !args_fit(self->entry, arg_count) || self->entry->priority != 0) {
         return core_method_call(self->state, self->entry, proxy, args + 1,
                                 arg_count, kwnames);
+    }
+    if (kwnames != NULL) {
+        return asks_for_result(self->state, kwnames, args[arg_count + 1])
+                   ? call_awaited(pe, self->entry, proxy, args + 1, arg_count)
+                   : core_method_call(self->state, self->entry, proxy,
+                                      args + 1, arg_count, kwnames);
     }
     if (send_args(pe, self->entry, proxy, args + 1, arg_count, NULL) < 0) {
         return NULL;

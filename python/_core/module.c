@@ -9,22 +9,19 @@
 #include "state.h"
 
 struct core_pe *
-core_pe_get(struct core_state *state)
+core_pe_missing(struct core_state *state)
 {
     if (state->current == NULL) {
         PyErr_SetString(state->Error,
                         "the runtime does not run: this works only after "
                         "charm.start(), in the main function or in a chare");
-        return NULL;
-    }
-    if (!core_pe_is_ours(state->current)) {
+    } else {
         PyErr_SetString(state->Error,
                         "this is another thread: only the thread that called "
                         "charm.start() can use the runtime; others have "
                         "Future.send() and charm.call_soon_threadsafe()");
-        return NULL;
     }
-    return state->current;
+    return NULL;
 }
 
 PyObject *
@@ -244,6 +241,7 @@ core_clear(PyObject *module)
     Py_CLEAR(state->ClassType);
     Py_CLEAR(state->ConditionType);
     Py_CLEAR(state->CoroutineType);
+    core_futures_free(state); /* before their type */
     Py_CLEAR(state->FutureType);
     Py_CLEAR(state->MemoryType);
     Py_CLEAR(state->MethodType);

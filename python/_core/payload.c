@@ -52,9 +52,7 @@ core_is_plain(struct core_state *state, PyObject *object, int depth)
 {
     const PyTypeObject *type = Py_TYPE(object);
 
-    if (type == &PyLong_Type || type == &PyFloat_Type ||
-        type == &PyUnicode_Type || object == Py_None || type == &PyBool_Type ||
-        type == &PyBytes_Type || type == &PyComplex_Type) {
+    if (core_is_simple(object)) {
         return true;
     }
     if (type == &PyTuple_Type) {
@@ -69,8 +67,9 @@ core_is_plain(struct core_state *state, PyObject *object, int depth)
         }
         return true;
     }
-    return core_is_proxy(state, object) || type == state->FutureType ||
-           type == state->CallbackType || is_fixed_array(state, object);
+    return type == &PyComplex_Type || core_is_proxy(state, object) ||
+           type == state->FutureType || type == state->CallbackType ||
+           is_fixed_array(state, object);
 }
 
 static struct core_payload *

@@ -63,7 +63,7 @@ pe_open(PyObject *module, PyObject *unused)
     pe->state = state;
     pe->encodings = 1;
     pe->flush_auto = true;
-    pe->owner = PyThread_get_thread_ident();
+    pe->owner = pthread_self();
     options.hooks_context = pe;
     status = chare_open(&options, &pe->runtime);
     if (status != CHARE_OK) {

@@ -18,6 +18,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,6 +27,8 @@
 enum {
     CORE_PAYLOAD_ARGS_MAX = 8,    /* more arguments are encoded */
     CORE_PAYLOADS_KEPT_MAX = 256, /* free ones of each size */
+    CORE_ELSEWHERE_CALLS = 64,    /* before a proxy looks again */
+    CORE_FUTURES_KEPT_MAX = 256,  /* free ones */
     CORE_PLAIN_DEPTH_MAX = 4,     /* nested tuples that are passed as such */
     CORE_COROUTINES_KEPT_MAX = 256,
     CORE_DTYPE_COUNT = CHARE_DTYPE_C128 + 1,
@@ -106,6 +109,8 @@ struct core_state {
     void **greenlet; /* greenlet's C interface */
     struct core_payload *payloads[CORE_PAYLOAD_ARGS_MAX + 1];
     uint32_t payload_counts[CORE_PAYLOAD_ARGS_MAX + 1];
+    struct core_future *futures; /* free ones, by 'next' */
+    uint32_t future_count;
     struct core_pe *pe;      /* the one of this process; freed at the end */
     struct core_pe *current; /* the running one, or NULL */
     bool error_items;        /* a broadcast's errors are items of its result */
@@ -152,7 +157,7 @@ struct core_pe {
     PyObject *known;       /* dict: id -> address of a future that was sent */
     PyThreadState *thread; /* while blocked */
     PyObject *inbox;       /* list: (function, args) of other threads */
-    unsigned long owner;   /* the thread that may use the runtime */
+    pthread_t owner;       /* the thread that may use the runtime */
 };
 
 extern struct PyModuleDef core_module;
@@ -185,11 +190,19 @@ core_id_text(uint64_t id, char *text_out)
 static inline bool
 core_pe_is_ours(const struct core_pe *pe)
 {
-    return pe->owner == PyThread_get_thread_ident();
+    return pthread_equal(pe->owner, pthread_self()) != 0;
 }
 
+struct core_pe *core_pe_missing(struct core_state *state);
+
 /* The running PE; NULL with an exception when there is none. */
-struct core_pe *core_pe_get(struct core_state *state);
+static inline struct core_pe *
+core_pe_get(struct core_state *state)
+{
+    struct core_pe *pe = state->current;
+
+    return pe != NULL && core_pe_is_ours(pe) ? pe : core_pe_missing(state);
+}
 
 /* ---- module.c */
 
@@ -425,6 +438,8 @@ struct core_proxy {
     struct core_class *owner; /* borrowed from the state; NULL: unknown */
     uint8_t flavour;
     uint8_t ndims;      /* of the collection; 0: not known */
+    uint8_t elsewhere;  /* so many calls do not look whether its chare is here,
+                           for it was not */
     uint64_t encodings; /* pe->encodings when its chare was seen to be here */
 };
 
@@ -616,6 +631,11 @@ PyObject *core_future_describe(const struct core_future *future);
 
 /* Say what a local future is, unless that is known. */
 void core_future_label(struct core_future *future, PyObject *text);
+
+/* It has gone: keep its memory; false: it is to be freed. And free what was
+ * kept. */
+bool core_future_keep(struct core_state *state, struct core_future *future);
+void core_futures_free(struct core_state *state);
 
 /* It goes: nobody may find it by its name. */
 void core_future_forget_name(struct core_future *future);

@@ -3,11 +3,13 @@
  * array.c - NumPy arrays and scalars as values of the codec.
  *
  * NumPy is looked up only when it is loaded anyway, or when an array arrives.
- * Its headers are not used: arrays show their memory by the buffer protocol.
+ * Its headers are not used: arrays show their memory by its C interface, as
+ * ndarray.h knows it, or else by the buffer protocol.
  * An array in C or Fortran order is copied as it lies; any other one arrives
  * in C order. What has no chare_dtype (structured, object, dates, text) is
  * left to pickle.
  */
+#include "ndarray.h"
 #include "state.h"
 
 enum {
@@ -71,6 +73,7 @@ numpy_load(struct core_numpy *numpy, PyObject *module)
         return -1;
     }
     numpy->ndarray = ndarray; /* it says that the others are there */
+    core_ndarray_open(numpy);
     return 0;
 }
 
@@ -99,6 +102,7 @@ core_numpy_clear(struct core_numpy *numpy)
     Py_CLEAR(numpy->generic);
     Py_CLEAR(numpy->empty);
     Py_CLEAR(numpy->dtype_codes);
+    numpy->interface = NULL;
     for (int i = 0; i < CORE_DTYPE_COUNT; i++) {
         Py_CLEAR(numpy->dtypes[i]);
         Py_CLEAR(numpy->swapped[i]);
@@ -235,6 +239,67 @@ array_put(struct core_state *state, chare_encoder *encoder, Py_buffer *view,
     return PyBuffer_ToContiguous(room, view, view->len, 'C');
 }
 
+/* The chare_dtype of one of NumPy's own dtypes in the machine's byte order; or
+ * NONE. */
+static inline chare_dtype
+dtype_find(struct core_numpy *numpy, const PyObject *dtype)
+{
+    if (numpy->dtypes[numpy->recent] == dtype) {
+        return (chare_dtype)numpy->recent;
+    }
+    for (int i = 1; i < CORE_DTYPE_COUNT; i++) {
+        if (numpy->dtypes[i] == dtype) {
+            numpy->recent = i;
+            return (chare_dtype)i;
+        }
+    }
+    return CHARE_DTYPE_NONE;
+}
+
+/* Write a small array whose form is simple; false: it is not. */
+static bool
+array_put_simple(struct core_numpy *numpy, chare_encoder *encoder,
+                 const struct core_ndarray *array)
+{
+    const chare_dtype dtype = dtype_find(numpy, array->dtype);
+    const bool c_order = (array->flags & CORE_NDARRAY_C_ORDER) != 0;
+    uint32_t flags = 0;
+    int64_t shape[CHARE_ARRAY_DIMS_MAX];
+    size_t len;
+    void *room;
+
+    if (dtype == CHARE_DTYPE_NONE || array->ndim > CHARE_ARRAY_DIMS_MAX ||
+        (array->flags & CORE_NDARRAY_WARN_ON_WRITE) != 0 ||
+        (!c_order && (array->flags & CORE_NDARRAY_F_ORDER) == 0)) {
+        return false;
+    }
+    flags |= c_order ? 0u : CHARE_ARRAY_FORTRAN_ORDER;
+    flags |=
+        array->flags & CORE_NDARRAY_WRITEABLE ? 0u : CHARE_ARRAY_READ_ONLY;
+    len = chare_dtype_bytes(dtype);
+    for (int i = 0; i < array->ndim; i++) {
+        shape[i] = array->shape[i];
+        len *= (size_t)shape[i];
+    }
+    if (len >= CORE_KEEP_BYTES_MIN) {
+        return false;
+    }
+    room = chare_put_array(encoder, dtype, flags, (uint32_t)array->ndim, shape,
+                           len);
+    if (room != NULL) { /* else encoder->status says why */
+        memcpy(room, array->data, len);
+    }
+    return true;
+}
+
+bool
+core_array_is_writeable(const struct core_numpy *numpy, PyObject *array)
+{
+    return numpy->interface != NULL &&
+           (((const struct core_ndarray *)array)->flags &
+            CORE_NDARRAY_WRITEABLE) != 0;
+}
+
 int
 core_array_encode(struct core_state *state, chare_encoder *encoder,
                   PyObject *array)
@@ -244,6 +309,11 @@ core_array_encode(struct core_state *state, chare_encoder *encoder,
     bool swapped;
     int result = PICKLE_IT;
 
+    if (state->numpy.interface != NULL &&
+        array_put_simple(&state->numpy, encoder,
+                         (const struct core_ndarray *)array)) {
+        return 0;
+    }
     if (PyObject_GetBuffer(array, &view, PyBUF_FULL_RO) < 0) {
         PyErr_Clear(); /* dates, for example, show no memory */
         return PICKLE_IT;
@@ -391,6 +461,30 @@ array_set_read_only(PyObject *array)
     return result != NULL ? 0 : -1;
 }
 
+/* The same by the C interface. */
+static PyObject *
+array_make(const struct core_numpy *numpy, PyObject *dtype,
+           const chare_value *value)
+{
+    const uint32_t flags = value->as.array.flags;
+    Py_ssize_t shape[CHARE_ARRAY_DIMS_MAX];
+    PyObject *array;
+
+    for (uint32_t i = 0; i < value->as.array.ndims; i++) {
+        shape[i] = (Py_ssize_t)value->as.array.shape[i];
+    }
+    array = core_ndarray_new(numpy, dtype, (int)value->as.array.ndims, shape,
+                             (flags & CHARE_ARRAY_FORTRAN_ORDER) != 0);
+    if (array != NULL) {
+        memcpy(((struct core_ndarray *)array)->data, value->as.array.data,
+               value->as.array.len);
+        if ((flags & CHARE_ARRAY_READ_ONLY) != 0) {
+            ((struct core_ndarray *)array)->flags &= ~CORE_NDARRAY_WRITEABLE;
+        }
+    }
+    return array;
+}
+
 PyObject *
 core_array_decode(struct core_reader *reader, const chare_value *value)
 {
@@ -408,6 +502,10 @@ core_array_decode(struct core_reader *reader, const chare_value *value)
     dtype =
         (flags & CHARE_ARRAY_SWAPPED ? numpy->swapped
                                      : numpy->dtypes)[value->as.array.dtype];
+    if (numpy->interface != NULL &&
+        value->as.array.len < CORE_KEEP_BYTES_MIN) {
+        return array_make(numpy, dtype, value);
+    }
     shape = shape_build(value);
     order =
         PyUnicode_FromString(flags & CHARE_ARRAY_FORTRAN_ORDER ? "F" : "C");

@@ -58,6 +58,10 @@ PyObject *core_decode_data(struct core_pe *pe, const chare_call *call);
 /* Whether the object is a NumPy array or scalar: 'a', 's', or 0. */
 char core_numpy_kind(struct core_state *state, PyObject *object);
 
+/* Whether it is known at once that an array can be written to. */
+struct core_numpy;
+bool core_array_is_writeable(const struct core_numpy *numpy, PyObject *array);
+
 /* Returns 0, -1 with an exception, or 1: pickle it. */
 int core_array_encode(struct core_state *state, chare_encoder *encoder,
                       PyObject *array);

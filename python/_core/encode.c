@@ -19,10 +19,11 @@ enum {
     DEPTH_MAX = CHARE_CODEC_DEPTH_MAX - 4, /* the runtime may wrap a value */
 };
 
-/* Mutable objects met so far: a list first, an open hash set when it grows. */
+/* Mutable objects met so far: one, or an open hash set. */
 struct seen {
+    PyObject *first;
     PyObject **slots;
-    size_t room; /* a power of two */
+    size_t room; /* a power of two; 0: there is the first one, or none */
     size_t count;
     PyObject *inline_slots[SEEN_INLINE];
 };
@@ -72,16 +73,24 @@ seen_grow(struct seen *seen)
     return 0;
 }
 
-/* Note a mutable object; PICKLE_IT when it was met before. */
+/* The second one has come. */
+static void
+seen_begin(struct seen *seen)
+{
+    seen->slots = seen->inline_slots;
+    seen->room = SEEN_INLINE;
+    memset(seen->inline_slots, 0, sizeof(seen->inline_slots));
+    seen->slots[seen_slot(seen, seen->first)] = seen->first;
+    seen->count = 1;
+}
+
 static int
-seen_add(struct seen *seen, PyObject *object)
+seen_add_next(struct seen *seen, PyObject *object)
 {
     size_t i;
 
-    if (seen->room == 0) { /* the first one */
-        seen->slots = seen->inline_slots;
-        seen->room = SEEN_INLINE;
-        memset(seen->inline_slots, 0, sizeof(seen->inline_slots));
+    if (seen->room == 0) {
+        seen_begin(seen);
     }
     if (seen->count * 2 >= seen->room && seen_grow(seen) < 0) {
         return -1;
@@ -93,6 +102,17 @@ seen_add(struct seen *seen, PyObject *object)
     seen->slots[i] = object;
     seen->count++;
     return 0;
+}
+
+/* Note a mutable object; PICKLE_IT when it was met before. */
+static inline int
+seen_add(struct seen *seen, PyObject *object)
+{
+    if (seen->first == NULL) {
+        seen->first = object;
+        return 0;
+    }
+    return seen_add_next(seen, object);
 }
 
 static void
@@ -484,6 +504,7 @@ writer_init(struct writer *writer, struct core_pe *pe, chare_encoder *encoder)
     writer->pe = pe;
     writer->state = pe->state;
     writer->encoder = encoder;
+    writer->seen.first = NULL;
     writer->seen.slots = NULL;
     writer->seen.room = 0;
     writer->seen.count = 0;

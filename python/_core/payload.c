@@ -23,7 +23,8 @@ is_fixed_array(struct core_state *state, PyObject *object)
     Py_buffer view;
     bool fixed;
 
-    if (core_numpy_kind(state, object) != 'a') {
+    if (core_numpy_kind(state, object) != 'a' ||
+        core_array_is_writeable(&state->numpy, object)) {
         return false;
     }
     if (PyObject_GetBuffer(object, &view, PyBUF_FULL_RO) < 0) {

@@ -25,11 +25,11 @@
 #include <chare.h>
 
 enum {
-    CORE_PAYLOAD_ARGS_MAX = 8,    /* more arguments are encoded */
-    CORE_PAYLOADS_KEPT_MAX = 256, /* free ones of each size */
-    CORE_ELSEWHERE_CALLS = 64,    /* before a proxy looks again */
-    CORE_FUTURES_KEPT_MAX = 256,  /* free ones */
-    CORE_PLAIN_DEPTH_MAX = 4,     /* nested tuples that are passed as such */
+    CORE_PAYLOAD_ARGS_MAX = 8,     /* more arguments are encoded */
+    CORE_PAYLOADS_KEPT_MAX = 1024, /* free ones of each size */
+    CORE_ELSEWHERE_CALLS = 64,     /* before a proxy looks again */
+    CORE_FUTURES_KEPT_MAX = 256,   /* free ones */
+    CORE_PLAIN_DEPTH_MAX = 4,      /* nested tuples that are passed as such */
     CORE_COROUTINES_KEPT_MAX = 256,
     CORE_DTYPE_COUNT = CHARE_DTYPE_C128 + 1,
     CORE_ARGS_INLINE = 8,          /* arguments kept without an allocation */
@@ -63,6 +63,8 @@ struct core_numpy {
     PyObject *dtypes[CORE_DTYPE_COUNT];
     PyObject *swapped[CORE_DTYPE_COUNT];
     PyObject *dtype_codes; /* scalar type -> chare_dtype */
+    void **interface;      /* see ndarray.h; or NULL */
+    int recent;            /* the chare_dtype that was looked up last */
 };
 
 struct core_payload;

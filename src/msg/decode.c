@@ -32,8 +32,9 @@ chare_dtype_bytes(chare_dtype dtype)
     return (unsigned)dtype < sizeof(bytes) ? bytes[dtype] : 0;
 }
 
-bool
-chi_array_bytes(chare_dtype dtype, uint32_t ndims, const int64_t *shape,
+/* As chi_array_bytes(), for any number of dimensions. */
+static bool
+array_bytes_any(chare_dtype dtype, uint32_t ndims, const int64_t *shape,
                 size_t *bytes_out)
 {
     /* Dimensions of 0 are left out of the product, so that others cannot be
@@ -57,6 +58,17 @@ chi_array_bytes(chare_dtype dtype, uint32_t ndims, const int64_t *shape,
     }
     *bytes_out = empty ? 0 : product;
     return product <= SIZE_MAX / 2;
+}
+
+bool
+chi_array_bytes(chare_dtype dtype, uint32_t ndims, const int64_t *shape,
+                size_t *bytes_out)
+{
+    if (chi_likely(ndims == 1 && shape[0] >= 0 && shape[0] <= INT32_MAX)) {
+        *bytes_out = chare_dtype_bytes(dtype) * (size_t)shape[0];
+        return chare_dtype_bytes(dtype) > 0;
+    }
+    return array_bytes_any(dtype, ndims, shape, bytes_out);
 }
 
 size_t

@@ -209,6 +209,10 @@ chare_reduce(PyObject *op, PyObject *const *args, Py_ssize_t arg_count,
     struct core_state *state = chare_state((struct core_chare *)op);
     PyObject *values[] = {NULL, Py_None, Py_None, Py_None};
 
+    if (kwnames == NULL && state != NULL && arg_count == 3) {
+        return core_contribute(state, (struct core_chare *)op, args[1],
+                               args[2], args[0], Py_None);
+    }
     if (state == NULL ||
         core_arguments_parse("reduce", names, 1, args, arg_count, kwnames,
                              values) < 0) {

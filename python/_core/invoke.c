@@ -186,6 +186,83 @@ raise_error_argument(const struct core_entry *entry, const chare_call *call,
     return true;
 }
 
+/* ---- broadcasts: what nobody can change is read once for all chares here */
+
+void
+core_shared_drop(struct core_shared *shared)
+{
+    if (shared->bytes != NULL) {
+        shared->bytes = NULL;
+        for (Py_ssize_t i = 0; i < shared->count; i++) {
+            Py_DECREF(shared->args[i]);
+        }
+    }
+}
+
+/* Keep arguments for the calls that follow, if all of them are plain. */
+static void
+shared_put(struct core_pe *pe, const chare_call *call, PyObject *const *args,
+           Py_ssize_t count)
+{
+    struct core_shared *shared = &pe->shared;
+
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (!core_is_plain(pe->state, args[i], 0)) {
+            return;
+        }
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        shared->args[i] = Py_NewRef(args[i]);
+    }
+    shared->count = count;
+    shared->bytes = call->bytes;
+    shared->more = call->more;
+}
+
+/* What was kept at the call before this one; -1: nothing. */
+static Py_ssize_t
+shared_take(struct core_shared *shared, const chare_call *call,
+            PyObject **args)
+{
+    const Py_ssize_t count = shared->count;
+
+    if (shared->bytes != call->bytes || shared->more != call->more + 1) {
+        core_shared_drop(shared);
+        return -1;
+    }
+    shared->more = call->more;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        args[i] = Py_NewRef(shared->args[i]);
+    }
+    if (call->more == 0) {
+        core_shared_drop(shared);
+    }
+    return count;
+}
+
+/* core_decode_args(), or what the last call got. */
+static Py_ssize_t
+args_get(struct core_pe *pe, const chare_call *call, PyObject **inline_args,
+         PyObject ***args_out)
+{
+    Py_ssize_t count = -1;
+
+    if (pe->shared.bytes != NULL) {
+        count = shared_take(&pe->shared, call, inline_args);
+        if (count >= 0) {
+            *args_out = inline_args;
+            return count;
+        }
+    }
+    count =
+        core_decode_args(pe, call, inline_args, CORE_ARGS_INLINE, args_out);
+    if (call->more > 0 && count > 0 && *args_out == inline_args &&
+        call->format == CHARE_FORMAT_ARGS) {
+        shared_put(pe, call, inline_args, count);
+    }
+    return count;
+}
+
 /* Arguments that came as bytes. */
 static void
 invoke_bytes(struct core_pe *pe, const struct core_entry *entry,
@@ -194,8 +271,7 @@ invoke_bytes(struct core_pe *pe, const struct core_entry *entry,
     PyObject *inline_slots[CORE_ARGS_INLINE + 1];
     PyObject **slots = inline_slots;
     PyObject **args;
-    Py_ssize_t count =
-        core_decode_args(pe, call, inline_slots + 1, CORE_ARGS_INLINE, &args);
+    Py_ssize_t count = args_get(pe, call, inline_slots + 1, &args);
 
     if (count < 0) {
         core_finish(pe, entry, (struct core_chare *)object, call, NULL);

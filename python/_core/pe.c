@@ -166,6 +166,7 @@ pe_close(PyObject *module, PyObject *unused)
         return NULL;
     }
     pe->exiting = true; /* nothing runs, and nobody is told, any more */
+    core_shared_drop(&pe->shared);
     core_coroutines_close(pe);
     core_when_close(pe);
     /* 'finally' blocks run here, and may still call the runtime. */

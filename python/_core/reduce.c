@@ -237,6 +237,43 @@ data_may_be_dropped(struct core_state *state, struct core_chare *chare,
     return may;
 }
 
+/*
+ * A float, or an int of 64 bits, for one of the runtime's own reducers. False:
+ * it is something else.
+ */
+static bool
+contribute_number(struct core_pe *pe, const struct core_chare *chare,
+                  const struct core_reducer *reducer, PyObject *data,
+                  const chare_callback *callback, chare_status *status_out)
+{
+    chare_element name;
+    long long value;
+    int overflow;
+
+    if (reducer->builtin < CHARE_REDUCE_SUM ||
+        reducer->builtin > CHARE_REDUCE_XOR || reducer->function == NULL ||
+        reducer->pre != NULL || reducer->post != NULL) {
+        return false;
+    }
+    core_chare_name(chare, &name);
+    if (PyFloat_CheckExact(data)) {
+        *status_out =
+            chare_contribute_float(pe->runtime, &name, reducer->builtin,
+                                   PyFloat_AS_DOUBLE(data), callback);
+        return true;
+    }
+    if (!PyLong_CheckExact(data)) {
+        return false;
+    }
+    value = PyLong_AsLongLongAndOverflow(data, &overflow);
+    if (overflow != 0) {
+        return false;
+    }
+    *status_out = chare_contribute_int(pe->runtime, &name, reducer->builtin,
+                                       value, callback);
+    return true;
+}
+
 PyObject *
 core_contribute_to(struct core_state *state, struct core_chare *chare,
                    PyObject *data, PyObject *object,
@@ -270,6 +307,13 @@ core_contribute_to(struct core_state *state, struct core_chare *chare,
                      "added before charm.start()",
                      object);
         return NULL;
+    }
+    if (section == 0 &&
+        contribute_number(pe, chare, reducer, data, callback, &status)) {
+        if (status != CHARE_OK) {
+            return contribute_failed(state, chare, section, status);
+        }
+        Py_RETURN_NONE;
     }
     prepared = data_prepare(state, reducer, chare, data);
     if (prepared == NULL) {

@@ -121,6 +121,14 @@ struct core_state {
     bool instantiating;      /* the runtime makes a chare, and no user */
 };
 
+/* Arguments of a broadcast that all chares of this PE may have alike. */
+struct core_shared {
+    const void *bytes; /* they were read from; NULL: there are none */
+    uint64_t more;     /* calls that are to come */
+    Py_ssize_t count;
+    PyObject *args[CORE_ARGS_INLINE]; /* owned */
+};
+
 /* One runtime. */
 struct core_pe {
     struct core_state *state;
@@ -144,9 +152,10 @@ struct core_pe {
     uint32_t ready_room;
     struct core_chare *touched; /* look at what waits in these; when.c */
     struct core_chare *touched_last;
-    uint64_t held_count;     /* waiting for conditions */
-    bool flush_auto;         /* look after each entry method */
-    chare_collection called; /* by the message: a collection or a section */
+    uint64_t held_count;       /* waiting for conditions */
+    bool flush_auto;           /* look after each entry method */
+    struct core_shared shared; /* arguments of a broadcast; invoke.c */
+    chare_collection called;   /* by the message: a collection or a section */
     const struct core_entry *running; /* the entry method, for messages */
     struct core_chare *moving;        /* it is packed, or unpacked; or NULL */
     bool unmovable;      /* some chare was to move and could not yet */
@@ -372,6 +381,9 @@ core_invoke_function(const struct core_entry *entry, PyObject **slots,
 {
     return core_call_slots(entry->function, entry->flags, slots, arg_count);
 }
+
+/* The arguments that are shared are for nobody any more. */
+void core_shared_drop(struct core_shared *shared);
 
 /* What comes after the method: its result, or (NULL) its exception. */
 void core_finish(struct core_pe *pe, const struct core_entry *entry,

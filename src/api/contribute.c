@@ -18,6 +18,42 @@ chare_contribute(chare_runtime *runtime, const chare_element *self,
     return chi_obj_contribute(runtime->obj, self, reducer, value, callback);
 }
 
+static chare_status
+contribute_number(chare_runtime *runtime, const chare_element *self,
+                  uint32_t reducer, const chare_value *number,
+                  const chare_callback *callback)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_contribute_number(runtime->obj, self, reducer, number,
+                                     callback);
+}
+
+chare_status
+chare_contribute_int(chare_runtime *runtime, const chare_element *self,
+                     uint32_t reducer, int64_t value,
+                     const chare_callback *callback)
+{
+    chare_value number;
+
+    number.tag = CHARE_TAG_INT;
+    number.as.integer = value;
+    return contribute_number(runtime, self, reducer, &number, callback);
+}
+
+chare_status
+chare_contribute_float(chare_runtime *runtime, const chare_element *self,
+                       uint32_t reducer, double value,
+                       const chare_callback *callback)
+{
+    chare_value number;
+
+    number.tag = CHARE_TAG_FLOAT;
+    number.as.real = value;
+    return contribute_number(runtime, self, reducer, &number, callback);
+}
+
 chare_status
 chare_contribute_array(chare_runtime *runtime, const chare_element *self,
                        uint32_t reducer, chare_dtype dtype, const void *values,

@@ -157,6 +157,7 @@ chi_cb_call_of_msg(const struct chi_cb *cb, const struct chi_msg *msg,
     call->argument = 0;
     call->execution = NULL;
     call->collection = 0;
+    call->more = 0;
 }
 
 #endif /* CHI_CB_CALLBACK_H */

@@ -163,16 +163,40 @@ void chi_coll_set_fini(struct chi_coll_set *set);
 void chi_coll_census(struct chi_coll *coll, struct chi_coll_set *set,
                      uint64_t born_count, uint64_t local_count);
 
+/* Both of the following; 'number' NULL: 'value' is contributed. */
+void chi_coll_contribute_any(struct chi_coll *coll, struct chi_coll_set *set,
+                             uint64_t tag, uint32_t reducer,
+                             struct chi_msg *value, const chare_value *number,
+                             const chare_element *element,
+                             const chare_callback *callback, bool extra);
+
 /*
  * One element's part in reduction 'tag'. 'value' is a message whose data is
  * the value (taken over), or NULL. 'element' says which one where order
  * matters (gather, ordered reducers): by index, then by collection. 'extra':
  * of a broadcast's completion, and not among those that chi_coll_ran() counts.
  */
-void chi_coll_contribute(struct chi_coll *coll, struct chi_coll_set *set,
-                         uint64_t tag, uint32_t reducer, struct chi_msg *value,
-                         const chare_element *element,
-                         const chare_callback *callback, bool extra);
+static inline void
+chi_coll_contribute(struct chi_coll *coll, struct chi_coll_set *set,
+                    uint64_t tag, uint32_t reducer, struct chi_msg *value,
+                    const chare_element *element,
+                    const chare_callback *callback, bool extra)
+{
+    chi_coll_contribute_any(coll, set, tag, reducer, value, NULL, element,
+                            callback, extra);
+}
+
+/* The same, in the own stream, of an INT or a FLOAT and a built-in reducer. */
+static inline void
+chi_coll_contribute_number(struct chi_coll *coll, struct chi_coll_set *set,
+                           uint64_t tag, uint32_t reducer,
+                           const chare_value *number,
+                           const chare_element *element,
+                           const chare_callback *callback)
+{
+    chi_coll_contribute_any(coll, set, tag, reducer, NULL, number, element,
+                            callback, false);
+}
 
 /*
  * A broadcast with completion 'tag' runs on 'awaited' elements here, which

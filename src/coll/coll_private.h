@@ -7,6 +7,7 @@
  */
 
 #include "coll/coll.h"
+#include "coll/tally.h"
 
 enum {
     CHI_COLL_REDUCER_CUSTOM_FIRST = 64
@@ -66,10 +67,23 @@ struct chi_reduction {
     struct chi_coll_source source; /* of the reducer and the callback */
     bool stray; /* they named different targets: the job ends */
     chare_callback callback;
+    struct chi_tally tally; /* what came first, while it is only numbers */
     struct chi_msg_queue parts;
 };
 
 static_assert(CHI_TREE_CHILDREN_MAX <= 64, "a bit for each child");
+
+/* Which of this PE's children another PE is; CHI_TREE_CHILDREN_MAX: none. */
+static inline uint32_t
+chi_coll_child(const struct chi_tree_edges *edges, uint32_t pe)
+{
+    for (uint32_t i = 0; i < edges->child_count; i++) {
+        if (edges->children[i] == pe) {
+            return i;
+        }
+    }
+    return CHI_TREE_CHILDREN_MAX;
+}
 
 /* reduction.c */
 void chi_coll_reduce_execute(void *context, struct chi_msg *msg);

@@ -46,17 +46,6 @@ enum {                   /* env.spare of LEAVE */
     LEAVE_ACTIVE = 2,    /* it is, from key on */
 };
 
-static uint32_t
-child_index(const struct chi_tree_edges *edges, uint32_t pe)
-{
-    for (uint32_t i = 0; i < edges->child_count; i++) {
-        if (edges->children[i] == pe) {
-            return i;
-        }
-    }
-    return CHI_TREE_CHILDREN_MAX;
-}
-
 /* ---- reductions */
 
 static struct chi_reduction *
@@ -86,6 +75,7 @@ reduction_spoil(struct chi_reduction *reduction, struct chi_msg *error)
 {
     chi_msg_queue_clear(&reduction->parts);
     chi_msg_queue_push(&reduction->parts, error);
+    reduction->tally.tag = CHARE_TAG_END;
     reduction->reducer = CHARE_REDUCE_SUM;
     reduction->mixed = true;
 }
@@ -141,6 +131,10 @@ reduction_add(struct chi_coll *coll, struct chi_reduction *reduction,
     if (reduction->mixed) {
         chi_msg_release(part);
         return;
+    }
+    if (!chi_tally_is_empty(&reduction->tally)) {
+        chi_msg_queue_push(&reduction->parts,
+                           chi_tally_take(&reduction->tally, coll->pe));
     }
     chi_msg_queue_push(&reduction->parts, part);
     if (reduction->parts.count >= CHI_COLL_PARTS_MAX &&
@@ -205,6 +199,10 @@ reduction_deliver(struct chi_coll *coll, struct chi_reduction *reduction,
 static struct chi_msg *
 reduction_combine(struct chi_coll *coll, struct chi_reduction *reduction)
 {
+    if (!chi_tally_is_empty(&reduction->tally)) {
+        chi_assert(reduction->parts.count == 0);
+        return chi_tally_take(&reduction->tally, coll->pe);
+    }
     if (!reduction->direct && reduction->parts.count == 1) {
         return chi_msg_queue_pop(&reduction->parts);
     }
@@ -376,10 +374,11 @@ is_open(const struct chi_coll_set *set, uint64_t tag)
 }
 
 void
-chi_coll_contribute(struct chi_coll *coll, struct chi_coll_set *set,
-                    uint64_t tag, uint32_t reducer, struct chi_msg *value,
-                    const chare_element *element,
-                    const chare_callback *callback, bool extra)
+chi_coll_contribute_any(struct chi_coll *coll, struct chi_coll_set *set,
+                        uint64_t tag, uint32_t reducer, struct chi_msg *value,
+                        const chare_value *number,
+                        const chare_element *element,
+                        const chare_callback *callback, bool extra)
 {
     const bool waits = is_open(set, tag);
     struct chi_reduction *reduction = reduction_get(coll, set, tag);
@@ -388,6 +387,11 @@ chi_coll_contribute(struct chi_coll *coll, struct chi_coll_set *set,
                tag >= set->stream_next); /* R1 */
     reduction_describe(coll, reduction, reducer, callback, coll->pe->rank,
                        element);
+    if (number != NULL &&
+        (reduction->parts.count > 0 ||
+         !chi_tally_add(&reduction->tally, reduction->reducer, number))) {
+        value = chi_tally_part(coll->pe, number);
+    }
     if (value != NULL) {
         value->env.source_pe = coll->pe->rank;
     }
@@ -538,7 +542,7 @@ chi_coll_reduce_execute(void *context, struct chi_msg *msg)
     }
     count = chi_read_u64(&reader);
     source_pe = chi_read_u32(&reader);
-    child = child_index(set->edges, msg->env.source_pe);
+    child = chi_coll_child(set->edges, msg->env.source_pe);
     if (!chi_callback_read(&reader, &callback) ||
         child == CHI_TREE_CHILDREN_MAX || !reducer_ok(coll, msg)) {
         chi_log_warn(coll->pe->options.log,
@@ -673,7 +677,7 @@ chi_coll_leave_execute(void *context, struct chi_msg *msg)
     if (set == NULL) {
         return; /* kept until the collection is known here */
     }
-    child = child_index(set->edges, msg->env.source_pe);
+    child = chi_coll_child(set->edges, msg->env.source_pe);
     if (!is_own_stream(msg->env.key) || child == CHI_TREE_CHILDREN_MAX) {
         chi_log_warn(coll->pe->options.log, "dropped a malformed departure");
     } else if (msg->env.spare == LEAVE_ACTIVE) {
@@ -774,7 +778,7 @@ chi_coll_census_execute(void *context, struct chi_msg *msg)
     if (set == NULL) {
         return;
     }
-    child = child_index(set->edges, msg->env.source_pe);
+    child = chi_coll_child(set->edges, msg->env.source_pe);
     if (child != CHI_TREE_CHILDREN_MAX && set->census_missing > 0) {
         set->subtree_count += msg->env.key;
         if (msg->env.key > 0) {

@@ -764,6 +764,8 @@ typedef struct chare_call {
     void *execution;   /* private */
     chare_collection collection; /* that was called: the target's own, or a
                                     section it is a member of; or 0 */
+    uint64_t more; /* of a broadcast: so many calls with the same bytes follow,
+                      right after this one */
 } chare_call;
 
 /*
@@ -1878,6 +1880,39 @@ CHARE_MUST_CHECK chare_status chare_contribute(chare_runtime *runtime,
                                                uint32_t reducer,
                                                const chare_data *value,
                                                const chare_callback *callback);
+
+/**
+ * chare_contribute_int() - chare_contribute() of a whole number.
+ *
+ * It is combined at once, without a message of its own.
+ *
+ * @reducer: CHARE_REDUCE_SUM to CHARE_REDUCE_XOR.
+ * @value:   the number.
+ *
+ * The other parameters and the results are those of chare_contribute(). The
+ * result is an INT, or a BIGINT where 64 bits do not do; with logical
+ * reducers it is a bool.
+ *
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_contribute_int(
+    chare_runtime *runtime, const chare_element *self, uint32_t reducer,
+    int64_t value, const chare_callback *callback);
+
+/**
+ * chare_contribute_float() - the same of a floating-point number.
+ *
+ * @reducer: CHARE_REDUCE_SUM to CHARE_REDUCE_XOR.
+ * @value:   the number.
+ *
+ * The other parameters and the results are those of chare_contribute(). The
+ * result is a FLOAT; with logical reducers it is a bool.
+ *
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_contribute_float(
+    chare_runtime *runtime, const chare_element *self, uint32_t reducer,
+    double value, const chare_callback *callback);
 
 /**
  * chare_section_contribute() - this chare's part in a section's reduction.

@@ -290,16 +290,17 @@ run_here(struct chi_obj *obj, struct chi_collection *collection,
 {
     const uint64_t skipped = chi_casts_skipped(collection, msg->env.key);
     const size_t count = collection->count;
+    uint64_t left = count - skipped;
 
     chi_assert(skipped <= count);
-    chi_broadcast_ran(obj, collection, msg, count - skipped,
+    chi_broadcast_ran(obj, collection, msg, left,
                       chi_casts_absent(collection, msg->env.key));
     for (size_t i = 0; i < count && !obj->pe->ended; i++) {
         struct chi_element *element = collection->elements[i];
 
         if (skipped == 0 ||
             !chi_casts_skips(collection, element, msg->env.key)) {
-            chi_broadcast_run(obj, element, msg);
+            chi_broadcast_run(obj, element, msg, msg->env.collection, --left);
         }
     }
 }
@@ -355,7 +356,7 @@ chi_broadcast_late(struct chi_obj *obj, struct chi_collection *collection,
         if (msg->env.handler == CHI_HANDLER_ROLL) {
             chi_roll_late(obj, collection, element, msg);
         } else {
-            chi_broadcast_run(obj, element, msg);
+            chi_broadcast_run(obj, element, msg, msg->env.collection, 0);
         }
     }
 }

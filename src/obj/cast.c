@@ -381,7 +381,7 @@ chi_cast_execute(void *context, struct chi_msg *msg)
         cast_absent(obj, &target, msg);
         chi_destroy_now(obj, element);
     } else {
-        chi_broadcast_run_called(obj, element, msg, head.called);
+        chi_broadcast_run(obj, element, msg, head.called, 0);
     }
     chi_msg_release(msg);
 }

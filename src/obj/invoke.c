@@ -434,19 +434,13 @@ chi_invoke_execute(void *context, struct chi_msg *msg)
 
 void
 chi_broadcast_run(struct chi_obj *obj, struct chi_element *element,
-                  struct chi_msg *msg)
-{
-    chi_broadcast_run_called(obj, element, msg, msg->env.collection);
-}
-
-void
-chi_broadcast_run_called(struct chi_obj *obj, struct chi_element *element,
-                         struct chi_msg *msg, chare_collection called)
+                  struct chi_msg *msg, chare_collection called, uint64_t more)
 {
     struct invocation run;
 
     run_init(&run, obj, element, msg, true);
     run.call.collection = called;
+    run.call.more = more;
     run_entry(obj, &run, element->object);
     chi_load_charge(obj, element);
     if (run.call.wants_reply && !run.reply_taken) {
@@ -620,21 +614,54 @@ chi_obj_reply(struct chi_obj *obj, const chare_reply *reply,
     return CHARE_OK;
 }
 
+/* The chare of this name, if it is here. */
+static inline struct chi_element *
+element_here(struct chi_obj *obj, const chare_element *self)
+{
+    const struct chi_collection *collection =
+        chi_collection_find(obj, self->collection);
+
+    if (collection == NULL) {
+        return NULL;
+    }
+    if (chi_likely(self->index.ndims == 1)) {
+        return chi_element_find(collection, (uint64_t)self->index.at[0], NULL);
+    }
+    return chi_element_find_index(collection, &self->index);
+}
+
+chare_status
+chi_obj_contribute_number(struct chi_obj *obj, const chare_element *self,
+                          uint32_t reducer, const chare_value *number,
+                          const chare_callback *callback)
+{
+    struct chi_element *element = element_here(obj, self);
+    chare_element name;
+
+    if (element == NULL) {
+        return CHARE_ERR_NOT_FOUND;
+    }
+    if (reducer < CHARE_REDUCE_SUM || reducer > CHARE_REDUCE_XOR ||
+        callback == NULL) {
+        return CHARE_ERR_INVALID;
+    }
+    chi_element_self(element, &name);
+    chi_coll_contribute_number(obj->coll, &element->collection->set,
+                               element->reduction_next++, reducer, number,
+                               &name, callback);
+    return CHARE_OK;
+}
+
 chare_status
 chi_obj_contribute(struct chi_obj *obj, const chare_element *self,
                    uint32_t reducer, const chare_data *value,
                    const chare_callback *callback)
 {
-    struct chi_collection *collection =
-        chi_collection_find(obj, self->collection);
-    struct chi_element *element;
+    struct chi_element *element = element_here(obj, self);
     struct chi_msg *msg;
     chare_element name;
     chare_status status;
 
-    element = collection == NULL
-                  ? NULL
-                  : chi_element_find_index(collection, &self->index);
     if (element == NULL) {
         return CHARE_ERR_NOT_FOUND;
     }
@@ -648,7 +675,8 @@ chi_obj_contribute(struct chi_obj *obj, const chare_element *self,
         return status;
     }
     chi_element_self(element, &name);
-    chi_coll_contribute(obj->coll, &collection->set, element->reduction_next++,
-                        reducer, msg, &name, callback, false);
+    chi_coll_contribute(obj->coll, &element->collection->set,
+                        element->reduction_next++, reducer, msg, &name,
+                        callback, false);
     return CHARE_OK;
 }

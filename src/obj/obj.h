@@ -69,6 +69,10 @@ CHARE_MUST_CHECK chare_status chi_obj_broadcast(
 CHARE_MUST_CHECK chare_status chi_obj_contribute(
     struct chi_obj *obj, const chare_element *self, uint32_t reducer,
     const chare_data *value, const chare_callback *callback);
+/* The same of an INT or a FLOAT and a built-in reducer. */
+CHARE_MUST_CHECK chare_status chi_obj_contribute_number(
+    struct chi_obj *obj, const chare_element *self, uint32_t reducer,
+    const chare_value *number, const chare_callback *callback);
 CHARE_MUST_CHECK chare_status chi_obj_reply(struct chi_obj *obj,
                                             const chare_reply *reply,
                                             const chare_data *data);

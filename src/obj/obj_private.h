@@ -526,13 +526,11 @@ void chi_broadcast_ran(struct chi_obj *obj, struct chi_collection *collection,
                        const struct chi_msg *msg, uint64_t awaited,
                        uint64_t absent);
 
-/* Execute a broadcast on one chare; the message stays. */
+/* Execute a broadcast, or a CAST, of what was called, on one chare; the message
+ * stays. 'more' chares come next. */
 void chi_broadcast_run(struct chi_obj *obj, struct chi_element *element,
-                       struct chi_msg *msg);
-
-/* The same for a CAST, of what was called. */
-void chi_broadcast_run_called(struct chi_obj *obj, struct chi_element *element,
-                              struct chi_msg *msg, chare_collection called);
+                       struct chi_msg *msg, chare_collection called,
+                       uint64_t more);
 
 /* cast.c: a broadcast has run here; how many chares here have had it before,
  * how many are no more, and whether this one has had it. */

@@ -719,7 +719,7 @@ chi_section_run(struct chi_obj *obj, struct chi_collection *collection,
             chi_refuse_entry(obj, &self, msg);
             return;
         }
-        chi_broadcast_run(obj, element, msg);
+        chi_broadcast_run(obj, element, msg, msg->env.collection, 0);
     }
     chi_msg_release(msg);
 }

@@ -526,8 +526,8 @@ void chi_broadcast_ran(struct chi_obj *obj, struct chi_collection *collection,
                        const struct chi_msg *msg, uint64_t awaited,
                        uint64_t absent);
 
-/* Execute a broadcast, or a CAST, of what was called, on one chare; the message
- * stays. 'more' chares come next. */
+/* Execute a broadcast, or a CAST, of what was called, on one chare; the
+ * message stays. 'more' chares come next. */
 void chi_broadcast_run(struct chi_obj *obj, struct chi_element *element,
                        struct chi_msg *msg, chare_collection called,
                        uint64_t more);

@@ -64,6 +64,7 @@ struct chi_job {
     struct chi_job_rank *ranks;
     struct pollfd *polls; /* POLLS_FIXED, then two for each rank */
     int signal_fd;
+    int forks_fd; /* of the fork server, while it is there; or -1 */
     uint32_t alive_count;
     uint32_t unwired; /* a rank that returned 0 without wire-up, or count */
     bool childless;   /* no descendant is left */

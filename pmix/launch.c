@@ -24,6 +24,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "pmix/client.h"
+#include "pmix/forkserver.h"
 #include "pmix/job.h"
 #include "pmix/keeper.h"
 #include "pmix/output.h"
@@ -31,9 +32,10 @@
 #include "pmix/spawn.h"
 
 enum {
-    FDS_PER_RANK = 5, /* two pipes, libpmix's socket, pidfd, one to spare */
+    /* Two pipes, both ends at first; later libpmix's socket and a pidfd. */
+    FDS_PER_RANK = 5,
     FDS_OF_OUR_OWN = 64,
-    POLLS_FIXED = 4, /* signals, server, two outputs */
+    POLLS_FIXED = 5, /* signals, server, two outputs, fork server */
 };
 
 /* A second signal so soon after the first means it. */
@@ -209,6 +211,7 @@ poll_all(struct chi_job *job)
             .events = POLLOUT,
         };
     }
+    polls[4] = (struct pollfd){.fd = job->forks_fd, .events = POLLIN};
     for (size_t i = 0; i < count; i++) {
         const struct chi_stream *stream = stream_at(job, i);
 
@@ -253,9 +256,7 @@ watch(struct chi_job *job)
 {
     while (!finished(job)) {
         poll_all(job);
-        if (job->polls[0].revents != 0) {
-            heed_signals(job);
-        }
+        heed_signals(job);
         chi_job_look(job);
         move_output(job);
         heed_output(job);
@@ -265,60 +266,120 @@ watch(struct chi_job *job)
 
 /* ---- start and end ---- */
 
+/* Two pipes; what comes out of them is the rank's output. */
 static bool
-start_rank(struct chi_job *job, uint32_t rank)
+open_streams(struct chi_job *job, uint32_t rank, int fds_out[2])
 {
-    struct chi_job_rank *self = &job->ranks[rank];
-    bool raw = job->options->rank_count == 1 && !job->options->tag_output;
-    chare_status status;
-    int out[2];
-    int err[2];
+    const bool raw =
+        job->options->rank_count == 1 && !job->options->tag_output;
 
-    if (pipe2(out, O_CLOEXEC) != 0) {
-        chi_log_error(job->log, "cannot start rank %u: pipe: %s", rank,
-                      strerror(errno));
-        return false;
-    }
-    if (pipe2(err, O_CLOEXEC) != 0) {
-        chi_log_error(job->log, "cannot start rank %u: pipe: %s", rank,
-                      strerror(errno));
-        close(out[0]);
-        close(out[1]);
-        return false;
-    }
-    status = chi_spawn_rank(&job->spawn, rank, out[1], err[1], &self->pid);
-    close(out[1]);
-    close(err[1]);
     for (size_t i = 0; i < 2; i++) {
-        self->streams[i] = (struct chi_stream){
+        int ends[2];
+
+        if (pipe2(ends, O_CLOEXEC) != 0) {
+            chi_log_error(job->log, "cannot start rank %u: pipe: %s", rank,
+                          strerror(errno));
+            if (i > 0) {
+                close(fds_out[0]);
+            }
+            return false;
+        }
+        fds_out[i] = ends[1];
+        job->ranks[rank].streams[i] = (struct chi_stream){
             .output = &job->outputs[i],
-            .fd = i == 0 ? out[0] : err[0],
+            .fd = ends[0],
             .rank = rank,
             .tagged = job->options->tag_output,
             .raw = raw,
         };
-        (void)fcntl(self->streams[i].fd, F_SETFL, O_NONBLOCK);
+        (void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
     }
-    if (status != CHARE_OK) {
-        return false;
-    }
-    self->alive = true;
-    self->code = -1;
-    self->pidfd = chi_deaths_add(&job->deaths, self->pid, rank);
-    job->alive_count++;
     return true;
 }
 
 static void
-start_ranks(struct chi_job *job)
+rank_started(struct chi_job *job, uint32_t rank, pid_t pid)
+{
+    struct chi_job_rank *self = &job->ranks[rank];
+
+    self->pid = pid;
+    self->alive = true;
+    self->code = -1;
+    self->pidfd = chi_deaths_add(&job->deaths, pid, rank);
+    job->alive_count++;
+}
+
+/* False: it cannot, or there is no need to; nothing was started. */
+static bool
+start_forked(struct chi_job *job, int (*fds)[2])
+{
+    struct chi_forkserver server;
+    bool ready;
+
+    if (job->options->forkserver_argv == NULL ||
+        job->options->rank_count == 1 ||
+        job->options->bind == CHI_LAUNCH_BIND_CORE ||
+        chi_forkserver_start(&server, &job->spawn, fds) != CHARE_OK) {
+        return false;
+    }
+    job->forks_fd = server.fd;
+    while (!server.ended && !job->decided) {
+        poll_all(job);
+        heed_signals(job);
+        chi_forkserver_heed(&server);
+        move_output(job);
+        heed_output(job);
+        heed_clock(job);
+    }
+    job->forks_fd = -1;
+    ready = chi_forkserver_ready(&server) && !job->decided;
+    for (uint32_t rank = 0; ready && rank < server.count; rank++) {
+        job->keeper.page->ranks[rank].group = server.pids[rank];
+        rank_started(job, rank, server.pids[rank]);
+    }
+    chi_forkserver_stop(&server, ready);
+    return ready;
+}
+
+static bool
+start_one_by_one(struct chi_job *job, int (*fds)[2])
 {
     for (uint32_t rank = 0; rank < job->options->rank_count; rank++) {
-        if (!start_rank(job, rank)) {
-            (void)chi_job_decide(job, CHI_EXIT_FAILED);
-            break;
+        pid_t pid;
+
+        if (job->decided || chi_spawn_rank(&job->spawn, rank, fds[rank][0],
+                                           fds[rank][1], &pid) != CHARE_OK) {
+            return false;
         }
+        rank_started(job, rank, pid);
     }
-    chi_job_look(job); /* also finds out when none was started */
+    return true;
+}
+
+static bool
+start_ranks(struct chi_job *job)
+{
+    const uint32_t count = job->options->rank_count;
+    int(*fds)[2] = calloc(count, sizeof(*fds));
+    uint32_t opened = 0;
+    bool started = false;
+
+    if (fds == NULL) {
+        chi_log_error(job->log, "no memory for %u ranks", count);
+        return false;
+    }
+    while (opened < count && open_streams(job, opened, fds[opened])) {
+        opened++;
+    }
+    if (opened == count) {
+        started = start_forked(job, fds) || start_one_by_one(job, fds);
+    }
+    for (uint32_t rank = 0; rank < opened; rank++) {
+        close(fds[rank][0]);
+        close(fds[rank][1]);
+    }
+    free(fds);
+    return started;
 }
 
 /* From here on signals are read from a descriptor, and SIGPIPE is an errno. */
@@ -393,6 +454,7 @@ allocate(struct chi_job *job)
     for (size_t i = 0; i < 2 * count; i++) {
         stream_at(job, i)->fd = -1;
     }
+    job->forks_fd = -1;
     job->unwired = job->options->rank_count;
     if (gethostname(job->host, sizeof(job->host) - 1) != 0) {
         strcpy(job->host, "localhost");
@@ -448,7 +510,10 @@ run_job(struct chi_job *job)
             chi_clock_now_ns(&chi_clock_real) + options->timeout_ns;
     }
     chi_deaths_open(&job->deaths);
-    start_ranks(job);
+    if (!start_ranks(job)) {
+        (void)chi_job_decide(job, CHI_EXIT_FAILED);
+    }
+    chi_job_look(job); /* also finds out when none was started */
     watch(job);
     chi_deaths_close(&job->deaths);
     chi_cores_fini(&job->spawn.cores);

@@ -33,9 +33,10 @@ enum chi_launch_bind {
 
 struct chi_launch_options {
     const struct chi_log *log;
-    uint32_t rank_count; /* 1 to CHI_LAUNCH_RANKS_MAX */
-    const char *path;    /* of the file to execute */
-    char *const *argv;   /* ends with NULL */
+    uint32_t rank_count;          /* 1 to CHI_LAUNCH_RANKS_MAX */
+    const char *path;             /* of the file to execute */
+    char *const *argv;            /* ends with NULL */
+    char *const *forkserver_argv; /* for 'path' to fork the ranks; or NULL */
     enum chi_launch_bind bind;
     bool tag_output;
     uint64_t timeout_ns; /* 0: none */

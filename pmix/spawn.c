@@ -36,8 +36,8 @@ variable_kept(const char *variable)
            strncmp(variable, "PMIX_MCA_", 9) == 0;
 }
 
-static void
-environment_release(char **environment)
+void
+chi_spawn_environment_release(char **environment)
 {
     for (size_t i = 0; environment != NULL && environment[i] != NULL; i++) {
         free(environment[i]);
@@ -102,7 +102,7 @@ environment_create(const struct chi_spawn *spawn)
         good = good && variable_set(environment, &kept, "CHARE_BIND", "none");
     }
     if (!good) {
-        environment_release(environment);
+        chi_spawn_environment_release(environment);
         return NULL;
     }
     return environment;
@@ -129,9 +129,18 @@ child_bind(const struct chi_cores *cores, uint32_t rank)
     }
 }
 
+/* What is executed, and with what: a rank, or the fork server. */
+struct child {
+    uint32_t rank;
+    const int *fds;  /* where output and errors go */
+    const int *keep; /* descriptors for it, and -1; NULL: no others */
+    char *const *argv;
+    char **environment;
+};
+
 __attribute__((noreturn)) static void
-child_main(const struct chi_spawn *spawn, uint32_t rank, pid_t launcher,
-           const int fds[2], char **environment)
+child_main(const struct chi_spawn *spawn, const struct child *child,
+           pid_t launcher)
 {
     /* The signal comes when the launcher dies after this line ... */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -139,53 +148,98 @@ child_main(const struct chi_spawn *spawn, uint32_t rank, pid_t launcher,
         _exit(CHI_EXIT_FAILED); /* ... and it died before */
     }
     (void)setsid();
-    if (rank > 0) {
+    if (child->rank > 0) {
         (void)dup2(spawn->null_fd, STDIN_FILENO);
     }
-    (void)dup2(fds[0], STDOUT_FILENO);
-    (void)dup2(fds[1], STDERR_FILENO);
+    (void)dup2(child->fds[0], STDOUT_FILENO);
+    (void)dup2(child->fds[1], STDERR_FILENO);
+    for (const int *fd = child->keep; fd != NULL && *fd >= 0; fd++) {
+        (void)fcntl(*fd, F_SETFD, 0);
+    }
     (void)setrlimit(RLIMIT_NOFILE, &spawn->files);
-    child_bind(&spawn->cores, rank);
+    child_bind(&spawn->cores, child->rank);
     child_signals(spawn);
-    (void)execve(spawn->options->path, spawn->options->argv, environment);
-    spawn->page->ranks[rank].exec_error = errno;
+    (void)execve(spawn->options->path, child->argv, child->environment);
+    spawn->page->ranks[child->rank].exec_error = errno;
     _exit(errno == ENOENT ? CHI_EXIT_NOT_FOUND : CHI_EXIT_NOT_EXECUTABLE);
+}
+
+/* ---- in the launcher ---- */
+
+static chare_status
+spawn_child(const struct chi_spawn *spawn, const struct child *child,
+            pid_t *pid_out)
+{
+    const pid_t launcher = getpid();
+    const pid_t pid = fork();
+
+    if (pid == 0) {
+        child_main(spawn, child, launcher);
+    }
+    if (pid < 0) {
+        return CHARE_ERR_SYSTEM;
+    }
+    /* Known to the keeper at once; the child becomes its leader by itself. */
+    spawn->page->ranks[child->rank].group = pid;
+    *pid_out = pid;
+    return CHARE_OK;
+}
+
+chare_status
+chi_spawn_environment(const struct chi_spawn *spawn, uint32_t rank,
+                      char ***environment_out)
+{
+    char **environment = environment_create(spawn);
+    chare_status status;
+
+    if (environment == NULL) {
+        chi_log_error(spawn->options->log, "no memory to start rank %u", rank);
+        return CHARE_ERR_NO_MEMORY;
+    }
+    status = chi_server_environment(spawn->server, rank, &environment);
+    if (status != CHARE_OK) {
+        chi_spawn_environment_release(environment);
+        return status;
+    }
+    *environment_out = environment;
+    return CHARE_OK;
 }
 
 chare_status
 chi_spawn_rank(const struct chi_spawn *spawn, uint32_t rank, int out_fd,
                int err_fd, pid_t *pid_out)
 {
-    const struct chi_log *log = spawn->options->log;
     const int fds[2] = {out_fd, err_fd};
-    char **environment = environment_create(spawn);
-    pid_t launcher = getpid();
-    chare_status status;
-    pid_t pid;
+    struct child child = {
+        .rank = rank,
+        .fds = fds,
+        .argv = spawn->options->argv,
+    };
+    chare_status status =
+        chi_spawn_environment(spawn, rank, &child.environment);
 
-    if (environment == NULL) {
-        chi_log_error(log, "no memory to start rank %u", rank);
-        return CHARE_ERR_NO_MEMORY;
-    }
-    status = chi_server_environment(spawn->server, rank, &environment);
     if (status != CHARE_OK) {
-        goto release_environment;
+        return status;
     }
-    pid = fork();
-    if (pid == 0) {
-        child_main(spawn, rank, launcher, fds, environment);
+    status = spawn_child(spawn, &child, pid_out);
+    if (status != CHARE_OK) {
+        chi_log_error(spawn->options->log, "cannot start rank %u: fork: %s",
+                      rank, strerror(errno));
     }
-    if (pid < 0) {
-        chi_log_error(log, "cannot start rank %u: fork: %s", rank,
-                      strerror(errno));
-        status = CHARE_ERR_SYSTEM;
-        goto release_environment;
-    }
-    /* Known to the keeper at once; the child becomes its leader by itself. */
-    spawn->page->ranks[rank].group = pid;
-    *pid_out = pid;
-
-release_environment:
-    environment_release(environment);
+    chi_spawn_environment_release(child.environment);
     return status;
+}
+
+chare_status
+chi_spawn_forkserver(const struct chi_spawn *spawn, const int fds[2],
+                     const int *keep, char **environment, pid_t *pid_out)
+{
+    const struct child child = {
+        .fds = fds,
+        .keep = keep,
+        .argv = spawn->options->forkserver_argv,
+        .environment = environment,
+    };
+
+    return spawn_child(spawn, &child, pid_out);
 }

@@ -30,6 +30,14 @@ struct chi_spawn {
 };
 
 /*
+ * The environment of a rank, or of the server of all; NULL at its end, to be
+ * released. Errors: CHARE_ERR_NO_MEMORY, CHARE_ERR_WIREUP; logged.
+ */
+CHARE_MUST_CHECK chare_status chi_spawn_environment(
+    const struct chi_spawn *spawn, uint32_t rank, char ***environment_out);
+void chi_spawn_environment_release(char **environment);
+
+/*
  * Start 'rank' with its output going to the write ends of two pipes. It leads
  * a session of its own, and dies when the calling thread does.
  * Errors: CHARE_ERR_NO_MEMORY, CHARE_ERR_WIREUP, CHARE_ERR_SYSTEM; logged.
@@ -37,5 +45,13 @@ struct chi_spawn {
 CHARE_MUST_CHECK chare_status chi_spawn_rank(const struct chi_spawn *spawn,
                                              uint32_t rank, int out_fd,
                                              int err_fd, pid_t *pid_out);
+
+/*
+ * Start the fork server in the same way, in the place of rank 0. It also gets
+ * the descriptors of 'keep', which ends with -1. Errors: CHARE_ERR_SYSTEM.
+ */
+CHARE_MUST_CHECK chare_status
+chi_spawn_forkserver(const struct chi_spawn *spawn, const int fds[2],
+                     const int *keep, char **environment, pid_t *pid_out);
 
 #endif /* CHI_PMIX_SPAWN_H */

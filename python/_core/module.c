@@ -170,6 +170,7 @@ core_exec(PyObject *module)
     }
     if (PyModule_AddFunctions(module, core_functions) < 0 ||
         PyModule_AddFunctions(module, core_pe_functions) < 0 ||
+        PyModule_AddFunctions(module, core_forkserver_functions) < 0 ||
         PyModule_AddFunctions(module, core_thread_functions) < 0 ||
         PyModule_AddFunctions(module, core_lb_functions) < 0 ||
         PyModule_AddFunctions(module, core_query_functions) < 0 ||

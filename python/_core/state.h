@@ -770,6 +770,7 @@ void core_timers_close(struct core_pe *pe);
 /* ---- pe.c and query.c: functions of the module */
 
 extern PyMethodDef core_pe_functions[];
+extern PyMethodDef core_forkserver_functions[];
 extern PyMethodDef core_lb_functions[];
 extern PyMethodDef core_query_functions[];
 

@@ -17,6 +17,7 @@
 #include "base/settings.h"
 #include "pmix/launch.h"
 #include "tools/program.h"
+#include "tools/python.h"
 #include "tools/tools.h"
 
 static const char help[] =
@@ -35,7 +36,8 @@ static const char help[] =
     "signals\n"
     "go to all processes. A PROGRAM that ends in .py and is not executable "
     "is\n"
-    "run by $CHARE_PYTHON, or python3.\n"
+    "run by $CHARE_PYTHON, or python3. The processes of a Python program are\n"
+    "forked from one that has imported chare and NumPy (CHARE_PRELOAD).\n"
     "\n"
     "Exit code: 0 when all processes return 0, else that of the first that\n"
     "fails (128 + N when killed by signal N), which ends the others; 124 "
@@ -155,20 +157,19 @@ parse_options(int argc, char **argv, struct chi_launch_options *out,
 
 /* Ranks read the settings too, but then each complains. */
 static bool
-settings_good(struct chi_log *log)
+settings_good(struct chi_settings *settings, struct chi_log *log)
 {
-    struct chi_settings settings;
     char error[512];
 
-    if (chi_settings_read(&settings, error, sizeof(error)) != CHARE_OK) {
+    if (chi_settings_read(settings, error, sizeof(error)) != CHARE_OK) {
         fprintf(stderr, "chare run: %s\n", error);
         return false;
     }
-    if (!chi_log_level_parse(settings.log_level, &log->level)) {
+    if (!chi_log_level_parse(settings->log_level, &log->level)) {
         fprintf(stderr,
                 "chare run: CHARE_LOG=%s: should be error, warn, info or "
                 "debug\n",
-                settings.log_level);
+                settings->log_level);
         return false;
     }
     return true;
@@ -180,6 +181,7 @@ chi_tools_run(int argc, char **argv)
     struct chi_log log = CHI_LOG_INIT;
     struct chi_launch_options options = {.log = &log, .rank_count = 1};
     struct chi_program program = {.argv = NULL};
+    struct chi_settings settings;
     int code;
 
     if (parse_options(argc, argv, &options, &code) != 0) {
@@ -188,11 +190,14 @@ chi_tools_run(int argc, char **argv)
     if (chi_program_find(&program, argv + optind) != 0) {
         (void)chi_tools_misused("run", "%s", program.error);
         code = program.exit_code;
-    } else if (!settings_good(&log)) {
+    } else if (!settings_good(&settings, &log)) {
         code = CHI_EXIT_USAGE;
     } else {
         options.path = program.path;
         options.argv = program.argv;
+        if (strcmp(settings.preload, "none") != 0) {
+            options.forkserver_argv = chi_python_forkserver(program.argv);
+        }
         code = chi_launch_run(&options);
         _exit(code);
     }

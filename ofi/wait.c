@@ -117,11 +117,13 @@ doze_look(struct chi_ofi *ofi)
     doze_arm(doze, true);
     if (!doze->told) {
         doze->told = true;
-        chi_log_warn(chi_ofi_log(ofi),
-                     "ofi: something is written to the port of %s that makes "
-                     "no message, by somebody who stays; looking at it every "
-                     "%d ms only",
-                     ofi->info->fabric_attr->prov_name, TICK_MS);
+        chi_log_info(
+            chi_ofi_log(ofi),
+            "ofi: the descriptor of %s says that something came when "
+            "nothing did (libfabric 1.17 does that by itself, and for "
+            "strangers who write to its port); looking at it when it "
+            "changes, and every %d ms",
+            ofi->info->fabric_attr->prov_name, TICK_MS);
     }
 }
 

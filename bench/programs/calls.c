@@ -7,6 +7,7 @@
  *     calls pingpong N    N round trips between the chares of PE 0 and PE 1
  *     calls flood N       N calls from PE 0 to PE 1, as fast as they are taken
  *     calls together N    the same, and they travel together
+ *     calls stream N      the same with WINDOW of them under way
  *     calls reduce N      N times: broadcast to a group, sum of one double
  *     calls wide N        the same with an array of 10,000 chares
  *     calls quiet N       N times quiescence
@@ -25,6 +26,7 @@
 
 enum {
     BURST = 1000,
+    WINDOW = 8, /* as the bare loop of net_ofi.c */
     WIDE = 10000,
     BYTES_MAX = 1 << 20
 };
@@ -137,6 +139,22 @@ step_flood(struct bench *bench)
     }
 }
 
+/* PE 0 sends the next one for each that PE 1 has got. */
+static void
+step_stream(struct bench *bench, const chare_call *call)
+{
+    const chare_element zero = chare_element_1d(bench->array, 0);
+    const chare_element one = chare_element_1d(bench->array, 1);
+
+    if (call->self->index.at[0] == 1) {
+        check(chare_send(bench->runtime, &zero, bench->step, NULL, NULL),
+              "send");
+        step_flood(bench);
+    } else if (++bench->done + WINDOW <= bench->count) {
+        send_to(bench, &one);
+    }
+}
+
 static void
 step(void *object, const chare_call *call, void *context)
 {
@@ -149,6 +167,9 @@ step(void *object, const chare_call *call, void *context)
         break;
     case 'p':
         step_pingpong(bench, call);
+        break;
+    case 's':
+        step_stream(bench, call);
         break;
     default:
         step_flood(bench);
@@ -227,6 +248,11 @@ begin(struct bench *bench)
         break;
     case 'p':
         send_to(bench, &one);
+        break;
+    case 's':
+        for (uint64_t i = 0; i < WINDOW && i < bench->count; i++) {
+            send_to(bench, &one);
+        }
         break;
     default:
         for (uint64_t i = 0; i < bench->count; i++) {

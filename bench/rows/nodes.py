@@ -17,7 +17,7 @@ def provider_cases(at, provider, short):
         if at.has("net_ofi") else None
     yield Measurement(f"between nodes, {short}", {
         "chare, C": ours("pingpong", at.count(5000, 500)),
-        "bulk, C": ours("flood", at.count(400, 100), MIB),
+        "bulk, C": ours("stream", at.count(400, 100), MIB),
         "chare": at.chare(2, "calls.py", "pingpong:" + at.count(5000, 500)
                           + ":int", CHARE_NET="ofi",
                           CHARE_OFI_PROVIDER=provider,
@@ -29,7 +29,7 @@ def provider_cases(at, provider, short):
         "bare libfabric loop": ("bare", "bare 8"),
     }, [Goal("chare, C", "bare libfabric loop", 1.15)]),
         Case(18, f"1 MiB after 1 MiB, {short}", {
-            "chare, C": ("bulk, C", "flood"),
+            "chare, C": ("bulk, C", "stream"),
             "bare libfabric loop": ("bare", "bare 1M"),
         }, [Goal("chare, C", "bare libfabric loop", 1 / 0.9)])])
 

@@ -82,6 +82,7 @@ spin(struct chi_pe *pe)
             events += chi_route_progress(pe->route, CHI_PE_POLL_EVENTS_MAX);
             if (events > 0 && (!chi_queue_is_empty(&pe->queue) ||
                                pe->packs.open_count > 0)) {
+                pe->polled = true;
                 return true; /* calls may have been passed on */
             }
             chi_cpu_relax();

@@ -525,7 +525,11 @@ chi_pe_progress(struct chi_pe *pe, uint32_t messages_max)
 {
     uint32_t done = 0;
 
-    poll_outside(pe);
+    if (pe->polled) {
+        pe->polled = false; /* while idle, just now */
+    } else {
+        poll_outside(pe);
+    }
     pe->until_clock = 1;
     if (!pe->simulated) {
         pe->last_poll_ticks = chi_clock_ticks();

@@ -90,7 +90,8 @@ struct chi_pe {
     uint64_t yield_ns;
     uint64_t yield_not_before_ns; /* others compute here: sleep instead */
     uint64_t yield_pause_ns;      /* how long that was */
-    bool quiet; /* the last sleep was a whole one: go on sleeping */
+    bool polled; /* while idle: there is something to execute first */
+    bool quiet;  /* the last sleep was a whole one: go on sleeping */
     uint64_t last_interrupt_check_ns;
     uint64_t deadline_ns; /* the end must have come by then; 0: none */
 

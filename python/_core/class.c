@@ -157,8 +157,6 @@ class_create(const chare_call *call, void *context, void **object_out)
     struct core_chare *chare = NULL;
     Py_ssize_t count;
 
-    const uint64_t start_ns = pe->profiling ? chare_now_ns(call->runtime) : 0;
-
     core_enter(pe);
     count = core_decode_args(pe, call, inline_args, CORE_ARGS_INLINE, &args);
     if (count == 0 || (count > 0 && !PyLong_CheckExact(args[0]))) {
@@ -179,9 +177,6 @@ class_create(const chare_call *call, void *context, void **object_out)
     }
     if (args != inline_args) {
         PyMem_Free(args);
-    }
-    if (pe->profiling) {
-        core_profile_add(pe, &self->init, start_ns, true);
     }
     core_leave(pe);
     if (chare == NULL) {

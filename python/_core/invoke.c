@@ -319,13 +319,6 @@ core_invoke(void *object, const chare_call *call, void *context)
 
     core_enter(pe);
     pe->called = call->collection;
-    if (!pe->profiling) {
-        invoke(pe, entry, (PyObject *)object, call);
-    } else {
-        const uint64_t start_ns = chare_now_ns(call->runtime);
-
-        invoke(pe, entry, (PyObject *)object, call);
-        core_profile_add(pe, entry, start_ns, true);
-    }
+    invoke(pe, entry, (PyObject *)object, call);
     core_leave(pe);
 }

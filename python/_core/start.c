@@ -130,56 +130,50 @@ start_profile(PyObject *module, PyObject *object)
     if (pe == NULL || on < 0) {
         return NULL;
     }
+    chare_stats_measure(pe->runtime, on != 0);
     pe->profiling = on != 0;
     Py_RETURN_NONE;
 }
 
-static int
-profile_add(PyObject *list, const struct core_entry *entry)
-{
-    PyObject *item;
-    int result;
-
-    if (entry->calls == 0) {
-        return 0;
-    }
-    item = Py_BuildValue("(OOKd)", entry->owner->name, entry->name,
-                         (unsigned long long)entry->calls,
-                         (double)entry->run_ns * 1e-9);
-    if (item == NULL) {
-        return -1;
-    }
-    result = PyList_Append(list, item);
-    Py_DECREF(item);
-    return result;
-}
-
-/* [(class, method, calls, seconds)] of what ran here while profiling */
+/* profiled(): whether entry methods are measured */
 static PyObject *
-start_profile_get(PyObject *module, PyObject *unused)
+start_profiled(PyObject *module, PyObject *unused)
 {
-    struct core_state *state = core_state_get(module);
-    PyObject *list = PyList_New(0);
+    struct core_pe *pe = core_pe_get(core_state_get(module));
 
     (void)unused;
-    for (Py_ssize_t i = 0; list != NULL && i < PyList_GET_SIZE(state->classes);
-         i++) {
-        PyObject *item = PyList_GET_ITEM(state->classes, i);
-        const struct core_class *cls = (struct core_class *)item;
+    return pe != NULL ? PyBool_FromLong(chare_stats_measured(pe->runtime))
+                      : NULL;
+}
 
-        if (item == Py_None) {
-            continue;
-        }
-        if (profile_add(list, &cls->init) < 0) {
-            Py_CLEAR(list);
-        }
-        for (Py_ssize_t j = 0; list != NULL && j < cls->entry_count; j++) {
-            if (profile_add(list, &cls->entries[j]) < 0) {
-                Py_CLEAR(list);
-            }
-        }
+/* stats(print): a Future of the statistics of all PEs, or of None when PE 0
+ * has printed them */
+static PyObject *
+start_stats(PyObject *module, PyObject *object)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    int print = PyObject_IsTrue(object);
+    struct core_future *future;
+    chare_callback callback;
+    chare_status status;
+
+    if (pe == NULL || print < 0) {
+        return NULL;
     }
-    return list;
+    future = core_future_new(pe, 1);
+    if (future == NULL) {
+        return NULL;
+    }
+    callback = chare_callback_future(future->name);
+    status = print ? chare_stats_print(pe->runtime, &callback)
+                   : chare_stats_get(pe->runtime, &callback);
+    if (status != CHARE_OK) {
+        core_raise(pe->state, status, "no statistics");
+        core_future_cancel(future);
+        Py_DECREF(future);
+        return NULL;
+    }
+    return (PyObject *)future;
 }
 
 PyMethodDef core_start_functions[] = {
@@ -196,7 +190,10 @@ PyMethodDef core_start_functions[] = {
      PyDoc_STR("Run (callable, args) as a coroutine until it suspends.")},
     {"profile", start_profile, METH_O,
      PyDoc_STR("Measure entry methods from now on, or not.")},
-    {"profile_get", start_profile_get, METH_NOARGS,
-     PyDoc_STR("[(class, method, calls, seconds)] of what was measured.")},
+    {"profiled", start_profiled, METH_NOARGS,
+     PyDoc_STR("Whether entry methods are measured.")},
+    {"stats", start_stats, METH_O,
+     PyDoc_STR("A Future of the statistics of all PEs; if true, of their "
+               "being printed.")},
     {NULL, NULL, 0, NULL},
 };

@@ -317,8 +317,6 @@ struct core_entry {
     unsigned flags;
     uint32_t id;
     PyObject *method; /* the proxies' descriptor, also when they lost it */
-    uint64_t calls;   /* counted while pe->profiling */
-    uint64_t run_ns;  /* measured then */
 };
 
 /* Fill in from (name, function, flags, params, defaults, args_min, args_max,
@@ -355,17 +353,6 @@ int core_arguments_parse(const char *function, const char *const *names,
                          PyObject **values);
 
 /* ---- invoke.c */
-
-/* An entry method ran from 'start_ns' until now, 'begun' there or resumed. */
-static inline void
-core_profile_add(struct core_pe *pe, const struct core_entry *entry,
-                 uint64_t start_ns, bool begun)
-{
-    struct core_entry *counts = (struct core_entry *)(uintptr_t)entry;
-
-    counts->calls += begun;
-    counts->run_ns += chare_now_ns(pe->runtime) - start_ns;
-}
 
 /* The C entry function of all Python methods; context is the core_entry. */
 void core_invoke(void *object, const chare_call *call, void *context);

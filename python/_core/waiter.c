@@ -65,7 +65,6 @@ static void
 waiter_run(struct core_pe *pe, PyObject *waiter)
 {
     const struct core_entry *entry = ((struct core_waiter *)waiter)->entry;
-    const uint64_t start_ns = pe->profiling ? chare_now_ns(pe->runtime) : 0;
     const struct core_chare *chare = ((struct core_waiter *)waiter)->chare;
     const bool charges = *pe->measuring && chare != NULL;
     chare_element self;
@@ -77,17 +76,20 @@ waiter_run(struct core_pe *pe, PyObject *waiter)
     if (charges) {
         core_chare_name(chare, &self); /* it may cease to exist meanwhile */
     }
+    if (pe->profiling) { /* what has run before is another's */
+        chare_stats_charge(pe->runtime, 0);
+    }
     ((struct core_waiter *)waiter)->ready = false;
     if (Py_IS_TYPE(waiter, pe->state->CoroutineType)) {
         core_coroutine_resume(pe, waiter);
     } else {
         core_task_step(pe, waiter);
     }
-    if (start_ns != 0 && pe->profiling && entry != NULL) {
-        core_profile_add(pe, entry, start_ns, false);
-    }
     if (charges) {
         chare_lb_charge(pe->runtime, &self);
+    }
+    if (pe->profiling && entry != NULL && entry->id != 0) {
+        chare_stats_charge(pe->runtime, entry->id);
     }
     if (stays != NULL) { /* it may have been what kept its chare here */
         core_chare_retry(pe, stays);

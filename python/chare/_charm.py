@@ -218,7 +218,7 @@ class Charm(
             return 1
         _line_buffered(sys.stdout)
         _line_buffered(sys.stderr)
-        _core.profile(self.options.profiling)
+        _stats.start(self.options.profiling)
         if _core.my_pe() == 0:
             _core.timer_start(self._boot, 0.0, (entry,), True)
         pid = os.getpid()
@@ -325,16 +325,37 @@ class Charm(
         _core.flush()
 
     def printStats(self):
-        """Print how often and how long entry methods ran on this PE.
+        """Let PE 0 print what entry methods have cost, on all PEs.
 
-        Times are seconds between the beginning of a method and its return or
-        suspension. They are taken when ``charm.options.profiling`` was set
-        before charm.start(); messages are counted always.
+        A table with a line for each method, those that took most time first;
+        see stats(). It is measured when ``charm.options.profiling`` was set
+        before charm.start(), or with ``CHARE_STATS=1``, which also prints the
+        table on stderr at the end of the job. From any PE, at any time: in a
+        @coro method it returns when the table is printed, in an 'async def'
+        method it returns a future of that, elsewhere it returns at once.
 
-        Example, for all PEs:
-        ``charm.thisProxy.printStats(awaitable=True).get()``
+        Example: ``charm.thisProxy[0].printStats(awaitable=True).get()``
         """
-        print(_stats.text(self.options.profiling), flush=True)
+        return _stats.show()
+
+    def stats(self):
+        """What entry methods have cost, on all PEs.
+
+        A list of dicts, those first that took most time: ``type`` and
+        ``method`` (``__init__``: the making of chares), ``calls``,
+        ``seconds`` and ``longest`` (of one call, or of a part of it between
+        two suspensions), ``bytes`` (of arguments that came encoded),
+        ``waited`` (seconds in the queue, of all calls), ``longest_wait``,
+        ``pes`` (how many have executed it), ``busiest_pe``, ``busiest``
+        (seconds there) and ``imbalance``, that by the mean of all PEs of the
+        job. Empty, unless it was measured; see printStats().
+
+        Suspends a @coro method; in an 'async def' method it returns a future,
+        to be awaited. Raises NotThreadedError elsewhere.
+
+        Example: ``worst = max(charm.stats(), key=lambda m: m["imbalance"])``
+        """
+        return _stats.get()
 
     # ---- where am I
 

@@ -16,7 +16,7 @@ class Options:
     on every PE alike, before charm.start().
 
     ``profiling`` (False)
-        Count and time entry methods; see charm.printStats().
+        Measure entry methods; see charm.stats() and printStats().
     ``quiet`` (False)
         Print nothing of one's own, such as the shell's banner.
     ``remote_exec`` (False; True in the shell)

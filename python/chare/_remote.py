@@ -126,8 +126,10 @@ class Remote(_core.Chare):
         return _core.pe_count()
 
     def printStats(self):
-        """charm.printStats()."""
+        """charm.printStats(): one table of all PEs, whoever is called."""
         _charm().printStats()
+
+    setattr(printStats, "__chare_coro__", True)
 
     def LBTurnInstrumentOn(self):
         """charm.lb.measure()."""

@@ -644,6 +644,39 @@ typedef struct chare_counters {
 /* Fill in *out, whose size must be set. */
 void chare_counters_get(const chare_runtime *runtime, chare_counters *out);
 
+/**
+ * chare_stats_measure() - measure entry methods on this PE, or do not.
+ *
+ * Calls, time, bytes and waiting of each; what was measured stays. With
+ * CHARE_STATS=1 it is on from the start, on all PEs, and the table of all PEs
+ * is printed on stderr when the job has ended in order. While it is on, a call
+ * costs some nanoseconds more.
+ *
+ * @runtime: an open runtime.
+ * @on:      true: from now on.
+ *
+ * Since:     0.1
+ */
+void chare_stats_measure(chare_runtime *runtime, bool on);
+
+/* Whether entry methods are measured on this PE. */
+bool chare_stats_measured(const chare_runtime *runtime);
+
+/**
+ * chare_stats_charge() - what was executed just now was for this entry.
+ *
+ * Calls are measured by themselves; this is for what an embedder runs for an
+ * entry outside of them, such as the rest of a coroutine: with 0 before it,
+ * and with the entry behind it. No call is counted.
+ *
+ * @runtime: a started runtime.
+ * @entry:   from chare_entry_register(); 0: its part begins, and the time so
+ *           far is that of the entry that is executing, if any.
+ *
+ * Since:     0.1
+ */
+void chare_stats_charge(chare_runtime *runtime, uint32_t entry);
+
 /* Monotonic time in nanoseconds, or simulated time. */
 uint64_t chare_now_ns(const chare_runtime *runtime);
 
@@ -739,6 +772,38 @@ chare_callback_function(uint32_t function, uint32_t pe, uint64_t argument)
 CHARE_MUST_CHECK chare_status
 chare_callback_call(chare_runtime *runtime, const chare_callback *callback,
                     const chare_data *data);
+
+/**
+ * chare_stats_get() - what entry methods have cost, on all PEs.
+ *
+ * @runtime:  a started runtime; on any PE, at any time.
+ * @callback: told a list (CHARE_FORMAT_VALUE) of dicts, those first that took
+ *            most time: "type", "method" ("__init__": the making of chares),
+ *            "calls", "seconds" and "longest" (one call), "bytes" (of what
+ *            came encoded), "waited" (seconds in the queue, of all calls) and
+ *            "longest_wait", "pes" (that have executed it), "busiest_pe",
+ *            "busiest" (seconds there), and "imbalance": that by the mean of
+ *            all PEs of the job.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_STATE - not started; CHARE_ERR_INVALID.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_stats_get(chare_runtime *runtime,
+                                              const chare_callback *callback);
+
+/**
+ * chare_stats_print() - let PE 0 print what entry methods have cost.
+ *
+ * A table on stdout, of all PEs. Requests that come together share one.
+ *
+ * @runtime: a started runtime; on any PE, at any time.
+ * @done:    told (with no data) when it was printed; NULL: nobody.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_STATE - not started.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_stats_print(chare_runtime *runtime,
+                                                const chare_callback *done);
 
 /* ------------------------------------------------------------------------
  * Types and entry methods

@@ -75,6 +75,7 @@ enum chi_handler {
     CHI_HANDLER_FUNCTION,    /* cb: a registered function */
     CHI_HANDLER_QUIESCENCE,  /* qd: somebody wants to know */
     CHI_HANDLER_LB,          /* lb: load balancing */
+    CHI_HANDLER_STATS,       /* rt: what calls cost, on all PEs */
     CHI_HANDLER_EXIT,        /* rt: the job ends, in order */
     CHI_HANDLER_ABORT,       /* rt: the job ends, with an error */
     CHI_HANDLER_PACK,        /* pe: calls that travel together */

@@ -25,6 +25,7 @@ struct invocation {
     bool shared; /* the message has other targets too */
     bool reply_taken;
     bool buffer_taken;
+    uint64_t stamp;     /* the message's, when its buffer was taken */
     chare_element self; /* call.self */
     chare_reply reply;  /* when the message, which names it, was taken first */
 };
@@ -373,6 +374,37 @@ reply_done(struct invocation *run)
     }
 }
 
+/* The lap is the chare's, for who balances, and its entry's. */
+static __attribute__((noinline)) void
+charge_slow(struct chi_obj *obj, const struct chi_element *element,
+            const struct invocation *run)
+{
+    struct chi_pe *pe = obj->pe;
+    const uint64_t begin = pe->meter.last;
+    struct chi_stats_item *item =
+        pe->stats.on ? chi_stats_entry(&pe->stats, run->call.entry) : NULL;
+
+    if (chi_unlikely(pe->meter.on)) {
+        chi_load_charge_slow(obj, element);
+    } else {
+        (void)chi_pe_lap(pe);
+    }
+    if (chi_likely(item != NULL)) {
+        chi_stats_item_add(item, run->call.len, begin, pe->meter.last,
+                           run->buffer_taken ? run->stamp : run->msg->spare);
+    }
+}
+
+/* A chare has executed a call. */
+static inline void
+charge(struct chi_obj *obj, const struct chi_element *element,
+       const struct invocation *run)
+{
+    if (chi_unlikely(obj->pe->meter.laps)) {
+        charge_slow(obj, element, run);
+    }
+}
+
 void
 chi_refuse_entry(struct chi_obj *obj, const chare_element *target,
                  struct chi_msg *msg)
@@ -423,7 +455,7 @@ chi_invoke_execute(void *context, struct chi_msg *msg)
     }
     run_init(&run, obj, element, msg, false);
     run_entry(obj, &run, element->object);
-    chi_load_charge(obj, element);
+    charge(obj, element, &run);
     if (chi_unlikely(run.call.wants_reply) && !run.reply_taken) {
         reply_done(&run);
     }
@@ -442,7 +474,7 @@ chi_broadcast_run(struct chi_obj *obj, struct chi_element *element,
     run.call.collection = called;
     run.call.more = more;
     run_entry(obj, &run, element->object);
-    chi_load_charge(obj, element);
+    charge(obj, element, &run);
     if (run.call.wants_reply && !run.reply_taken) {
         reply_done(&run);
     }
@@ -528,6 +560,7 @@ chi_obj_take_buffer(const chare_call *call)
         reply_read(run, &run->reply);
     }
     run->buffer_taken = true;
+    run->stamp = run->msg->spare;
     chi_msg_strip(run->msg);
     chi_msg_lend(run->msg);
     return chi_buffer_of_msg(run->msg);

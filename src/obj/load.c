@@ -67,6 +67,7 @@ void
 chi_obj_measure(struct chi_obj *obj, bool on)
 {
     obj->pe->meter.on = on && !obj->pe->simulated;
+    obj->pe->meter.laps = obj->pe->meter.on || obj->pe->stats.on;
     obj->pe->meter.idle = false;
     obj->pe->meter.idle_ticks = 0;
     (void)chi_pe_lap(obj->pe);

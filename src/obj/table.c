@@ -158,6 +158,13 @@ chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
     call.self = &self;
     call.wants_reply = false;
     status = type->ops.create(&call, type->context, &element->object);
+    if (chi_unlikely(obj->pe->stats.on)) {
+        const uint64_t begin = obj->pe->meter.last;
+
+        (void)chi_pe_lap(obj->pe);
+        chi_stats_add_made(&obj->pe->stats, collection->spec.type, call.len,
+                           begin, obj->pe->meter.last, msg->spare);
+    }
     if (status == CHARE_OK && element->object != NULL) {
         return element;
     }

@@ -78,6 +78,7 @@ chi_pe_close(struct chi_pe *pe)
     }
     chi_msg_queue_clear(&pe->held);
     chi_pack_fini(pe);
+    chi_stats_fini(pe);
     chi_queue_fini(&pe->queue);
     chi_timers_fini(&pe->timers);
     if (pe->epoll_fd >= 0) {
@@ -393,6 +394,21 @@ chi_pe_route_sink(struct chi_pe *pe)
 
 /* ---- executing */
 
+/* A message was executed, and is gone. */
+static void
+meter_executed(struct chi_pe *pe, const struct chi_msg *msg, unsigned handler)
+{
+    if (handler != CHI_HANDLER_INVOKE && handler != CHI_HANDLER_BROADCAST) {
+        (void)chi_pe_lap(pe); /* no chare's: background */
+    }
+    if (pe->meter.stamped == msg) {
+        pe->meter.stamped = NULL;
+    }
+    if (pe->stats.on) {
+        chi_stats_stamp(pe);
+    }
+}
+
 static inline void
 execute(struct chi_pe *pe, struct chi_msg *msg)
 {
@@ -402,20 +418,21 @@ execute(struct chi_pe *pe, struct chi_msg *msg)
     if (chi_unlikely(pe->handlers[handler].fn == NULL)) {
         chi_log_warn(pe->options.log, "a message of kind %u is not for a PE",
                      handler);
+        pe->meter.stamped = NULL;
         chi_msg_release(msg);
         return;
     }
     if (chi_unlikely(pe->closing) && handler != CHI_HANDLER_EXIT &&
         handler != CHI_HANDLER_ABORT) {
+        pe->meter.stamped = NULL;
         chi_msg_release(msg);
         return;
     }
     pe->executed++;
     pe->handlers[handler].fn(pe->handlers[handler].context, msg);
     pe->counted_done += counted;
-    if (chi_unlikely(pe->meter.on) && handler != CHI_HANDLER_INVOKE &&
-        handler != CHI_HANDLER_BROADCAST) {
-        (void)chi_pe_lap(pe); /* no chare's: background */
+    if (chi_unlikely(pe->meter.laps)) {
+        meter_executed(pe, msg, handler);
     }
 }
 
@@ -428,6 +445,9 @@ meter_resume(struct chi_pe *pe)
     if (pe->meter.idle) {
         pe->meter.idle_ticks += lap;
         pe->meter.idle = false;
+    }
+    if (pe->stats.on) {
+        chi_stats_stamp(pe);
     }
 }
 
@@ -492,13 +512,14 @@ poll_in_time(struct chi_pe *pe)
     if (chi_likely(--pe->until_clock > 0)) {
         return;
     }
-    ticks = chi_clock_ticks();
+    /* While there are laps, one has ended just now. */
+    ticks = chi_unlikely(pe->meter.laps) ? pe->meter.last : chi_clock_ticks();
     if (chi_unlikely(ticks - pe->last_poll_ticks > pe->poll_ticks)) {
         earn_looks(pe, ticks - pe->last_poll_ticks);
         pe->last_poll_ticks = ticks;
         poll_outside(pe);
-        if (chi_unlikely(pe->meter.on)) {
-            (void)chi_pe_lap(pe);
+        if (chi_unlikely(pe->meter.laps)) {
+            meter_resume(pe);
         }
     }
     pe->until_clock = pe->looks_left > 0 ? 1 : CLOCK_EVERY;
@@ -534,14 +555,14 @@ chi_pe_progress(struct chi_pe *pe, uint32_t messages_max)
     if (!pe->simulated) {
         pe->last_poll_ticks = chi_clock_ticks();
     }
-    if (chi_unlikely(pe->meter.on)) {
+    if (chi_unlikely(pe->meter.laps)) {
         meter_resume(pe);
     }
     while (done < messages_max && !pe->ended) {
         struct chi_msg *msg = chi_queue_pop(&pe->queue);
 
         if (msg == NULL) {
-            if (chi_unlikely(pe->meter.on)) {
+            if (chi_unlikely(pe->meter.laps)) {
                 (void)chi_pe_lap(pe);
                 pe->meter.idle = true;
             }
@@ -552,6 +573,9 @@ chi_pe_progress(struct chi_pe *pe, uint32_t messages_max)
         done++;
         if (pe->simulated) {
             poll_outside(pe);
+            if (chi_unlikely(pe->meter.laps)) {
+                meter_resume(pe);
+            }
         } else {
             poll_in_time(pe);
         }

@@ -22,6 +22,7 @@
 #include "msg/msg.h"
 #include "pe/pack.h"
 #include "pe/queue.h"
+#include "pe/stats.h"
 #include "pe/timers.h"
 
 struct chi_route;
@@ -130,11 +131,14 @@ struct chi_pe {
 
     /* What chares cost, see load.c in obj: laps of the cycle counter. */
     struct {
+        bool laps; /* 'on', or the statistics are */
         bool on;
-        bool idle;           /* the queue was empty when it last looked */
-        uint64_t last;       /* what came before belongs to somebody */
-        uint64_t idle_ticks; /* since the meter was set to 0 */
+        bool idle;               /* the queue was empty when it last looked */
+        uint64_t last;           /* what came before belongs to somebody */
+        uint64_t idle_ticks;     /* since the meter was set to 0 */
+        struct chi_msg *stamped; /* the last in the queue; NULL: none there */
     } meter;
+    struct chi_stats stats;
 
     /* The queue has just become empty. */
     void (*on_idle)(void *context);
@@ -235,7 +239,7 @@ void chi_pe_post_lost(struct chi_pe *pe, uint32_t rank);
 /* From any thread: call the 'posted' hook soon. */
 void chi_pe_post(struct chi_pe *pe);
 
-/* The time since the last lap, in ticks; only while the meter is on. */
+/* The time since the last lap, in ticks; only while there are any. */
 static inline uint64_t
 chi_pe_lap(struct chi_pe *pe)
 {
@@ -244,6 +248,22 @@ chi_pe_lap(struct chi_pe *pe)
 
     pe->meter.last = now;
     return lap;
+}
+
+/* Mark what has come into the queue since the last time: it waits from the
+ * last lap on (stats.c). */
+static inline void
+chi_stats_stamp(struct chi_pe *pe)
+{
+    const uint64_t now = pe->meter.last;
+    struct chi_msg *msg = pe->meter.stamped != NULL ? pe->meter.stamped->next
+                                                    : pe->queue.ordinary.head;
+
+    pe->queue.stamp = now;
+    for (; msg != NULL; msg = msg->next) {
+        msg->spare = now;
+        pe->meter.stamped = msg;
+    }
 }
 
 /* What the route of this PE reports to (struct chi_route_sink, route.h). */

@@ -53,6 +53,7 @@ push_heap(struct chi_queue *queue, struct chi_msg *msg, uint64_t sequence)
         queue->heap_room = room;
     }
     msg->sequence = sequence;
+    msg->spare = queue->stamp;
     queue->heap_count++;
     while (i > 0 && runs_before(msg, queue->heap[(i - 1) / 2])) {
         queue->heap[i] = queue->heap[(i - 1) / 2];
@@ -77,6 +78,7 @@ chi_queue_return(struct chi_queue *queue, struct chi_msg_queue *waited)
     queue->sequence_first = sequence;
     while ((msg = chi_msg_queue_pop(waited)) != NULL) {
         if (msg->env.priority == 0) {
+            msg->spare = queue->stamp;
             chi_msg_queue_push(&ordinary, msg);
         } else {
             push_heap(queue, msg, sequence++);

@@ -19,6 +19,7 @@ struct chi_queue {
     size_t heap_room;
     uint64_t sequence_next;  /* of what comes last in its priority */
     uint64_t sequence_first; /* of what came first */
+    uint64_t stamp; /* for msg->spare of what has a priority; see stats.c */
 };
 
 void chi_queue_init(struct chi_queue *queue);

@@ -75,11 +75,13 @@ subtree_stopped(chare_runtime *runtime)
     struct chi_msg *msg;
 
     if (runtime->pe->rank == 0) {
+        chi_rt_stats_end_print(runtime);
         msg = exit_msg(runtime, CHI_HANDLER_EXIT, PHASE_GO);
         chi_pe_send(runtime->pe, 0, msg);
         return;
     }
     msg = exit_msg(runtime, CHI_HANDLER_EXIT, PHASE_DONE);
+    chi_rt_stats_end_append(runtime, &msg);
     chi_pe_send(runtime->pe, chi_coll_edges(runtime->coll, 0)->parent, msg);
 }
 
@@ -90,6 +92,7 @@ stop(chare_runtime *runtime, const struct chi_msg *msg)
     runtime->state = CHI_RT_CLOSING;
     runtime->pe->closing = true;
     send_down(runtime, msg);
+    chi_rt_stats_end_own(runtime);
     runtime->exit_missing = chi_coll_edges(runtime->coll, 0)->child_count;
     if (runtime->exit_missing == 0) {
         subtree_stopped(runtime);
@@ -117,6 +120,7 @@ exit_execute(void *context, struct chi_msg *msg)
         break;
     case PHASE_DONE:
         chi_assert(runtime->exit_missing > 0);
+        chi_rt_stats_end_merge(runtime, msg);
         if (--runtime->exit_missing == 0) {
             subtree_stopped(runtime);
         }

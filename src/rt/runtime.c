@@ -105,6 +105,7 @@ rooms_open(chare_runtime *runtime)
     if (status == CHARE_OK) {
         chi_rt_exit_init(runtime);
         chi_rt_stall_init(runtime);
+        chi_rt_stats_init(runtime);
     }
     return status;
 }
@@ -380,6 +381,7 @@ chi_rt_close(chare_runtime *runtime)
         return;
     }
     chi_obj_destroy(runtime->obj); /* runs the destroy hooks first */
+    chi_rt_stats_fini(runtime);
     chi_watch_close(runtime->watch);
     chi_qd_destroy(runtime->qd);
     chi_lb_destroy(runtime->lb);

@@ -23,6 +23,7 @@
 #include "obj/obj.h"
 #include "pe/pe.h"
 #include "qd/qd.h"
+#include "rt/stats.h"
 #include "topo/layout.h"
 #include "topo/machine.h"
 #include "wireup/wireup.h"
@@ -84,6 +85,7 @@ struct chare_runtime {
     struct chi_futures *futures;
 
     struct chi_stall stall;
+    struct chi_rt_stats stats;
 
     int exit_code;
     uint32_t exit_missing; /* subtrees that have not stopped */

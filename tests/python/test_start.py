@@ -112,48 +112,6 @@ def main(args):
 charm.start(main)
 """, pes=(1,))
 
-    def test_statistics(self):
-        self.check("""
-charm.options.profiling = True
-class Worker(Chare):
-    def __init__(self):
-        pass
-    def work(self):
-        pass
-    @coro
-    def later(self):
-        charm.sleep(0.001)
-        return 1
-def main(args):
-    group = Group(Worker)
-    for i in range(5):
-        group.work(awaitable=True).get()
-    group.later(ret=True).get()
-    measured = {entry[1]: entry for entry in _core.profile_get()
-                if entry[0] == "Worker"}
-    assert measured["work"][2] == 5 and measured["work"][3] > 0
-    assert measured["later"][2] == 1 and measured["__init__"][2] == 1
-    charm.thisProxy[0].printStats(awaitable=True).get()
-    charm.print_dbg("a", 1)
-    print("done")
-    charm.exit()
-charm.start(main)
-""")
-        result = self.run_program("""
-class Worker(Chare):
-    def work(self):
-        pass
-charm.options.profiling = True
-def main(args):
-    Group(Worker).work(awaitable=True).get()
-    charm.printStats()
-    charm.print_dbg("debug", 1)
-    charm.exit()
-charm.start(main)
-""", 1)
-        self.assertIn("Worker.work", result.stdout)
-        self.assertIn("PE 0 : debug 1", result.stdout)
-
 
 READER = """
 from chare import readonlies as ro

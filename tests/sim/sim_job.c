@@ -239,9 +239,9 @@ join(struct sim_job *job)
 }
 
 /*
- * Calls that travel together change nothing that a test can see: in some seeds
- * all do, in some half of the entries'. Not by the job's own prng, whose draws
- * stay the same.
+ * Calls that travel together change nothing that a test can see, and neither
+ * do statistics: in some seeds all do, in some half of the entries'. Not by
+ * the job's own prng, whose draws stay the same.
  */
 static bool
 draw_aggregation(struct sim_job *job)
@@ -254,6 +254,7 @@ draw_aggregation(struct sim_job *job)
     for (uint32_t pe = 0; pe < job->pe_count && share > 1; pe++) {
         chare_runtime *runtime = sim_rt(job, pe);
 
+        chare_stats_measure(runtime, chi_prng_below(&prng, 2) == 0);
         for (uint32_t i = 1; i < runtime->registry.entry_count; i++) {
             if ((share == 2 || i % 2 == 0) &&
                 chare_entry_aggregate(runtime, i, true) != CHARE_OK) {

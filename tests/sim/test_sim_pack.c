@@ -5,7 +5,7 @@
  * Goal:   each call is executed exactly once; all calls of one priority from
  *         one PE to one chare in the order made, whether they travel together
  *         or alone; quiescence is told once, with nothing outstanding; nothing
- *         is left over.
+ *         is left over; the statistics of all PEs have each call once.
  * Method: chares of an array call each other by three entries: one whose calls
  *         travel together, one whose calls do not, and one that changes. A
  *         table of all calls says what came of each. Planted bugs take an open
@@ -203,6 +203,7 @@ register_all(struct sim_job *job, chare_runtime *runtime)
         ok = chare_entry_register(runtime, test->type, names[i], execute, test,
                                   &test->entries[i]) == CHARE_OK;
     }
+    chare_stats_measure(runtime, true);
     return ok &&
            chare_entry_aggregate(runtime, test->entries[0], true) == CHARE_OK;
 }
@@ -306,9 +307,34 @@ watch(struct sim_job *job)
 
 /* ---- one run */
 
+/* The statistics of all PEs have each call once. */
+static void
+check_stats(struct test *test)
+{
+    uint64_t calls = 0;
+    uint64_t bytes = 0;
+
+    for (uint32_t pe = 0; pe < test->job->pe_count; pe++) {
+        const struct chi_stats *stats = &sim_rt(test->job, pe)->pe->stats;
+
+        for (uint32_t i = 0; i < stats->entry_room; i++) {
+            calls += stats->entries[i].calls;
+            bytes += stats->entries[i].bytes;
+        }
+    }
+    for (uint32_t i = 0; i < test->call_count; i++) {
+        calls -= test->calls[i].executed;
+        bytes -= (uint64_t)test->calls[i].bytes * test->calls[i].executed;
+    }
+    if (calls != 0 || bytes != 0) {
+        SIM_WRONG(test->job, "the statistics do not fit");
+    }
+}
+
 static void
 check_end(struct test *test)
 {
+    check_stats(test);
     for (uint32_t i = 0; i < test->call_count; i++) {
         if (test->calls[i].executed != 1) {
             SIM_WRONG(test->job, "call %u from PE %u to %u executed %u times",

@@ -69,6 +69,31 @@ chare_create_single(struct core_state *state, PyObject *args,
     return core_single_new(state, cls, init_args, pe, CORE_FLAVOUR_SINGLE);
 }
 
+/*
+ * The object of a chare. Not by tp_alloc(): before CPython 3.13, object's own
+ * makes room for attributes that share their names, a third of what a
+ * dictionary takes. Later it does so only for classes without parts in C: for
+ * others the first attribute would make a dictionary with room for thirty,
+ * which the interpreter's quick ways to attributes do not know, either.
+ */
+static PyObject *
+chare_alloc(PyTypeObject *type, PyObject *no_args)
+{
+    PyObject *op = PyBaseObject_Type.tp_new(type, no_args, NULL);
+
+#if PY_VERSION_HEX >= 0x030d0000
+    if (op != NULL && type->tp_dictoffset != 0) {
+        PyObject *dict = PyDict_New();
+
+        if (dict == NULL || PyObject_GenericSetDict(op, dict, NULL) < 0) {
+            Py_CLEAR(op);
+        }
+        Py_XDECREF(dict);
+    }
+#endif
+    return op;
+}
+
 static PyObject *
 chare_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
@@ -86,9 +111,7 @@ chare_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
                      type->tp_name);
         return NULL;
     }
-    /* Not tp_alloc(): object's own makes room for attributes that share their
-     * names, a third of what a dictionary takes. */
-    return PyBaseObject_Type.tp_new(type, core_state_of(base)->no_args, NULL);
+    return chare_alloc(type, core_state_of(base)->no_args);
 }
 
 /* Constructors of users need not call this one, and may with anything. */

@@ -64,11 +64,10 @@ core_entry_visit(struct core_entry *entry, visitproc visit, void *arg)
     return 0;
 }
 
-static int
-argument_position(const char *const *names, PyObject *name)
+/* Where a name is from 'at' on, behind what was given by position; or -1. */
+static Py_ssize_t
+argument_position(const char *const *names, Py_ssize_t at, PyObject *name)
 {
-    int at = 0;
-
     while (names[at] != NULL &&
            PyUnicode_CompareWithASCIIString(name, names[at]) != 0) {
         at++;
@@ -99,9 +98,9 @@ core_arguments_parse(const char *function, const char *const *names,
     count = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
     for (Py_ssize_t i = 0; i < count; i++) {
         PyObject *name = PyTuple_GET_ITEM(kwnames, i);
-        int at = argument_position(names, name);
+        const Py_ssize_t at = argument_position(names, arg_count, name);
 
-        if (at < 0 || at < arg_count) {
+        if (at < 0) {
             PyErr_Format(PyExc_TypeError, "%s(): unexpected argument '%U'",
                          function, name);
             return -1;

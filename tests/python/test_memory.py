@@ -5,8 +5,9 @@ Method: in one process, measure the memory of many plain objects with two
 attributes, and of as many chares of the same attributes in one array, on one
 and on two PEs. A chare may take 1.3 of the object and 128 bytes; sanitizers
 take more, so it is not measured with them. Since CPython 3.13, plain objects
-keep their attributes inline, while those with parts in C, as chares are, have
-a dictionary with room for thirty: there, only this is shown.
+keep their attributes inline, and those with parts in C, as chares are, cannot:
+each has a dictionary of its own, for which 172 bytes more are allowed there.
+On 3.12 the plain object is 16 bytes smaller than before, and 8 more are.
 """
 
 import os
@@ -56,7 +57,7 @@ def main(args):
     plain = meters[0].plain(N // pes, ret=True).get() * pes / N
     print(f"chare {chare:.0f} bytes, plain object {plain:.0f}")
     assert array[%s].right(ret=True).get()
-    more = 128 if sys.version_info < (3, 13) else 464
+    more = {(3, 12): 136, (3, 13): 300}.get(sys.version_info[:2], 128)
     assert plain > 0 and chare <= 1.3 * plain + more, (chare, plain)
     print("done")
     charm.exit()

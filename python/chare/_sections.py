@@ -6,7 +6,9 @@ members are known waits. So only a function that chooses members is waited
 for, since it may fail.
 """
 
+import itertools
 import operator
+import pickle
 import types
 
 from chare import _core
@@ -118,17 +120,42 @@ def _key(index):
     return tuple(index) if isinstance(index, (tuple, list)) else (index,)
 
 
-class _Table:
-    """A section function made of lists of indices."""
+_table_numbers = itertools.count()
+_last_table: list = [None, None]  # the name of the one that came last, and it
 
-    def __init__(self, lists):
-        self._sections: dict = {}
-        for number, indices in enumerate(lists):
-            for index in indices:
-                self._sections.setdefault(_key(index), []).append(number)
+
+class _Table:
+    """A section function made of lists of indices.
+
+    It is as large as the sections, and comes to each chare: a PE reads it
+    once only.
+    """
+
+    def __init__(self, name, sections):
+        self._name = name
+        self._sections = sections
 
     def __call__(self, chare):
         return self._sections.get(_key(chare.thisIndex), ())
+
+    def __reduce__(self):
+        return _table, (self._name, pickle.dumps(self._sections, 5))
+
+
+def _table(name, data):
+    """A table that was sent."""
+    if _last_table[0] != name:
+        _last_table[:] = name, _Table(name, pickle.loads(data))
+    return _last_table[1]
+
+
+def _table_of(lists):
+    """The table of some lists of indices."""
+    sections: dict = {}
+    for number, indices in enumerate(lists):
+        for index in indices:
+            sections.setdefault(_key(index), []).append(number)
+    return _Table((_core.my_pe(), next(_table_numbers)), sections)
 
 
 def _lists(elems, count):
@@ -222,7 +249,7 @@ def split(proxy, numsections, section_func=None, elems=None, slicing=None):
         if proxy.issec and not all(
             isinstance(index, _core.Proxy) for one in lists for index in one
         ):
-            section_func = _Table(lists)
+            section_func = _table_of(lists)
     if section_func is not None:
         return _waited(_split_by_function(proxy, count, section_func))
     if slicing is not None:

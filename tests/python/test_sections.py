@@ -480,5 +480,42 @@ for bad in (lambda: charm.getTopoTreeEdges(n, 0, range(n)),
 """)
 
 
+class TableTest(ProgramCase):
+    def test_lists_of_indices_are_read_once_on_each_pe(self):
+        self.check("""
+from chare import _sections
+
+tables = []
+look_up = _sections._Table.__call__
+
+def noted(self, chare):
+    tables.append(self)
+    return look_up(self, chare)
+
+_sections._Table.__call__ = noted
+
+class Worker(Chare):
+    def where(self):
+        return self.thisIndex[0]
+
+    def tables(self):
+        return len({id(table) for table in tables})
+
+def main(args):
+    count = 40 * charm.numPes()
+    workers = Array(Worker, count)
+    every = charm.combine(workers)
+    lists = [list(range(0, count, 2)), list(range(1, count, 2))]
+    for i in range(2):
+        parts = charm.split(every, 2, elems=lists)
+        for part, want in zip(parts, lists):
+            assert part.where(ret=True).get() == want
+    assert set(workers.tables(ret=True).get()) == {2}
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
+
 if __name__ == "__main__":
     tapunit.main()

@@ -38,7 +38,10 @@ def goal_text(goal, unit):
         where = _interval_text(goal["interval"])
     said = goal["verdict"]
     if goal["absolute"] is not None and goal["value"] is not None:
-        said += " (against the figure of another machine)"
+        said += " (against the figure of another machine"
+        if goal.get("yardstick"):
+            said += (f" x {goal['scale']:.3g}, as for {goal['yardstick']}")
+        said += ")"
     return f"{goal['ours']} {asked}: {now}{where}  {said}"
 
 

@@ -20,12 +20,15 @@ CHANGED = 0.01  # what is less is no change, however sure
 @dataclasses.dataclass(frozen=True)
 class Goal:
     """`ours` takes at most `limit` times what `peer` takes. `absolute` names
-    a figure in peers.json that stands in for a peer that is not here."""
+    a figure in peers.json that stands in for a peer that is not here; times
+    how much slower than that one this machine is, by `yardstick`: a figure of
+    this case, and the name of the same in peers.json."""
 
     ours: str
     peer: str | None
     limit: float
     absolute: str | None = None
+    yardstick: tuple | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,11 +145,17 @@ def _described_goal(goal, figures, absolute):
     ours = figures.get(goal.ours, {"median": None, "values": []})
     peer = figures.get(goal.peer, {"median": None, "values": []})
     said = {"ours": goal.ours, "peer": goal.peer, "limit": goal.limit,
-            "value": None, "interval": None, "absolute": None}
+            "value": None, "interval": None, "absolute": None,
+            "yardstick": None, "scale": 1}
     if goal.peer is None:
         said["value"], said["interval"] = ours["median"], ours.get("interval")
     elif peer["median"] is None and goal.absolute is not None:
-        figure = absolute[goal.absolute]
+        if goal.yardstick is not None:
+            name, there = goal.yardstick
+            scale = ratio(figures[name]["median"], absolute[there])
+            if scale is not None:
+                said["yardstick"], said["scale"] = name, scale
+        figure = absolute[goal.absolute] * said["scale"]
         said["absolute"] = goal.absolute
         said["value"] = ratio(ours["median"], figure)
         if ours.get("interval"):

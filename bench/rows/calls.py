@@ -8,8 +8,8 @@ from harness.score import Case, Goal, Measurement
 BEST = "Charm4py, fastest layer"
 
 
-def best(limit, absolute, ours="chare"):
-    return Goal(ours, BEST, limit, absolute)
+def best(limit, absolute, yardstick=None, ours="chare"):
+    return Goal(ours, BEST, limit, absolute, yardstick)
 
 
 def same_pe(at):
@@ -24,7 +24,8 @@ def same_pe(at):
         "asyncio call_soon": ("asyncio", "local"),
     }, [Goal("chare", "Charm4py", 0.08,
              "Charm4py 1.1, same-PE call"),
-        Goal("chare", "Charm++", 1.0, "Charm++ 8, same-PE call in C++")])])
+        Goal("chare", "Charm++", 1.0, "Charm++ 8, same-PE call in C++",
+             ("Charm4py", "Charm4py 1.1, same-PE call"))])])
 
 
 def parts(at):
@@ -62,7 +63,9 @@ def one_way(at):
         **({"multiprocessing.Pipe": ("pipe", "pingpong int")}
            if what == "int" else {}),
     }, [Goal("chare", "Charm4py, TCP", 0.2),
-        best(0.2, "Charm4py 1.1, UCX, one way, int"),
+        best(0.2, "Charm4py 1.1, UCX, one way, int",
+             ("mpi4py Send, 8 B",
+              "mpi4py on Open MPI, one way, 8 B, buffers")),
         Goal("chare", "mpi4py send", 0.55,
              "mpi4py on Open MPI, one way, int, pickled"),
         Goal("chare", "mpi4py Send, 8 B", 1.0,
@@ -91,7 +94,8 @@ def flood(at):
         "Ray, actor": ("Ray", "flood int"),
         "multiprocessing.Pipe": ("pipe", "flood int"),
     }, [Goal("chare", "Charm4py, TCP", 1 / 6),
-        best(1 / 6, "Charm4py 1.1, Open MPI, flood to another PE"),
+        best(1 / 6, "Charm4py 1.1, Open MPI, flood to another PE",
+             ("mpi4py send", "mpi4py on Open MPI, flood, int, pickled")),
         Goal("chare", "mpi4py send", 0.5,
              "mpi4py on Open MPI, flood, int, pickled"),
         Goal("chare", "C, Open MPI", 5.0, "Open MPI, flood, 8 B")])])
@@ -118,7 +122,9 @@ def awaited(at):
         "Dask, actor": ("Dask", "get"),
     }, [goal for ours in ("chare, await", "chare, get") for goal in (
         Goal(ours, "Charm4py, TCP", 0.2),
-        best(0.2, "Charm4py 1.1, UCX, ret=True + get, round trip", ours),
+        best(0.2, "Charm4py 1.1, UCX, ret=True + get, round trip",
+             ("mpi4py send + recv", "mpi4py on Open MPI, send + recv, round "
+              "trip, int, pickled"), ours),
         Goal(ours, "mpi4py send + recv", 1.0))])])
 
 

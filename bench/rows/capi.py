@@ -18,7 +18,8 @@ def pingpong(at, size):
         "C, MPICH": ("MPICH", "pingpong"),
     }, [Goal("chare, C", "C, Open MPI", 1.5, "Open MPI, one way, 8 B"),
         Goal("chare, C", "Charm++", 0.5,
-             "Charm++ 8, UCX, one way in C++, 8 B")]
+             "Charm++ 8, UCX, one way in C++, 8 B",
+             ("C, Open MPI", "Open MPI, one way, 8 B"))]
         if size == "8" else [], plot=("latency over size", int(size)))])
 
 
@@ -38,4 +39,5 @@ def measurements(at):
         "C, Open MPI": ("Open MPI", "flood"),
         "C, MPICH": ("MPICH", "flood"),
     }, [Goal("chare, C", "C, Open MPI", 1 / 0.8, "Open MPI, flood, 8 B"),
-        Goal("chare, C", "Charm++", 0.5, "Charm++ 8, MPI, flood in C++")])])
+        Goal("chare, C", "Charm++", 0.5, "Charm++ 8, MPI, flood in C++",
+             ("C, Open MPI", "Open MPI, flood, 8 B"))])])

@@ -108,6 +108,20 @@ class VerdictTest(unittest.TestCase):
                           absolute={"figure": 8})["goals"]
         self.assertEqual((said["value"], said["absolute"]), (5, None))
 
+    def test_a_yardstick_says_how_fast_the_other_machine_was(self):
+        """Where b takes 6 here and took 2 there, a figure of 8 counts 24."""
+        goal = [Goal("a", "absent", 2, "figure", ("b", "b's"))]
+        absolute = {"figure": 8, "b's": 2}
+        said, = described({"a": runs_of(60), "b": runs_of(6)}, goal,
+                          absolute=absolute)["goals"]
+        self.assertEqual((said["value"], said["verdict"], said["scale"]),
+                         (2.5, NOT_MET, 3))
+        self.assertIn("x 3, as for b", report.goal_text(said, "ns"))
+        said, = described({"a": runs_of(60), "b": []}, goal,
+                          absolute=absolute)["goals"]
+        self.assertEqual((said["value"], said["scale"]), (7.5, 1))
+        self.assertNotIn("as for", report.goal_text(said, "ns"))
+
     def test_what_is_kept(self):
         figure = described({"a": runs_of(1, 2, 9)})["figures"]["a"]
         self.assertEqual((figure["median"], figure["least"], figure["p99"],

@@ -112,7 +112,15 @@ timer_start(struct core_pe *pe, PyObject *target, PyObject *args,
     chare_status status;
 
     if (isnan(seconds) || seconds > 1e9) {
-        PyErr_SetString(PyExc_ValueError, "that is no time to wait");
+        PyObject *given = PyFloat_FromDouble(seconds);
+
+        if (given != NULL) {
+            PyErr_Format(PyExc_ValueError,
+                         "%S seconds are no time to wait: it is a number up "
+                         "to 1e9; without a timeout, give None",
+                         given);
+            Py_DECREF(given);
+        }
         return -1;
     }
     timer = PyMem_Calloc(1, sizeof(*timer));

@@ -179,6 +179,23 @@ def main(args):
 charm.start(main)
 """)
 
+    def test_times_that_are_none(self):
+        self.check("""
+def main(args):
+    for seconds in ("inf", "nan"):
+        for wait in (Future().get, charm.sleep):
+            try:
+                wait(float(seconds))
+            except ValueError as error:
+                assert f"{seconds} seconds" in str(error), error
+                assert "1e9" in str(error), error
+            else:
+                assert False
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(1,))
+
     def test_local_futures_can_be_sent(self):
         """What spawn() returns has no name until it needs one."""
         self.check("""

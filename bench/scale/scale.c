@@ -3,11 +3,11 @@
  * scale.c - what the distributed strategy costs on very many PEs: the code of
  * src/lb/gossip.c itself, on virtual PEs in one thread (src/lb/virtual.c).
  *
- *     scale [PES [OBJECTS PER PE [SHAPE...]]]
+ *     scale [PES [OBJECTS PER PE [SHAPE or STRATEGY...]]]
  *
  * Counts, no times: rounds of what depends on each other, messages and bytes
  * of a PE, memory of a PE, and quality against LPT. 'hierarchical' is decided
- * in one place and has quality and moves only.
+ * in one place and has quality and moves only; 'tree' is the same without that.
  */
 #include "config.h"
 
@@ -66,8 +66,44 @@ decide(const struct chi_lb_strategy *strategy,
     return quality.makespan;
 }
 
+/* What is asked for on the command line; of what nobody names, all. */
+struct wishes {
+    char **names;
+    int count;
+};
+
+static bool
+is_shape(const char *name)
+{
+    enum chi_synth_shape shape;
+
+    return chi_synth_find(name, &shape);
+}
+
+static bool
+is_strategy(const char *name)
+{
+    return chi_lb_strategy_find(name) != NULL;
+}
+
+static bool
+wanted(const struct wishes *wishes, const char *name,
+       bool (*is)(const char *name))
+{
+    bool any = true;
+
+    for (int i = 0; i < wishes->count; i++) {
+        if (strcmp(wishes->names[i], name) == 0) {
+            return true;
+        }
+        any = any && !is(wishes->names[i]);
+    }
+    return any;
+}
+
 static void
-rows(enum chi_synth_shape shape, uint32_t pes, size_t objects)
+rows(enum chi_synth_shape shape, uint32_t pes, size_t objects,
+     const struct wishes *wishes)
 {
     static const struct chi_lb_strategy *const spread[] = {
         &chi_lb_gossip, &chi_lb_tree, &chi_lb_diffusion};
@@ -88,6 +124,9 @@ rows(enum chi_synth_shape shape, uint32_t pes, size_t objects)
     (void)decide(&chi_lb_hierarchical, &problem, to);
     row(&problem, name, "hierarchical", to, lpt, NULL);
     for (size_t i = 0; i < sizeof(spread) / sizeof(spread[0]); i++) {
+        if (!wanted(wishes, spread[i]->name, is_strategy)) {
+            continue;
+        }
         memcpy(to, problem.from, objects * sizeof(*to));
         if (chi_virtual_spread(&problem, spread[i]->spread, to, &cost) !=
             CHARE_OK) {
@@ -105,6 +144,7 @@ main(int argc, char **argv)
 {
     const uint32_t pes =
         argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : PES_PRESET;
+    const struct wishes wishes = {argv + 3, argc > 3 ? argc - 3 : 0};
     const size_t each =
         argc > 2 ? strtoull(argv[2], NULL, 10) : OBJECTS_PRESET;
 
@@ -112,13 +152,8 @@ main(int argc, char **argv)
            "messages of a PE | most | bytes of a PE | memory, mean / most |\n"
            "|---|---|---|---|---|---|---|---|---|---|---|\n");
     for (int shape = 0; shape < CHI_SYNTH_COUNT; shape++) {
-        bool wanted = argc <= 3;
-
-        for (int i = 3; i < argc; i++) {
-            wanted |= strcmp(argv[i], chi_synth_names[shape]) == 0;
-        }
-        if (wanted) {
-            rows((enum chi_synth_shape)shape, pes, each * pes);
+        if (wanted(&wishes, chi_synth_names[shape], is_shape)) {
+            rows((enum chi_synth_shape)shape, pes, each * pes, &wishes);
         }
     }
     return 0;

@@ -131,6 +131,14 @@ chi_lb_bound(const struct chi_lb_problem *problem, double *bound_out,
     return CHARE_OK;
 }
 
+static double
+hops(const struct chi_lb_problem *problem, uint32_t a, uint32_t b)
+{
+    return chi_lb_node(problem, a) == chi_lb_node(problem, b)
+               ? 1
+               : CHI_LB_HOPS_NODES;
+}
+
 static void
 evaluate_objects(const struct chi_lb_problem *problem, const uint32_t *to,
                  struct chi_lb_quality *out)
@@ -147,8 +155,13 @@ evaluate_objects(const struct chi_lb_problem *problem, const uint32_t *to,
         }
         for (size_t e = problem->edge_first[i]; e < problem->edge_first[i + 1];
              e++) {
-            if (to[problem->edge_to[e]] != to[i]) {
-                out->cut_bytes += (double)problem->edge_bytes[e] / 2;
+            const uint32_t other = to[problem->edge_to[e]];
+
+            if (other != to[i]) {
+                const double bytes = (double)problem->edge_bytes[e] / 2;
+
+                out->cut_bytes += bytes;
+                out->hop_bytes += bytes * hops(problem, to[i], other);
             }
         }
     }

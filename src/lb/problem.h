@@ -20,7 +20,8 @@ enum {
     CHI_LB_OBJECTS_MAX = 0x7fffffff,
     CHI_LB_DIMS_MAX = 3, /* coordinates that bisection looks at */
     CHI_LB_TEXT_BYTES = 256,
-    CHI_LB_NODE_PES = 16, /* on one node, where nobody says */
+    CHI_LB_NODE_PES = 16,  /* on one node, where nobody says */
+    CHI_LB_HOPS_NODES = 5, /* from node to node; 1 in a node */
 };
 
 /* Work above the lower bound that a strategy which avoids moves accepts. */
@@ -58,6 +59,7 @@ struct chi_lb_quality {
     uint64_t moves;
     uint64_t moved_bytes;
     double cut_bytes;  /* between objects on different PEs */
+    double hop_bytes;  /* the same, by how far they go */
     uint64_t stranded; /* objects with work on PEs of speed 0 */
 };
 

@@ -15,7 +15,8 @@ static const struct chi_lb_strategy *const all[] = {
     &chi_lb_none,         &chi_lb_rotate,        &chi_lb_random,
     &chi_lb_greedy,       &chi_lb_greedy_refine, &chi_lb_refine,
     &chi_lb_hierarchical, &chi_lb_bisect,        &chi_lb_graph,
-    &chi_lb_gossip,       &chi_lb_tree,          &chi_lb_diffusion,
+    &chi_lb_scotch,       &chi_lb_gossip,        &chi_lb_tree,
+    &chi_lb_diffusion,
 };
 
 enum {
@@ -41,7 +42,8 @@ static const struct {
     {"OrbLB", &chi_lb_bisect},
     {"rcb", &chi_lb_bisect},
     {"MetisLB", &chi_lb_graph},
-    {"ScotchLB", &chi_lb_graph},
+    {"ScotchLB", &chi_lb_scotch},
+    {"ScotchTopoLB", &chi_lb_scotch},
     {"metis", &chi_lb_graph},
     {"DistributedLB", &chi_lb_gossip},
     {"GrapevineLB", &chi_lb_gossip},

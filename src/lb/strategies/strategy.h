@@ -40,6 +40,7 @@ extern const struct chi_lb_strategy chi_lb_refine;
 extern const struct chi_lb_strategy chi_lb_bisect;
 extern const struct chi_lb_strategy chi_lb_hierarchical;
 extern const struct chi_lb_strategy chi_lb_graph;
+extern const struct chi_lb_strategy chi_lb_scotch;
 
 extern const struct chi_lb_strategy chi_lb_gossip;
 extern const struct chi_lb_strategy chi_lb_tree;

@@ -99,6 +99,23 @@ clustered_load(void)
 
 /* ---- all strategies */
 
+/* The library is looked for when it is asked. */
+static bool
+has_scotch(void)
+{
+    struct chi_lb_problem problem;
+    uint32_t to[16];
+    char text[CHI_LB_TEXT_BYTES];
+    chare_status status;
+
+    if (chi_synth_make(CHI_SYNTH_UNIFORM, 16, 2, 3, &problem) != CHARE_OK) {
+        return false;
+    }
+    status = chi_lb_decide(&chi_lb_scotch, &problem, to, text);
+    chi_lb_problem_free(&problem);
+    return status != CHARE_ERR_NOT_FOUND;
+}
+
 static const struct chi_lb_strategy *
 usable(size_t index)
 {
@@ -109,6 +126,9 @@ usable(size_t index)
         return &chi_lb_none;
     }
 #endif
+    if (strategy == &chi_lb_scotch && !has_scotch()) {
+        return &chi_lb_none;
+    }
     return strategy;
 }
 
@@ -196,7 +216,7 @@ speeds_count(void)
         }
         printf("# %s: %.3f to %.3f\n", usable(i)->name, least, most);
         CHECK(most <= 1.1 * least ||
-              ((usable(i) == &chi_lb_graph || usable(i) == &chi_lb_gossip) &&
+              ((usable(i)->needs_edges || usable(i) == &chi_lb_gossip) &&
                most <= 1.25 * least));
     }
     problem.speeds = NULL;
@@ -260,8 +280,8 @@ background_counts(void)
             quality = quality_of(usable(i), &problem);
             printf("# %s %.3f\n", usable(i)->name,
                    quality.makespan / quality.bound);
-            /* METIS knows of no background. */
-            CHECK(usable(i) == &chi_lb_graph ||
+            /* METIS and Scotch know of no background. */
+            CHECK(usable(i)->needs_edges ||
                   quality.makespan <= 1.05 * quality.bound);
         }
     }
@@ -291,6 +311,41 @@ fixed_stay(void)
     }
     problem.fixed = NULL;
     chi_lb_problem_free(&problem);
+}
+
+/* Scotch puts what talks much on near PEs: with the nodes shuffled, the same
+ * parts would send more bytes over far ways. */
+static void
+talkers_are_near(void)
+{
+    static uint32_t nodes[32];
+    static uint32_t to[4000];
+    struct chi_lb_problem problem;
+    struct chi_lb_quality near;
+    struct chi_lb_quality far;
+    char text[CHI_LB_TEXT_BYTES];
+
+    if (!has_scotch()) {
+        SKIP("there is no Scotch");
+    }
+    for (uint32_t pe = 0; pe < 32; pe++) {
+        nodes[pe] = pe / 4;
+    }
+    CHECK(chi_synth_make(CHI_SYNTH_LOGNORMAL, 4000, 32, 3, &problem) ==
+          CHARE_OK);
+    problem.nodes = nodes;
+    CHECK(chi_lb_decide(&chi_lb_scotch, &problem, to, text) == CHARE_OK);
+    CHECK(chi_lb_evaluate(&problem, to, &near) == CHARE_OK);
+    for (int i = 0; i < 4000; i++) {
+        to[i] = to[i] * 11 % 32;
+    }
+    CHECK(chi_lb_evaluate(&problem, to, &far) == CHARE_OK);
+    problem.nodes = NULL;
+    chi_lb_problem_free(&problem);
+    printf("# %.0f bytes cut, times hops %.0f; shuffled %.0f\n",
+           near.cut_bytes, near.hop_bytes, far.hop_bytes);
+    CHECK(near.cut_bytes == far.cut_bytes);
+    CHECK(near.hop_bytes < 0.8 * far.hop_bytes);
 }
 
 /* ---- edges */
@@ -425,6 +480,6 @@ TAP_MAIN(TAP_CASE(uniform_load), TAP_CASE(lognormal_load),
          TAP_CASE(all_balance), TAP_CASE(same_seed_same_answer),
          TAP_CASE(speeds_count), TAP_CASE(many_speeds),
          TAP_CASE(speed_zero_gets_nothing), TAP_CASE(background_counts),
-         TAP_CASE(fixed_stay), TAP_CASE(no_objects_one_pe),
-         TAP_CASE(no_work_no_moves), TAP_CASE(nonsense_is_refused),
-         TAP_CASE(all_on_one), TAP_CASE(names))
+         TAP_CASE(fixed_stay), TAP_CASE(talkers_are_near),
+         TAP_CASE(no_objects_one_pe), TAP_CASE(no_work_no_moves),
+         TAP_CASE(nonsense_is_refused), TAP_CASE(all_on_one), TAP_CASE(names))

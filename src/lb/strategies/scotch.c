@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * scotch.c - the graph of who talks to whom is mapped onto the machine, by
+ * Scotch (F. Pellegrini, "Static mapping by dual recursive bipartitioning of
+ * process and architecture graphs", SHPCC 1994): what talks much is put on
+ * near PEs, not only on the same.
+ *
+ * Where all nodes have as many PEs, of one speed, the machine is a tree of
+ * nodes and PEs; else all PEs are as near, and weigh what their speeds say.
+ *
+ * The library is loaded by who asks. Its header is not needed: its objects
+ * are opaque, and it tells how long its numbers are. Its random numbers are
+ * its own and are set back each time (B1).
+ */
+#include "config.h"
+
+#include <dlfcn.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lb/strategies/strategy.h"
+
+enum {
+    WEIGHT_MAX = 10000,    /* of the largest object, edge or speed */
+    WEIGHTS_MAX = 1 << 30, /* of all objects */
+    LEVELS = 2,            /* nodes, PEs */
+};
+
+static const char *const libraries[] = {
+    "libscotch-7.0.so",
+    "libscotch.so.7.0",
+    "libscotch-6.1.so",
+    "libscotch.so",
+};
+
+static const char *const error_libraries[] = {
+    "libscotcherr-7.0.so",
+    "libscotcherr.so.7.0",
+    "libscotcherr-6.1.so",
+    "libscotcherr.so",
+};
+
+struct scotch {
+    void *errors;
+    void *library;
+    int (*number_bytes)(void);
+    void (*seed)(int);
+    void (*reset)(void);
+    void *(*graph_alloc)(void);
+    int (*graph_init)(void *);
+    int (*graph_build)(void *, int, int, const int *, const int *, const int *,
+                       const int *, int, const int *, const int *);
+    int (*graph_map)(void *, const void *, const void *, int *);
+    void (*graph_exit)(void *);
+    void *(*arch_alloc)(void);
+    int (*arch_init)(void *);
+    int (*arch_tree)(void *, int, const int *, const int *);
+    int (*arch_weights)(void *, int, const int *);
+    void (*arch_exit)(void *);
+    void *(*strategy_alloc)(void);
+    int (*strategy_init)(void *);
+    int (*strategy_build)(void *, int, int, double);
+    void (*strategy_exit)(void *);
+    void (*mem_free)(void *);
+};
+
+struct mapping {
+    struct scotch scotch;
+    const struct chi_lb_problem *problem;
+    int *first;
+    int *to;
+    int *weights;
+    int *edge_weights;
+    int *part;
+    int *pe_weights;
+    uint32_t *pes; /* those with a speed */
+    uint32_t pe_count;
+};
+
+/* ---- the library */
+
+static void *
+open_one_of(const char *const *names, size_t count, int how)
+{
+    void *library = NULL;
+
+    for (size_t i = 0; i < count && library == NULL; i++) {
+        library = dlopen(names[i], RTLD_NOW | how);
+    }
+    return library;
+}
+
+static void
+scotch_close(struct scotch *scotch)
+{
+    if (scotch->library != NULL) {
+        dlclose(scotch->library);
+    }
+    if (scotch->errors != NULL) {
+        dlclose(scotch->errors);
+    }
+}
+
+static bool
+scotch_find(struct scotch *scotch)
+{
+    const struct {
+        void *where;
+        const char *name;
+    } functions[] = {
+        {&scotch->number_bytes, "SCOTCH_numSizeof"},
+        {&scotch->seed, "SCOTCH_randomSeed"},
+        {&scotch->reset, "SCOTCH_randomReset"},
+        {&scotch->graph_alloc, "SCOTCH_graphAlloc"},
+        {&scotch->graph_init, "SCOTCH_graphInit"},
+        {&scotch->graph_build, "SCOTCH_graphBuild"},
+        {&scotch->graph_map, "SCOTCH_graphMap"},
+        {&scotch->graph_exit, "SCOTCH_graphExit"},
+        {&scotch->arch_alloc, "SCOTCH_archAlloc"},
+        {&scotch->arch_init, "SCOTCH_archInit"},
+        {&scotch->arch_tree, "SCOTCH_archTleaf"},
+        {&scotch->arch_weights, "SCOTCH_archCmpltw"},
+        {&scotch->arch_exit, "SCOTCH_archExit"},
+        {&scotch->strategy_alloc, "SCOTCH_stratAlloc"},
+        {&scotch->strategy_init, "SCOTCH_stratInit"},
+        {&scotch->strategy_build, "SCOTCH_stratGraphMapBuild"},
+        {&scotch->strategy_exit, "SCOTCH_stratExit"},
+        {&scotch->mem_free, "SCOTCH_memFree"},
+    };
+
+    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+        void *function = dlsym(scotch->library, functions[i].name);
+
+        if (function == NULL) {
+            return false;
+        }
+        *(void **)functions[i].where = function;
+    }
+    return scotch->number_bytes() == (int)sizeof(int);
+}
+
+static chare_status
+scotch_open(struct scotch *scotch, char *text)
+{
+    /* It wants a function of the other library, without saying so. */
+    scotch->errors =
+        open_one_of(error_libraries, sizeof(error_libraries) / sizeof(char *),
+                    RTLD_GLOBAL);
+    scotch->library =
+        open_one_of(libraries, sizeof(libraries) / sizeof(char *), RTLD_LOCAL);
+    if (scotch->library == NULL) {
+        snprintf(text, CHI_LB_TEXT_BYTES,
+                 "Scotch is not here: install libscotch (or the like)");
+        return CHARE_ERR_NOT_FOUND;
+    }
+    if (!scotch_find(scotch)) {
+        snprintf(text, CHI_LB_TEXT_BYTES,
+                 "Scotch: it lacks a function, or its numbers have not %zu "
+                 "bytes",
+                 sizeof(int));
+        return CHARE_ERR_NOT_FOUND;
+    }
+    return CHARE_OK;
+}
+
+/* ---- the graph */
+
+static void
+objects_init(struct mapping *mapping)
+{
+    const struct chi_lb_problem *problem = mapping->problem;
+    double all = 0;
+    double largest = 0;
+    double scale;
+
+    for (size_t i = 0; i < problem->object_count; i++) {
+        all += (double)problem->work[i];
+        largest = fmax(largest, (double)problem->work[i]);
+    }
+    scale = all > 0 ? fmin(WEIGHT_MAX / largest, WEIGHTS_MAX / all) : 0;
+    for (size_t i = 0; i < problem->object_count; i++) {
+        mapping->first[i] = (int)problem->edge_first[i];
+        mapping->weights[i] = 1 + (int)((double)problem->work[i] * scale);
+    }
+    mapping->first[problem->object_count] =
+        (int)problem->edge_first[problem->object_count];
+}
+
+static void
+edges_init(struct mapping *mapping)
+{
+    const struct chi_lb_problem *problem = mapping->problem;
+    const size_t edges = problem->edge_first[problem->object_count];
+    float most = 0;
+
+    for (size_t e = 0; e < edges; e++) {
+        most = fmaxf(most, problem->edge_bytes[e]);
+    }
+    for (size_t e = 0; e < edges; e++) {
+        mapping->to[e] = (int)problem->edge_to[e];
+        mapping->edge_weights[e] =
+            1 +
+            (most > 0 ? (int)(problem->edge_bytes[e] / most * WEIGHT_MAX) : 0);
+    }
+}
+
+/* ---- the machine */
+
+static void
+pes_init(struct mapping *mapping)
+{
+    const struct chi_lb_problem *problem = mapping->problem;
+    float fastest = 0;
+
+    for (uint32_t pe = 0; pe < problem->pe_count; pe++) {
+        fastest = fmaxf(fastest, chi_lb_speed(problem, pe));
+    }
+    for (uint32_t pe = 0; pe < problem->pe_count; pe++) {
+        const float speed = chi_lb_speed(problem, pe);
+
+        if (speed > 0) {
+            mapping->pe_weights[mapping->pe_count] =
+                (int)ceilf(speed / fastest * WEIGHT_MAX);
+            mapping->pes[mapping->pe_count++] = pe;
+        }
+    }
+}
+
+/* PEs of each node, if all have as many, one after the other, and all PEs have
+ * one speed; else 0. */
+static uint32_t
+node_pes(const struct mapping *mapping)
+{
+    const struct chi_lb_problem *problem = mapping->problem;
+    uint32_t each = 1;
+
+    while (each < mapping->pe_count &&
+           chi_lb_node(problem, mapping->pes[each]) ==
+               chi_lb_node(problem, mapping->pes[0])) {
+        each++;
+    }
+    for (uint32_t i = 0; i < mapping->pe_count; i++) {
+        const uint32_t first = i - i % each;
+        const bool same = chi_lb_node(problem, mapping->pes[i]) ==
+                          chi_lb_node(problem, mapping->pes[first]);
+        const bool begins = i == 0 || i % each != 0 ||
+                            chi_lb_node(problem, mapping->pes[i]) !=
+                                chi_lb_node(problem, mapping->pes[i - 1]);
+
+        if (!same || !begins ||
+            mapping->pe_weights[i] != mapping->pe_weights[0]) {
+            return 0;
+        }
+    }
+    return mapping->pe_count % each == 0 && each < mapping->pe_count ? each
+                                                                     : 0;
+}
+
+static int
+machine_init(const struct mapping *mapping, void *arch)
+{
+    const struct scotch *scotch = &mapping->scotch;
+    const uint32_t each = node_pes(mapping);
+    const int sizes[LEVELS] = {each > 0 ? (int)(mapping->pe_count / each) : 0,
+                               (int)each};
+    const int costs[LEVELS] = {CHI_LB_HOPS_NODES - 1, 1};
+
+    return each > 1 ? scotch->arch_tree(arch, LEVELS, sizes, costs)
+                    : scotch->arch_weights(arch, (int)mapping->pe_count,
+                                           mapping->pe_weights);
+}
+
+/* ---- mapping */
+
+static int
+map(struct mapping *mapping, void *graph, void *arch, void *strategy)
+{
+    const struct scotch *scotch = &mapping->scotch;
+    const struct chi_lb_problem *problem = mapping->problem;
+    int result = scotch->graph_init(graph) | scotch->arch_init(arch) |
+                 scotch->strategy_init(strategy);
+
+    scotch->seed((int)(problem->seed & 0x7fffffff));
+    scotch->reset();
+    if (result == 0) {
+        result = scotch->graph_build(graph, 0, (int)problem->object_count,
+                                     mapping->first, mapping->first + 1,
+                                     mapping->weights, NULL,
+                                     mapping->first[problem->object_count],
+                                     mapping->to, mapping->edge_weights);
+    }
+    if (result == 0) {
+        result = machine_init(mapping, arch);
+    }
+    if (result == 0) {
+        result = scotch->strategy_build(strategy, 0, (int)mapping->pe_count,
+                                        (double)chi_lb_tolerance(problem));
+    }
+    if (result == 0) {
+        result = scotch->graph_map(graph, arch, strategy, mapping->part);
+    }
+    scotch->strategy_exit(strategy);
+    scotch->arch_exit(arch);
+    scotch->graph_exit(graph);
+    return result;
+}
+
+static chare_status
+map_all(struct mapping *mapping, uint32_t *to, char *text)
+{
+    const struct scotch *scotch = &mapping->scotch;
+    const struct chi_lb_problem *problem = mapping->problem;
+    void *graph = scotch->graph_alloc();
+    void *arch = scotch->arch_alloc();
+    void *strategy = scotch->strategy_alloc();
+    chare_status status = CHARE_ERR_NO_MEMORY;
+
+    objects_init(mapping);
+    edges_init(mapping);
+    pes_init(mapping);
+    if (mapping->pe_count == 1) {
+        status = CHARE_OK; /* all is part 0 */
+    } else if (graph != NULL && arch != NULL && strategy != NULL) {
+        status = map(mapping, graph, arch, strategy) == 0 ? CHARE_OK
+                                                          : CHARE_ERR_SYSTEM;
+        snprintf(text, CHI_LB_TEXT_BYTES, "Scotch failed");
+    }
+    for (size_t i = 0; status == CHARE_OK && i < problem->object_count; i++) {
+        if (problem->fixed == NULL || problem->fixed[i] == 0) {
+            to[i] = mapping->pes[mapping->part[i]];
+        }
+    }
+    scotch->mem_free(graph);
+    scotch->mem_free(arch);
+    scotch->mem_free(strategy);
+    return status;
+}
+
+static chare_status
+scotch_decide(const struct chi_lb_problem *problem, uint32_t *to, char *text)
+{
+    const size_t objects = problem->object_count;
+    const size_t edges = problem->edge_first[objects];
+    struct mapping mapping = {
+        .problem = problem,
+        .first = malloc((objects + 1) * sizeof(int)),
+        .to = malloc((edges + 1) * sizeof(int)),
+        .weights = malloc((objects + 1) * sizeof(int)),
+        .edge_weights = malloc((edges + 1) * sizeof(int)),
+        .part = calloc(objects + 1, sizeof(int)),
+        .pe_weights = malloc(problem->pe_count * sizeof(int)),
+        .pes = malloc(problem->pe_count * sizeof(uint32_t)),
+    };
+    chare_status status = scotch_open(&mapping.scotch, text);
+
+    if (status == CHARE_OK && edges > INT32_MAX) {
+        snprintf(text, CHI_LB_TEXT_BYTES, "too many edges for Scotch");
+        status = CHARE_ERR_TOO_LARGE;
+    }
+    if (status == CHARE_OK) {
+        const bool room = mapping.first != NULL && mapping.to != NULL &&
+                          mapping.weights != NULL &&
+                          mapping.edge_weights != NULL &&
+                          mapping.part != NULL && mapping.pes != NULL &&
+                          mapping.pe_weights != NULL;
+
+        status = room ? map_all(&mapping, to, text) : CHARE_ERR_NO_MEMORY;
+    }
+    scotch_close(&mapping.scotch);
+    free(mapping.first);
+    free(mapping.to);
+    free(mapping.weights);
+    free(mapping.edge_weights);
+    free(mapping.part);
+    free(mapping.pe_weights);
+    free(mapping.pes);
+    return status;
+}
+
+const struct chi_lb_strategy chi_lb_scotch = {
+    .name = "scotch",
+    .help = "few bytes over far ways: mapped onto nodes by Scotch",
+    .needs_edges = true,
+    .decide = scotch_decide,
+};

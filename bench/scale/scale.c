@@ -7,7 +7,7 @@
  *
  * Counts, no times: rounds of what depends on each other, messages and bytes
  * of a PE, memory of a PE, and quality against LPT. 'hierarchical' is decided
- * in one place and has quality and moves only; 'tree' is the same without that.
+ * in one place, and has no messages; 'tree' is the same without that.
  */
 #include "config.h"
 

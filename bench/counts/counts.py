@@ -44,16 +44,19 @@ STEPS = (
     ("NumPy", r"_multiarray|numpy"),
     ("replies, collectives", r"reply|callback_(read|write)|value_execute|"
      r"chi_map|combine|reduction|chi_kernel|stream_check|number_check|sum_f|"
-     r"to_kind|bigint|chi_coll_|chi_obj_contribute|chi_broadcast|chi_number|"
+     r"to_kind|bigint|tally|chi_coll_|chi_obj_contribute|chi_broadcast|"
+     r"chi_number|"
      r"contribute|reduce|future|waiter"),
     ("encode, decode", r"encode|decode|chare_put|chare_get|put_object|get_|"
-     r"chi_array|core_array|buffer_bytes|is_plain|payload|chi_check_value|"
+     r"chi_array|core_array|array_make|ndarray|buffer_bytes|is_plain|payload|"
+     r"chi_check_value|"
      r"dtype|str(cmp|chr|len)"),
     ("message: fill, pool", r"chi_msg_(alloc|release|target|add|resize)|"
-     r"chi_message_for|chi_cb_data_msg|chi_value_msg|core_data_args|memset|"
+     r"message_for|chi_cb_data_msg|chi_value_msg|core_data_args|memset|"
      r"memcpy|malloc|free|chi_pool"),
     ("where is the target", r"chi_obj_(send|local|find)|chi_target|chi_index|"
-     r"chi_collection|chi_dispatch|chi_element|chi_pe_count|chare_is_local|"
+     r"chi_collection|chi_dispatch|chi_lane|chi_element|chi_pe_count|"
+     r"chare_is_local|"
      r"chare_send|chi_loc"),
     ("the ring and its poll", r"shm_|chi_route|send_remote|chi_pe_forward|"
      r"net_arrived|route_arrived|wire_ok|chi_net|poll_outside"),

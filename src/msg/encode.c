@@ -393,6 +393,7 @@ chare_put_array(chare_encoder *encoder, chare_dtype dtype, uint32_t flags,
 {
     const uint32_t known = CHARE_ARRAY_FORTRAN_ORDER | CHARE_ARRAY_READ_ONLY |
                            CHARE_ARRAY_SWAPPED;
+    const size_t front = len >= CHARE_KEEP_BYTES_MIN ? ARRAY_FRONT_BYTES : 0;
     size_t wanted;
     void *data;
 
@@ -401,12 +402,11 @@ chare_put_array(chare_encoder *encoder, chare_dtype dtype, uint32_t flags,
         encoder_fail(encoder, CHARE_ERR_INVALID);
         return NULL;
     }
-    if (!room_for(encoder, ARRAY_FRONT_BYTES + ARRAY_HEAD_BYTES +
-                               ndims * sizeof(*shape) +
+    if (!room_for(encoder, front + ARRAY_HEAD_BYTES + ndims * sizeof(*shape) +
                                2 * CHI_CODEC_ALIGNMENT + len)) {
         return NULL;
     }
-    if (len >= CHARE_KEEP_BYTES_MIN) {
+    if (front > 0) {
         write_front(encoder);
     }
     write_byte(encoder, CHARE_TAG_ARRAY);

@@ -95,6 +95,16 @@ def raises(kind, function):
 """
 
 
+# NumPy's C interface is not to be found: the buffer protocol has to do.
+NO_INTERFACE = """
+import sys
+import numpy
+for name in ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath"):
+    if hasattr(sys.modules.get(name), "_ARRAY_API"):
+        del sys.modules[name]._ARRAY_API
+"""
+
+
 @unittest.skipIf(numpy is None, "NumPy is not installed")
 class KindsTest(ProgramCase):
     def test_objects(self):
@@ -164,7 +174,12 @@ charm.start(main)
 """)
 
     def test_arrays(self):
-        self.check(ECHO + """
+        self.check(ECHO + self.ARRAYS)
+
+    def test_arrays_without_numpys_interface(self):
+        self.check(NO_INTERFACE + ECHO + self.ARRAYS)
+
+    ARRAYS = """
 def main(args):
     row = [("a", "i4"), ("b", "f8", (2,))]
     big = np.arange(300000.0)
@@ -208,7 +223,7 @@ def main(args):
     print("done")
     charm.exit()
 charm.start(main)
-""")
+"""
 
     def test_buffers(self):
         self.check(ECHO + """

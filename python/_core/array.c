@@ -328,6 +328,38 @@ core_array_encode(struct core_state *state, chare_encoder *encoder,
     return result;
 }
 
+bool
+core_array_describe(PyObject *array, chare_value *value, int64_t *shape)
+{
+    Py_buffer view;
+    bool swapped = false;
+    bool fortran;
+    bool result;
+
+    if (PyObject_GetBuffer(array, &view, PyBUF_FULL_RO) < 0) {
+        PyErr_Clear();
+        return false;
+    }
+    fortran = !PyBuffer_IsContiguous(&view, 'C');
+    value->tag = CHARE_TAG_ARRAY;
+    value->as.array.dtype = format_parse(view.format, view.itemsize, &swapped);
+    value->as.array.ndims = (uint32_t)view.ndim;
+    value->as.array.flags = (fortran ? CHARE_ARRAY_FORTRAN_ORDER : 0u) |
+                            (view.readonly ? CHARE_ARRAY_READ_ONLY : 0u) |
+                            (swapped ? CHARE_ARRAY_SWAPPED : 0u);
+    value->as.array.data = view.buf;
+    value->as.array.len = (size_t)view.len;
+    value->as.array.shape = shape;
+    result = value->as.array.dtype != CHARE_DTYPE_NONE &&
+             view.ndim <= CHARE_ARRAY_DIMS_MAX &&
+             (!fortran || PyBuffer_IsContiguous(&view, 'F'));
+    for (int i = 0; result && i < view.ndim; i++) {
+        shape[i] = view.shape[i];
+    }
+    PyBuffer_Release(&view);
+    return result;
+}
+
 int
 core_scalar_encode(struct core_state *state, chare_encoder *encoder,
                    PyObject *scalar)
@@ -496,6 +528,7 @@ core_array_decode(struct core_reader *reader, const chare_value *value)
     PyObject *order;
     PyObject *array = NULL;
 
+    reader->has_arrays = true;
     if (core_numpy_need(reader->pe->state) < 0) {
         return NULL;
     }

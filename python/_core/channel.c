@@ -21,6 +21,7 @@ enum {
 };
 
 const char core_channel_what_recv[] = "Channel.recv()";
+const char core_channel_what_recv_into[] = "Channel.recv_into()";
 const char core_channel_what_next[] = "the next of a channel";
 
 /* ---- rings */
@@ -323,6 +324,15 @@ void
 core_channel_receive(struct core_channel *self, struct core_future *future,
                      uint64_t sequence, PyObject *value)
 {
+    if (future->into != NULL) {
+        struct core_state *state = future->pe->state;
+
+        value = core_receive_into(self, state, future->into, sequence, value);
+        if (value != future->into) { /* an exception: the message is back */
+            (void)core_future_complete(future, value);
+            return;
+        }
+    }
     /* An exception that was sent is a value like any other. */
     future->received = true;
     future->sequence = sequence;

@@ -62,6 +62,7 @@ extern PyType_Spec core_channel_spec;
 
 /* For recv() and for iterations: what its future is for. */
 extern const char core_channel_what_recv[];
+extern const char core_channel_what_recv_into[];
 extern const char core_channel_what_next[];
 
 /* ---- channel.c */
@@ -126,6 +127,21 @@ void core_channel_arrived(struct core_state *state,
 /* All channels of a chare that goes. */
 void core_channels_clear(struct core_chare *chare);
 int core_channels_visit(struct core_chare *chare, visitproc visit, void *arg);
+
+/* ---- recvinto.c */
+
+/* Whether an array can be received into; -1 with an exception. */
+int core_receive_check(struct core_state *state, PyObject *array);
+
+/* Copy a message's array into it; -1 with an exception. */
+int core_receive_copy(struct core_state *state, PyObject *array,
+                      PyObject *value);
+
+/* The same for a message that was taken, which is stolen: the array, or an
+ * exception, and then the message is back in the stream. */
+PyObject *core_receive_into(struct core_channel *channel,
+                            struct core_state *state, PyObject *array,
+                            uint64_t sequence, PyObject *value);
 
 /* ---- wire.c */
 

@@ -151,7 +151,7 @@ channel_close(PyObject *op, PyTypeObject *defining_class,
 /* A future for the next value, which is there or not. */
 static PyObject *
 channel_receive_future(struct core_pe *pe, struct core_channel *self,
-                       const char *what, double timeout_s)
+                       const char *what, PyObject *into, double timeout_s)
 {
     struct core_future *future = core_future_new_local(pe, what);
     uint64_t sequence;
@@ -160,6 +160,7 @@ channel_receive_future(struct core_pe *pe, struct core_channel *self,
     if (future == NULL) {
         return NULL;
     }
+    future->into = Py_XNewRef(into);
     value = core_channel_take(self, &sequence);
     if (value != NULL) {
         core_channel_receive(self, future, sequence, value);
@@ -180,10 +181,24 @@ channel_receive_future(struct core_pe *pe, struct core_channel *self,
     return (PyObject *)future;
 }
 
+/* A message was taken: its elements into the array, or an exception. */
+static PyObject *
+received(struct core_state *state, struct core_channel *self, PyObject *into,
+         uint64_t sequence, PyObject *value)
+{
+    PyObject *result = core_receive_into(self, state, into, sequence, value);
+
+    if (result != into) {
+        PyErr_SetObject((PyObject *)Py_TYPE(result), result);
+        Py_CLEAR(result);
+    }
+    return result;
+}
+
 /* The next value where that can be waited for; see waiter.h. */
 static PyObject *
 channel_receive(struct core_pe *pe, struct core_channel *self,
-                const char *what, double timeout_s)
+                const char *what, PyObject *into, double timeout_s)
 {
     PyObject *future;
 
@@ -192,7 +207,9 @@ channel_receive(struct core_pe *pe, struct core_channel *self,
         PyObject *value = core_channel_take(self, &sequence);
 
         if (value != NULL) {
-            return value;
+            return into == NULL
+                       ? value
+                       : received(pe->state, self, into, sequence, value);
         }
         if (self->closed_there) {
             PyErr_SetString(pe->state->ChannelClosed,
@@ -204,11 +221,53 @@ channel_receive(struct core_pe *pe, struct core_channel *self,
             return NULL;
         }
     }
-    future = channel_receive_future(pe, self, what, timeout_s);
+    future = channel_receive_future(pe, self, what, into, timeout_s);
     if (future == NULL) {
         return NULL;
     }
     return core_future_await(pe, (struct core_future *)future, what);
+}
+
+static int
+timeout_parse(PyObject *value, double *timeout_s_out)
+{
+    *timeout_s_out = -1;
+    if (value == Py_None) {
+        return 0;
+    }
+    *timeout_s_out = PyFloat_AsDouble(value);
+    if (*timeout_s_out == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (!(*timeout_s_out >= 0)) {
+        PyErr_SetString(PyExc_ValueError, "a timeout is not negative");
+        return -1;
+    }
+    return 0;
+}
+
+/* recv_into(array, timeout=None) */
+static PyObject *
+channel_recv_into(PyObject *op, PyTypeObject *defining_class,
+                  PyObject *const *args, Py_ssize_t arg_count,
+                  PyObject *kwnames)
+{
+    static const char *const names[] = {"array", "timeout", NULL};
+    struct core_state *state = core_state_of(defining_class);
+    struct core_channel *self = (struct core_channel *)op;
+    struct core_pe *pe = channel_pe(state, self);
+    PyObject *values[] = {NULL, Py_None};
+    double timeout_s;
+
+    if (pe == NULL ||
+        core_arguments_parse("recv_into", names, 1, args, arg_count, kwnames,
+                             values) < 0 ||
+        core_receive_check(state, values[0]) < 0 ||
+        timeout_parse(values[1], &timeout_s) < 0) {
+        return NULL;
+    }
+    return channel_receive(pe, self, core_channel_what_recv_into, values[0],
+                           timeout_s);
 }
 
 /* recv(timeout=None) */
@@ -220,23 +279,15 @@ channel_recv(PyObject *op, PyTypeObject *defining_class, PyObject *const *args,
     struct core_channel *self = (struct core_channel *)op;
     struct core_pe *pe = channel_pe(core_state_of(defining_class), self);
     PyObject *values[] = {Py_None};
-    double timeout_s = -1;
+    double timeout_s;
 
-    if (pe == NULL || core_arguments_parse("recv", names, 0, args, arg_count,
-                                           kwnames, values) < 0) {
+    if (pe == NULL ||
+        core_arguments_parse("recv", names, 0, args, arg_count, kwnames,
+                             values) < 0 ||
+        timeout_parse(values[0], &timeout_s) < 0) {
         return NULL;
     }
-    if (values[0] != Py_None) {
-        timeout_s = PyFloat_AsDouble(values[0]);
-        if (timeout_s == -1 && PyErr_Occurred()) {
-            return NULL;
-        }
-        if (!(timeout_s >= 0)) {
-            PyErr_SetString(PyExc_ValueError, "a timeout is not negative");
-            return NULL;
-        }
-    }
-    return channel_receive(pe, self, core_channel_what_recv, timeout_s);
+    return channel_receive(pe, self, core_channel_what_recv, NULL, timeout_s);
 }
 
 static PyObject *
@@ -299,7 +350,7 @@ channel_iternext(PyObject *op)
         return NULL;
     }
     value = channel_receive(pe, (struct core_channel *)op,
-                            core_channel_what_recv, -1);
+                            core_channel_what_recv, NULL, -1);
     if (value == NULL && PyErr_ExceptionMatches(state->ChannelClosed)) {
         PyErr_Clear(); /* the end of the loop */
     }
@@ -316,7 +367,7 @@ channel_anext(PyObject *op)
         return NULL;
     }
     return channel_receive_future(pe, (struct core_channel *)op,
-                                  core_channel_what_next, -1);
+                                  core_channel_what_next, NULL, -1);
 }
 
 static PyObject *
@@ -438,6 +489,24 @@ have to wait outside of coroutines.\n\
 \n\
 Example: step, border = channel.recv()");
 
+PyDoc_STRVAR(recv_into_doc, "recv_into($self, array, timeout=None)\n--\n\n\
+The next message, an array, into the elements of another one.\n\
+\n\
+array is a writable NumPy array of any layout, of the shape and dtype that\n\
+will come; timeout is in seconds. Waits as recv() does, and returns array.\n\
+The elements are copied once, from the message, whose memory is free then.\n\
+\n\
+Raises ValueError when shape or dtype of the message are others, TypeError\n\
+when it is no array: then it stays the next message, for recv() or another\n\
+recv_into(). What has come into the array for a receiver that was cancelled\n\
+goes back to the stream, too. TypeError also when array is no writable array,\n\
+and what recv() raises.\n\
+\n\
+Example:\n\
+    border = numpy.empty(1024)\n\
+    for step in range(steps):\n\
+        channel.recv_into(border)");
+
 PyDoc_STRVAR(close_doc, "close($self)\n--\n\n\
 Send nothing any more: the other end raises ChannelClosed after all that\n\
 was sent. What the other end sends can still be received.\n\
@@ -454,6 +523,8 @@ static PyMethodDef channel_methods[] = {
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, send_doc},
     {"recv", (PyCFunction)(void (*)(void))channel_recv,
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, recv_doc},
+    {"recv_into", (PyCFunction)(void (*)(void))channel_recv_into,
+     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, recv_into_doc},
     {"close", (PyCFunction)(void (*)(void))channel_close,
      METH_METHOD | METH_FASTCALL | METH_KEYWORDS, close_doc},
     {"ready", channel_ready, METH_NOARGS, ready_doc},

@@ -172,6 +172,7 @@ class_create(const chare_call *call, void *context, void **object_out)
     } else {
         core_failed(pe, &self->init, call->self, NULL);
     }
+    pe->arg_count = 0;
     for (Py_ssize_t i = 0; i < count; i++) {
         Py_DECREF(args[i]);
     }

@@ -28,6 +28,7 @@ struct core_reader {
     const chare_call *call; /* whose bytes may be kept; or NULL */
     PyObject *memory;       /* what keeps them, once needed */
     bool asked;             /* whether the bytes can be taken is known */
+    bool has_arrays;        /* and maybe 'memory' */
     bool shared;            /* 'memory' is that of other calls, too */
     int depth;
 };
@@ -53,6 +54,10 @@ Py_ssize_t core_decode_args(struct core_pe *pe, const chare_call *call,
  * exception object. */
 PyObject *core_decode_data(struct core_pe *pe, const chare_call *call);
 
+/* ---- move.c */
+
+#include "move.h"
+
 /* ---- array.c: arrays without NumPy's headers */
 
 /* Whether the object is a NumPy array or scalar: 'a', 's', or 0. */
@@ -67,6 +72,10 @@ int core_array_encode(struct core_state *state, chare_encoder *encoder,
                       PyObject *array);
 int core_scalar_encode(struct core_state *state, chare_encoder *encoder,
                        PyObject *scalar);
+
+/* An array that the codec can write as it lies, in words; false: it is not. */
+bool core_array_describe(PyObject *array, chare_value *value_out,
+                         int64_t *shape);
 PyObject *core_array_decode(struct core_reader *reader,
                             const chare_value *value);
 PyObject *core_scalar_decode(struct core_reader *reader,
@@ -83,6 +92,12 @@ extern PyType_Spec core_memory_spec;
 /* An object that owns a buffer and shows its bytes; steals the buffer. */
 PyObject *core_memory_new(struct core_state *state, chare_buffer *buffer,
                           bool read_only);
+
+/* Whether these bytes lie in it. */
+bool core_memory_holds(PyObject *memory, const void *at, size_t len);
+
+/* Take its buffer away: nobody may look at it any more. */
+chare_buffer *core_memory_take(PyObject *memory);
 
 /* What all Memory of a module refers to; -1 with an exception. */
 int core_origin_create(struct core_state *state);

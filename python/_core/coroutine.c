@@ -161,6 +161,22 @@ task_fini(struct task *task)
     }
 }
 
+void
+core_coroutine_forget(struct core_pe *pe, PyObject *argument)
+{
+    struct task *task;
+
+    if (pe->coroutine == NULL || pe->coroutine->task.slots == NULL) {
+        return;
+    }
+    task = &pe->coroutine->task;
+    for (Py_ssize_t i = 1; i <= task->arg_count; i++) {
+        if (task->slots[i] == argument) {
+            Py_SETREF(task->slots[i], Py_NewRef(Py_None));
+        }
+    }
+}
+
 /* Whether it is to raise an exception, which is set then. */
 static bool
 coroutine_is_interrupted(struct core_coroutine *self)

@@ -17,6 +17,7 @@ core_reader_init(struct core_reader *reader, struct core_pe *pe,
     reader->call = call;
     reader->memory = NULL;
     reader->asked = false;
+    reader->has_arrays = false;
     reader->shared = false;
     reader->depth = 0;
 }
@@ -487,7 +488,11 @@ core_decode_args(struct core_pe *pe, const chare_call *call,
     if (call->format == CHARE_FORMAT_ARGS && call->payload == NULL) {
         core_reader_init(&reader, pe, call->bytes, call->len, call);
         count = args_read(&reader, inline_args, room, args_out);
-        core_reader_fini(&reader);
+        if (reader.has_arrays) {
+            core_reader_fini(&reader);
+            pe->args = *args_out; /* which move() may be asked for */
+            pe->arg_count = count < 0 ? 0 : count;
+        }
         return count;
     }
     if (call->payload_ops == &core_value_ops && call->payload != NULL) {

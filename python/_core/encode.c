@@ -26,6 +26,7 @@ struct seen {
     size_t room; /* a power of two; 0: there is the first one, or none */
     size_t count;
     PyObject *inline_slots[SEEN_INLINE];
+    struct core_moves moves; /* a moved array counts as a mutable object */
 };
 
 struct writer {
@@ -37,6 +38,13 @@ struct writer {
 };
 
 static int put_object(struct writer *writer, PyObject *object);
+
+static size_t
+encoder_offset(chare_encoder *encoder)
+{
+    return (size_t)(encoder->at - (unsigned char *)chare_buffer_bytes(
+                                      encoder->buffer, NULL));
+}
 
 static size_t
 seen_slot(const struct seen *seen, PyObject *object)
@@ -82,6 +90,7 @@ seen_begin(struct seen *seen)
     memset(seen->inline_slots, 0, sizeof(seen->inline_slots));
     seen->slots[seen_slot(seen, seen->first)] = seen->first;
     seen->count = 1;
+    seen->moves.first = NULL;
 }
 
 static int
@@ -299,6 +308,21 @@ put_proxy(struct writer *writer, PyObject *object)
     return 0;
 }
 
+static int
+put_moved(struct writer *writer, PyObject *object)
+{
+    struct seen *seen = &writer->seen;
+
+    if (seen->first == NULL) {
+        seen->first = object;
+    }
+    if (seen_add_next(seen, object) < 0) { /* at least, it has begun */
+        return -1;
+    }
+    return core_move_put(writer->pe, &seen->moves, writer->encoder,
+                         encoder_offset(writer->encoder), object);
+}
+
 /* The types that are rarer than the built-in ones. */
 static int
 put_other(struct writer *writer, PyObject *object)
@@ -338,7 +362,8 @@ put_other(struct writer *writer, PyObject *object)
     case 's':
         return core_scalar_encode(state, writer->encoder, object);
     default:
-        return PICKLE_IT;
+        return Py_IS_TYPE(object, state->MovedType) ? put_moved(writer, object)
+                                                    : PICKLE_IT;
     }
 }
 
@@ -484,18 +509,17 @@ out:
     return result;
 }
 
-static size_t
-encoder_offset(chare_encoder *encoder)
-{
-    return (size_t)(encoder->at - (unsigned char *)chare_buffer_bytes(
-                                      encoder->buffer, NULL));
-}
-
+/* Back to where it began, to write a pickle. */
 static void
-encoder_rewind(chare_encoder *encoder, size_t offset)
+writer_rewind(struct writer *writer, size_t offset)
 {
+    chare_encoder *encoder = writer->encoder;
+
     encoder->at =
         (unsigned char *)chare_buffer_bytes(encoder->buffer, NULL) + offset;
+    if (writer->seen.room > 0) {
+        core_moves_forget(&writer->seen.moves);
+    }
 }
 
 static void
@@ -511,11 +535,25 @@ writer_init(struct writer *writer, struct core_pe *pe, chare_encoder *encoder)
     writer->depth = 0;
 }
 
+/* All is written, or (result below 0) nothing is to be sent. */
+static int
+writer_end_moves(struct writer *writer, int result)
+{
+    if (result < 0 || writer->encoder->status != CHARE_OK) {
+        core_moves_forget(&writer->seen.moves);
+        return result;
+    }
+    return core_moves_end(writer->pe, &writer->seen.moves, writer->encoder);
+}
+
 static int
 writer_fini(struct writer *writer, int result)
 {
     if (writer->seen.room > 0) {
         seen_fini(&writer->seen);
+        if (writer->seen.moves.first != NULL) {
+            result = writer_end_moves(writer, result);
+        }
     }
     if (result >= 0 && writer->encoder->status != CHARE_OK) {
         core_raise(writer->state, writer->encoder->status,
@@ -535,7 +573,7 @@ core_encode(struct core_pe *pe, chare_encoder *encoder, PyObject *value)
     writer_init(&writer, pe, encoder);
     result = put_object(&writer, value);
     if (result == PICKLE_IT && encoder->status == CHARE_OK) {
-        encoder_rewind(encoder, start);
+        writer_rewind(&writer, start);
         result = put_pickle(pe, encoder, value);
     }
     return writer_fini(&writer, result);
@@ -553,7 +591,7 @@ core_encode_args(struct core_pe *pe, chare_encoder *encoder,
     writer_init(&writer, pe, encoder);
     result = put_items(&writer, args, arg_count);
     if (result == PICKLE_IT && encoder->status == CHARE_OK) {
-        encoder_rewind(encoder, start);
+        writer_rewind(&writer, start);
         tuple = PyTuple_New(arg_count);
         if (tuple == NULL) {
             return writer_fini(&writer, -1);

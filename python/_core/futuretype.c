@@ -487,6 +487,7 @@ future_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->runs);
     Py_VISIT(self->source);
     Py_VISIT(self->keeps);
+    Py_VISIT(self->into);
     return 0;
 }
 
@@ -501,6 +502,7 @@ future_clear(PyObject *op)
     Py_CLEAR(self->runs);
     Py_CLEAR(self->source);
     Py_CLEAR(self->keeps);
+    Py_CLEAR(self->into);
     Py_CLEAR(self->made_in);
     return 0;
 }

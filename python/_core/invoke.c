@@ -153,7 +153,10 @@ core_execute(struct core_pe *pe, const struct core_entry *entry,
     }
     slots[0] = Py_NewRef((PyObject *)chare);
     pe->running = entry;
+    pe->args = slots + 1;
+    pe->arg_count = arg_count;
     result = core_invoke_function(entry, slots, arg_count);
+    pe->arg_count = 0;
     pe->running = NULL;
     if (result == NULL) {
         core_failed_of(pe, entry, chare, reply);
@@ -284,6 +287,8 @@ invoke_bytes(struct core_pe *pe, const struct core_entry *entry,
         }
         memcpy(slots + 1, args, (size_t)count * sizeof(*slots));
         PyMem_Free(args);
+        pe->args = slots + 1;
+        pe->arg_count = count;
     }
     if (count == 1 && raise_error_argument(entry, call, slots[1])) {
         core_finish(pe, entry, (struct core_chare *)object, call, NULL);
@@ -293,6 +298,7 @@ invoke_bytes(struct core_pe *pe, const struct core_entry *entry,
     for (Py_ssize_t i = 1; i <= count; i++) {
         Py_DECREF(slots[i]);
     }
+    pe->arg_count = 0;
     if (slots != inline_slots) {
         PyMem_Free(slots);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * memory.c - the Memory type: owns the bytes of a message that arrays view.
+ * memory.c - the Memory type: owns the bytes of a message that arrays view,
+ * until they are moved away in a message.
  *
  * It may outlive the runtime and the module's state. In a forked child it
  * releases nothing: the bytes of a large message, and the books on them, are
@@ -63,13 +64,40 @@ core_memory_new(struct core_state *state, chare_buffer *buffer, bool read_only)
     return (PyObject *)self;
 }
 
+bool
+core_memory_holds(PyObject *op, const void *at, size_t len)
+{
+    const struct memory *self = (struct memory *)op;
+    size_t room;
+    const char *bytes = chare_buffer_bytes(self->buffer, &room);
+
+    return (const char *)at >= bytes && len <= room &&
+           (size_t)((const char *)at - bytes) <= room - len;
+}
+
+chare_buffer *
+core_memory_take(PyObject *op)
+{
+    struct memory *self = (struct memory *)op;
+    chare_buffer *buffer = self->buffer;
+
+    self->buffer = NULL;
+    return buffer;
+}
+
 static int
 memory_getbuffer(PyObject *op, Py_buffer *view, int flags)
 {
     struct memory *self = (struct memory *)op;
     size_t len;
-    void *bytes = chare_buffer_bytes(self->buffer, &len);
+    void *bytes;
 
+    if (self->buffer == NULL) {
+        PyErr_SetString(PyExc_BufferError, "its bytes were moved away");
+        view->obj = NULL;
+        return -1;
+    }
+    bytes = chare_buffer_bytes(self->buffer, &len);
     return PyBuffer_FillInfo(view, op, bytes, (Py_ssize_t)len, self->read_only,
                              flags);
 }

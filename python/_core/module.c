@@ -101,6 +101,7 @@ add_types(PyObject *module, struct core_state *state)
         add_type(module, &core_coroutine_spec, &state->CoroutineType) < 0 ||
         add_type(module, &core_future_spec, &state->FutureType) < 0 ||
         add_type(module, &core_memory_spec, &state->MemoryType) < 0 ||
+        add_type(module, &core_moved_spec, &state->MovedType) < 0 ||
         add_type(module, &core_method_spec, &state->MethodType) < 0 ||
         add_type(module, &core_proxy_spec, &state->ProxyType) < 0) {
         return -1;
@@ -198,6 +199,7 @@ core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->CoroutineType);
     Py_VISIT(state->FutureType);
     Py_VISIT(state->MemoryType);
+    Py_VISIT(state->MovedType);
     Py_VISIT(state->MethodType);
     Py_VISIT(state->ProxyType);
     Py_VISIT(state->ReducerType);
@@ -245,6 +247,7 @@ core_clear(PyObject *module)
     core_futures_free(state); /* before their type */
     Py_CLEAR(state->FutureType);
     Py_CLEAR(state->MemoryType);
+    Py_CLEAR(state->MovedType);
     Py_CLEAR(state->MethodType);
     Py_CLEAR(state->ProxyType);
     Py_CLEAR(state->ReducerType);

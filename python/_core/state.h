@@ -85,6 +85,7 @@ struct core_state {
     PyTypeObject *CoroutineType;
     PyTypeObject *FutureType;
     PyTypeObject *MemoryType;
+    PyTypeObject *MovedType;
     struct core_origin *origin; /* memory.c */
     PyTypeObject *MethodType;
     PyTypeObject *ProxyType;
@@ -157,9 +158,12 @@ struct core_pe {
     struct core_shared shared; /* arguments of a broadcast; invoke.c */
     chare_collection called;   /* by the message: a collection or a section */
     const struct core_entry *running; /* the entry method, for messages */
-    struct core_chare *moving;        /* it is packed, or unpacked; or NULL */
-    bool unmovable;      /* some chare was to move and could not yet */
-    PyObject *scheduler; /* its greenlet */
+    PyObject **args;           /* the running method's, with arrays, that came
+                             encoded or waited; to be let go by move() */
+    Py_ssize_t arg_count;      /* of those; 0: none */
+    struct core_chare *moving; /* it is packed, or unpacked; or NULL */
+    bool unmovable;            /* some chare was to move and could not yet */
+    PyObject *scheduler;       /* its greenlet */
     struct core_coroutine *parked; /* coroutines without a task */
     uint32_t parked_count;
     struct core_future *pending; /* incomplete futures; each is owned */
@@ -558,6 +562,7 @@ struct core_future {
     PyObject *keeps;   /* the channel that completes it, until then; with
                           'received' until the value was taken; or NULL */
     uint64_t sequence; /* of the channel's message that it has got */
+    PyObject *into;    /* the array for the message's elements, or NULL */
     const struct core_entry *called; /* the call whose reply it is, or NULL */
     PyObject *made_in;               /* the code that made it, a label, or
                                         NULL */
@@ -719,6 +724,9 @@ int core_coroutine_spawn(struct core_pe *pe, PyObject *function,
  * NULL. */
 PyObject *core_coroutine_greenlet(PyObject *coroutine);
 PyObject *core_coroutine_function(PyObject *coroutine);
+
+/* An argument of the running coroutine is of use to its function only. */
+void core_coroutine_forget(struct core_pe *pe, PyObject *argument);
 
 /* Suspend the running coroutine until 'awaited', a future, is complete, or
  * something wakes it. Returns 0 when resumed, or -1 with an exception. */

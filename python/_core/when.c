@@ -553,6 +553,7 @@ core_when_invoke(void *object, const chare_call *call, void *context)
         arrived_sent(pe, (struct core_chare *)object, call, args, count) < 0) {
         core_finish(pe, hidden, (struct core_chare *)object, call, NULL);
     }
+    pe->arg_count = 0;
     for (Py_ssize_t i = 0; owned && i < count; i++) {
         Py_DECREF(args[i]);
     }

@@ -40,6 +40,7 @@ except ImportError as _error:
     ) from None
 from chare._charm import charm, coro, register, threaded
 from chare._collections import Array, ArrayMap, Group, NodeGroup
+from chare._data import empty, move
 from chare._marks import EXPEDITED, aggregate, local, priority, when
 from chare._reducers import Reducer
 from chare._support import RemoteError, RemoteTraceback
@@ -64,7 +65,9 @@ __all__ = [
     "aggregate",
     "charm",
     "coro",
+    "empty",
     "local",
+    "move",
     "priority",
     "readonlies",
     "register",

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHARE_PY_MOVE_H
+#define CHARE_PY_MOVE_H
+
+/*
+ * move.h - arrays that their sender gives up; included by codec.h.
+ */
+
+struct core_moved;
+
+/* Those of one value or call that is being encoded. */
+struct core_moves {
+    struct core_moved *first;
+    struct core_moved *inserted; /* by core_moves_end(), at 'behind' */
+    size_t behind;
+};
+
+extern PyType_Spec core_moved_spec;
+
+/* move() of the package, and memory for its empty(). */
+PyObject *core_move(PyObject *module, PyObject *object);
+PyObject *core_memory_create(PyObject *module, PyObject *bytes);
+
+/*
+ * Write one that is being moved, or see to it that core_moves_end() does.
+ * Returns 0, -1 with an exception, or 1: pickle it.
+ */
+int core_move_put(struct core_pe *pe, struct core_moves *moves,
+                  chare_encoder *encoder, size_t offset, PyObject *object);
+
+/* All is written: their old owners have them no longer. -1 with an
+ * exception. */
+int core_moves_end(struct core_pe *pe, struct core_moves *moves,
+                   chare_encoder *encoder);
+
+/* Nothing is sent: their owners keep them. */
+void core_moves_forget(struct core_moves *moves);
+
+#endif /* CHARE_PY_MOVE_H */

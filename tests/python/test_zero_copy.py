@@ -1,0 +1,435 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Goal: a moved array is its receiver's, at the address where it was if it
+lies in memory of the runtime, and its sender's no longer; an array that is in
+use elsewhere is refused, and then nothing is lost; recv_into() fills the given
+array, or leaves the message where it was; all memory is free at the end.
+Method: programs that compare addresses and contents, around rings of PEs of
+one node; they assert. What the runtime holds is seen at its end: it asserts
+that no message is left."""
+
+import os
+import unittest
+
+import tapunit
+from program import ProgramCase
+
+MOVER = """
+import numpy as np
+import chare
+from chare import move
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+class Mover(Chare):
+    def hop(self, before, array, hops, done, *behind):
+        assert (array == before).all()
+        array += 1
+        if hops == 0:
+            self.last = array
+            done.send((address(array), float(array.sum()), behind))
+            return
+        self.thisProxy[(self.thisIndex + 1) % charm.numPes()].hop(
+            before + 1, move(array), hops - 1, done, *behind)
+        assert array.size == 0 and array.base is None
+
+    @coro
+    def hop_coro(self, before, array, hops, done, *behind):
+        array += 1
+        if hops == 0:
+            done.send((address(array), float(array.sum()), behind))
+            return
+        self.thisProxy[(self.thisIndex + 1) % charm.numPes()].hop_coro(
+            before + 1, move(array), hops - 1, done, *behind)
+
+    async def hop_async(self, before, array, hops, done, *behind):
+        array += 1
+        if hops == 0:
+            done.send((address(array), float(array.sum()), behind))
+            return
+        self.thisProxy[(self.thisIndex + 1) % charm.numPes()].hop_async(
+            before + 1, move(array), hops - 1, done, *behind)
+
+    def drop(self):
+        self.last = None
+
+    def take(self, *args, **kwargs):
+        self.args = args
+        return [getattr(arg, "shape", None) for arg in args]
+
+    def total(self, array):
+        return float(array.sum().real)
+
+    def give(self, count):
+        array = chare.empty(count)
+        array[:] = count
+        return move(array)
+
+    def read_only(self, array):
+        assert not array.flags.writeable
+        return float(array.sum())
+"""
+
+RECEIVER = """
+import numpy as np
+import chare
+from chare import move
+
+class End(Chare):
+    def connect(self, other):
+        self.channel = Channel(self, self.thisProxy[other])
+
+    def send(self, *arrays):
+        for array in arrays:
+            self.channel.send(array)
+
+    def fill(self, count, size):
+        for i in range(count):
+            array = chare.empty(size)
+            array[:] = i
+            self.channel.send(move(array))
+        self.channel.close()
+"""
+
+
+class MoveTest(ProgramCase):
+    def test_the_same_memory(self):
+        # Around the ring and back to where it was made: on its own PE at
+        # the same address, whatever else is in the message.
+        self.check(MOVER + """
+def main(args):
+    movers = Group(Mover)
+    pes = charm.numPes()
+    for method in ("hop", "hop_coro", "hop_async"):
+        for shape in ((10000,), (300, 200), (2, 3, 65536)):
+            for behind in ((), ("text", 1.5, {"a": [1, 2]}),
+                           (np.arange(5),)):
+                array = chare.empty(shape)
+                array[:] = 0
+                at = address(array)
+                done = Future()
+                getattr(movers[1 % pes], method)(
+                    0, move(array), 2 * pes - 1, done, *behind)
+                assert array.shape == (0,)
+                there, total, back = done.get()
+                assert total == 2 * pes * np.prod(shape)
+                assert there == at, (method, shape, there - at)
+                assert len(back) == len(behind)
+                if behind and isinstance(behind[0], np.ndarray):
+                    assert (back[0] == behind[0]).all()
+                else:
+                    assert back == behind
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(1, 2, 3))
+
+    def test_any_array(self):
+        # Copied, if need be; the sender has nothing any more.
+        self.check(MOVER + """
+def arrays():
+    yield np.arange(10.0)
+    yield np.arange(100000.0).reshape(100, 1000)
+    yield np.asfortranarray(np.ones((300, 400)))
+    yield np.ones((300, 400)).T
+    yield chare.empty((300, 400), order="F")
+    yield chare.empty((300, 400), "f4")
+    yield chare.empty(20000, ">i4")
+    yield chare.empty(20000, "c16")
+    yield chare.empty(0)
+    yield chare.empty(())
+    yield chare.empty(100000)[1:]
+    yield chare.empty(100000)[16384:]
+    yield chare.empty(100000)[::2]
+
+def main(args):
+    movers = Group(Mover)
+    there = movers[charm.numPes() - 1]
+    for array in arrays():
+        array[...] = 3
+        shape = array.shape
+        total = float(array.astype("c16").sum().real)
+        future = there.take(move(array), ret=True)
+        assert array.shape == (0,) and array.base is None, shape
+        assert future.get() == [shape]
+        array = chare.empty(shape)
+        array[...] = 3
+        assert there.total(move(array), ret=True).get() == total
+    array = np.ones(100000)
+    array.flags.writeable = False
+    assert there.read_only(move(array), ret=True).get() == 100000
+    text = bytearray(b"x" * 100000)
+    view = memoryview(bytearray(b"y" * 100000))
+    assert there.take(move(text), move(view), ret=True).get() == [
+        None, (100000,)]
+    assert text == b""
+    try:
+        view[0]
+    except ValueError:
+        view = None
+    assert view is None
+    # Several, inside of others, and by keyword.
+    some = [chare.empty(10000 + i) for i in range(4)]
+    first = move(some[0])
+    assert there.take([first, move(some[1])], move(some[2]), ret=True).get() \\
+        == [None, (10002,)]
+    there.take(what=move(some[3]), awaitable=True).get()
+    assert [array.size for array in some] == [0] * 4
+    # Broadcast: each receives its own.
+    array = chare.empty(30000)
+    array[:] = 2
+    assert movers.total(move(array), ret=True).get() == [
+        60000] * charm.numPes()
+    assert array.size == 0
+    given = there.give(50000, ret=True).get()
+    assert given.shape == (50000,) and (given == 50000).all()
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(1, 2))
+
+    def test_who_else_has_it(self):
+        self.check(MOVER + """
+import threading
+
+class Holder(Chare):
+    def hold(self, there):
+        for make in (np.empty, chare.empty):
+            self.array = make(50000)
+            self.view = self.array[1:]
+            self.refuse(there, BufferError, "references")
+            self.view = memoryview(self.array)
+            self.refuse(there, BufferError, "references")
+            self.view = self.array
+            self.refuse(there, BufferError, "references")
+            self.view = None
+            self.array = make(50000).reshape(100, 500)
+            self.view = self.array[:]
+            self.refuse(there, BufferError, "")
+            self.view = None
+            self.refuse(there, TypeError, "pickled", lambda: 0)
+            self.refuse(there, TypeError, "", threading.Lock())
+            self.array[:] = 1
+            assert there.total(move(self.array), ret=True) is not None
+            assert self.array.size == 0
+        self.array = np.frombuffer(b"12345678" * 10000)
+        self.refuse(there, BufferError, "own")
+
+    def refuse(self, there, error, word, *more):
+        size = self.array.size
+        try:
+            there.take(move(self.array), *more)
+        except error as exception:
+            assert word in str(exception), exception
+        else:
+            raise AssertionError(word)
+        assert self.array.size == size
+
+def main(args):
+    movers = Group(Mover)
+    there = movers[charm.numPes() - 1]
+    holder = Chare(Holder)
+    holder.hold(there, awaitable=True).get()
+    array = chare.empty(50000)
+    once = move(array)
+    for args in ((once, once), (once, 1, once)):
+        try:
+            there.take(*args)
+        except ValueError as error:
+            assert "already" in str(error)
+        else:
+            raise AssertionError("twice")
+        assert array.size == 50000
+    try:
+        there.total(once, 5, 6)
+    except TypeError:
+        pass
+    assert array.size == 50000
+    array[:] = 1
+    assert there.total(once, ret=True).get() == 50000
+    assert array.size == 0
+    try:
+        there.total(once)
+    except ValueError as error:
+        assert "already" in str(error)
+    else:
+        raise AssertionError("twice")
+    for wrong in (5, "text", [1], np.float64(1), None):
+        try:
+            move(wrong)
+        except TypeError as error:
+            assert "move()" in str(error)
+        else:
+            raise AssertionError(wrong)
+    for wrong in (("O",), ("f8", "X")):
+        try:
+            chare.empty(5, *wrong)
+        except (TypeError, ValueError):
+            pass
+        else:
+            raise AssertionError(wrong)
+    try:
+        chare.empty((5, -1))
+    except ValueError as error:
+        assert "negative" in str(error)
+    else:
+        raise AssertionError("negative")
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(1, 2))
+
+    def test_without_room(self):
+        # An arena that is full, or none: arrays are copied, none is lost.
+        for arena in ("1m", "0"):
+            os.environ["CHARE_ARENA_BYTES"] = arena
+            try:
+                self.check(MOVER + """
+def main(args):
+    movers = Group(Mover)
+    for size in (20000, 100000, 1000000):
+        array = chare.empty(size)
+        array[:] = 0
+        done = Future()
+        hops = 2 * charm.numPes()
+        movers[0].hop(0, move(array), hops, done)
+        assert array.size == 0
+        assert done.get()[1] == (hops + 1) * size
+    movers.drop(awaitable=True).get()
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(2,))
+            finally:
+                del os.environ["CHARE_ARENA_BYTES"]
+
+    def test_kept_beyond_the_end(self):
+        self.check(MOVER + """
+kept = []
+class Keeper(Chare):
+    def keep(self, array):
+        kept.append(array)
+
+def main(args):
+    keepers = Group(Keeper)
+    for pe in range(charm.numPes()):
+        array = chare.empty(100000)
+        array[:] = 7
+        keepers[pe].keep(move(array))
+    kept.append(chare.empty(100000))
+    kept[-1][:] = 7
+    charm.waitQD()
+    print("done")
+    charm.exit()
+try:
+    charm.start(main)
+finally:
+    assert kept and all((array == 7).all() for array in kept)
+    kept.clear()
+    gc.collect()
+""", pes=(1, 2))
+
+
+class ReceiveIntoTest(ProgramCase):
+    def test_into_an_array(self):
+        self.check(RECEIVER + """
+class Coro(End):
+    @coro
+    def receive(self, count, size, done):
+        array = np.empty(size)
+        at = array.__array_interface__["data"][0]
+        for i in range(count):
+            assert self.channel.recv_into(array) is array
+            assert (array == i).all()
+        assert array.__array_interface__["data"][0] == at
+        try:
+            self.channel.recv_into(array)
+        except ChannelClosed:
+            done.send(True)
+
+class Async(End):
+    async def receive(self, count, size, done):
+        array = np.empty((2, size))[:, ::1][1]
+        for i in range(count):
+            assert await self.channel.recv_into(array) is array
+            assert (array == i).all()
+        try:
+            await self.channel.recv_into(array, timeout=5)
+        except ChannelClosed:
+            done.send(True)
+
+def main(args):
+    pes = charm.numPes()
+    for cls in (Coro, Async):
+        for size in (10, 30000):
+            for early in (True, False):
+                ends = Array(cls, 2)
+                ends[0].connect(1, awaitable=True).get()
+                ends[1].connect(0, awaitable=True).get()
+                done = Future()
+                if early:
+                    ends[1].receive(5, size, done)
+                ends[0].fill(5, size)
+                if not early:
+                    charm.waitQD()
+                    ends[1].receive(5, size, done)
+                assert done.get()
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(1, 2))
+
+    def test_what_does_not_fit_stays(self):
+        self.check(RECEIVER + """
+class Coro(End):
+    def refused(self, error, words, array, **options):
+        try:
+            self.channel.recv_into(array, **options)
+        except error as exception:
+            for word in words:
+                assert word in str(exception), exception
+        else:
+            raise AssertionError(words)
+
+    @coro
+    def receive(self, early, done):
+        array = np.zeros((3, 4))
+        if early:
+            done[0].send(None)
+        self.refused(ValueError, ("(3, 4)", "(4, 3)"), array)
+        self.refused(ValueError, ("float64", "float32"), np.zeros((4, 3), "f4"))
+        assert (array == 0).all()
+        array = np.zeros((4, 3))
+        self.channel.recv_into(array)
+        assert (array == 1).all()
+        self.refused(TypeError, ("str",), array)
+        assert self.channel.recv() == "text"
+        self.refused(TimeoutError, (), array, timeout=0.01)
+        read_only = np.zeros((4, 3))
+        read_only.flags.writeable = False
+        self.refused(TypeError, ("writ",), read_only)
+        self.refused(TypeError, ("list",), [1, 2])
+        done[1].send(None)
+
+def main(args):
+    for early in (False, True):
+        ends = Array(Coro, 2)
+        ends[0].connect(1, awaitable=True).get()
+        ends[1].connect(0, awaitable=True).get()
+        done = [Future(), Future()]
+        if early:
+            ends[1].receive(True, done)
+            done[0].get()
+        ends[0].send(np.ones((4, 3)), "text")
+        if not early:
+            charm.waitQD()
+            ends[1].receive(False, done)
+        done[1].get()
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(1, 2))
+
+
+if __name__ == "__main__":
+    tapunit.main()

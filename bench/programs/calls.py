@@ -12,6 +12,8 @@
     split         calls of BURST at a time, sending and executing apart: to
                   PE 0 itself, to PE 1 ("away"), and of a plain method
     hand          calls within PE 0 with a read-only array: it is handed over
+    moved         round trips between PE 0 and 1 (on one PE: with itself) of an
+                  array that each gives up by move()
     get, await    awaited calls from PE 0 to PE 1, @coro or async def
     reduce        broadcast to a group, sum of a float to a future
     barrier       an empty allreduce() of the group
@@ -26,6 +28,10 @@ import sys
 
 from laps import (
     LAP_FLOOD, LAP_ROUNDS, Laps, lap_rounds, repeat, steps_of, value_of)
+try:
+    import chare
+except ImportError:  # Charm4py's, which has no move()
+    chare = None
 from model import Array, Chare, Future, Group, Reducer, charm, coro
 
 WIDE = 10000
@@ -136,6 +142,21 @@ class Caller(Chare):
     def hand_step(self, value):
         if not self.is_over():
             self.me.hand_step(value)
+
+    def moved(self, count, done, what):
+        value = value_of(what)
+        block = chare.empty(value.shape, value.dtype)
+        block[...] = value
+        self.what = "moved " + what
+        self.begin(count, done)
+        self.other.moved_ping(chare.move(block))
+
+    def moved_ping(self, value):
+        self.other.moved_pong(chare.move(value))
+
+    def moved_pong(self, value):
+        if not self.is_over():
+            self.other.moved_ping(chare.move(value))
 
     def flood(self, count, done, what):
         length = min(LAP_FLOOD, max(count // 10, 1))

@@ -63,6 +63,16 @@ def hand_over(at):
     }, [Case(5, "1 MiB handed over, one PE", {"chare": ("chare", "hand 1M")},
              [Goal("chare", BEST, 0.05,
                    "Charm4py 1.1, OFI shm, one way, ndarray 1 MiB")])])
+    for pes, where in ((1, "one PE"), (2, "one way")):
+        yield Measurement(f"moved, {where}", {
+            "chare": at.chare(pes, "calls.py",
+                              "moved:" + at.count(5000) + ":1M",
+                              "moved:" + at.count(5000) + ":16M"),
+        }, [Case(5, f"ndarray {size} moved, {where}", {
+            "chare": ("chare", f"moved {size}"),
+        }, [Goal("chare", BEST, 0.05, figure)]) for size, figure in (
+            ("1M", "Charm4py 1.1, OFI shm, one way, ndarray 1 MiB"),
+            ("16M", BEST_FIGURES["16M"]))])
 
 
 def many(at):

@@ -304,17 +304,24 @@ int
 core_array_encode(struct core_state *state, chare_encoder *encoder,
                   PyObject *array)
 {
-    Py_buffer view;
-    chare_dtype dtype;
-    bool swapped;
-    int result = PICKLE_IT;
-
     if (state->numpy.interface != NULL &&
         array_put_simple(&state->numpy, encoder,
                          (const struct core_ndarray *)array)) {
         return 0;
     }
-    if (PyObject_GetBuffer(array, &view, PyBUF_FULL_RO) < 0) {
+    return core_buffer_encode(state, encoder, array);
+}
+
+int
+core_buffer_encode(struct core_state *state, chare_encoder *encoder,
+                   PyObject *object)
+{
+    Py_buffer view;
+    chare_dtype dtype;
+    bool swapped;
+    int result = PICKLE_IT;
+
+    if (PyObject_GetBuffer(object, &view, PyBUF_FULL_RO) < 0) {
         PyErr_Clear(); /* dates, for example, show no memory */
         return PICKLE_IT;
     }

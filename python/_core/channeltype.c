@@ -499,8 +499,8 @@ The elements are copied once, from the message, whose memory is free then.\n\
 Raises ValueError when shape or dtype of the message are others, TypeError\n\
 when it is no array: then it stays the next message, for recv() or another\n\
 recv_into(). What has come into the array for a receiver that was cancelled\n\
-goes back to the stream, too. TypeError also when array is no writable array,\n\
-and what recv() raises.\n\
+goes back to the stream, too. TypeError also when array is no writable\n\
+array, and what recv() raises.\n\
 \n\
 Example:\n\
     border = numpy.empty(1024)\n\

@@ -70,6 +70,9 @@ bool core_array_is_writeable(const struct core_numpy *numpy, PyObject *array);
 /* Returns 0, -1 with an exception, or 1: pickle it. */
 int core_array_encode(struct core_state *state, chare_encoder *encoder,
                       PyObject *array);
+/* The same of whatever has a buffer. */
+int core_buffer_encode(struct core_state *state, chare_encoder *encoder,
+                       PyObject *object);
 int core_scalar_encode(struct core_state *state, chare_encoder *encoder,
                        PyObject *scalar);
 

@@ -7,9 +7,9 @@
  * a Memory leaves in it, without a copy; anything else is copied. When all
  * values of the message are written, the sender's array is made empty.
  *
- *     MADE ---- core_move_put() ----> WRITTEN ---- core_moves_end() ----> SPENT
- *      ^                                 | core_moves_forget()
- *      +---------------------------------+
+ *     MADE --- core_move_put() --> WRITTEN --- core_moves_end() --> SPENT
+ *      ^                              | core_moves_forget()
+ *      +------------------------------+
  *
  * References that the runtime holds do not count: those of the arguments of
  * the running method, which are let go.
@@ -153,7 +153,7 @@ moved_write(struct core_pe *pe, struct core_moves *moves,
         moves->behind = offset;
         return 0;
     }
-    return core_array_encode(pe->state, encoder, array);
+    return core_buffer_encode(pe->state, encoder, array);
 }
 
 int

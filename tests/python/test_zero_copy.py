@@ -168,6 +168,8 @@ def main(args):
     except ValueError:
         view = None
     assert view is None
+    small = memoryview(bytearray(b"z" * 10))
+    assert there.total(move(small), ret=True).get() == 10 * ord("z")
     # Several, inside of others, and by keyword.
     some = [chare.empty(10000 + i) for i in range(4)]
     first = move(some[0])
@@ -397,7 +399,8 @@ class Coro(End):
         if early:
             done[0].send(None)
         self.refused(ValueError, ("(3, 4)", "(4, 3)"), array)
-        self.refused(ValueError, ("float64", "float32"), np.zeros((4, 3), "f4"))
+        self.refused(ValueError, ("float64", "float32"),
+                     np.zeros((4, 3), "f4"))
         assert (array == 0).all()
         array = np.zeros((4, 3))
         self.channel.recv_into(array)

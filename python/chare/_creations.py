@@ -36,6 +36,11 @@ def _charm():
 
 def created(proxy):
     """A future that is complete when all chares of a proxy exist."""
+    if not isinstance(proxy, _core.Proxy):
+        raise TypeError(
+            f"charm.awaitCreation() takes proxies, as Chare(), Group() and "
+            f"Array() return them, not {proxy!r}"
+        )
     collection, index = _core.creation_of(proxy)
     future = proxy._chare_ready(awaitable=True)
     waiting = (index, future)

@@ -300,6 +300,15 @@ FUTURE_NAMES = frozenset(
 OF_CLASS = re.compile(r"(\w+)\.(\w+)\(\) missing .*'self'")
 
 
+OF_CALL = re.compile(
+    r"(\w+)\(\) got an unexpected keyword argument "
+    r"'(ret|awaitable|priority|when)'"
+)
+NOT_ITERABLE = re.compile(
+    r"'\w+Proxy' object is not iterable|cannot unpack non-iterable \w+Proxy"
+)
+
+
 def _hint_attribute(error):
     obj, name = getattr(error, "obj", error), getattr(error, "name", None)
     if obj is None and name in FUTURE_NAMES:
@@ -317,6 +326,20 @@ def _hint_type(error):
         return (
             "a call through a proxy returns None, unless it asks for a "
             "Future: 'await proxy.method(..., ret=True)'"
+        )
+    match = OF_CALL.search(text)
+    if match:
+        method, keyword = match.groups()
+        return (
+            f"{keyword}= is for calls through a proxy, and {method}() was "
+            "called as a function: in a chare, self.thisProxy["
+            f"self.thisIndex].{method}({keyword}=...) calls it through one"
+        )
+    if NOT_ITERABLE.match(text):
+        return (
+            "a proxy stands for chares that may be anywhere: "
+            "proxy.method(ret=True).get() is the list of what all return, and "
+            "proxy[index] is one of them"
         )
     match = OF_CLASS.match(text.rpartition(">.")[2])
     if match and _is_chare(match.group(1)):

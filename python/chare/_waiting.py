@@ -163,7 +163,8 @@ class Waiting:
         constructor stays in its collection, and each call to it is an Error,
         until it is destroyed. Where nobody waits for it the exception ends the
         job: when the method that created the chare has returned, or has begun
-        to wait for anything else than the creation of chares.
+        to wait for anything else than the creation of chares. Raises TypeError
+        for what is no proxy.
 
         Example: ``charm.awaitCreation(workers, grid)``
         """

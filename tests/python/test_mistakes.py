@@ -416,6 +416,41 @@ def main(args):
 charm.start(main)
 """, "Worker() makes no chare", "Group(Worker)", pes=(1,))
 
+    def test_what_is_for_proxies(self):
+        self.report("""
+class Part(Chare):
+    @coro
+    def ask(self):
+        return self.answer(ret=True).get()
+    def answer(self):
+        return 42
+
+def main(args):
+    Chare(Part).ask(ret=True).get()
+charm.start(main)
+""", "unexpected keyword argument 'ret'",
+            "self.thisProxy[self.thisIndex].answer(ret=...)", pes=(1,))
+        for line in ("for one in parts[1:3]: pass", "one, two = parts",
+                     "list(parts)", "parts, *rest = parts"):
+            self.report(f"""
+class Part(Chare):
+    pass
+
+def main(args):
+    parts = Array(Part, 4)
+    {line}
+charm.start(main)
+""", "terable", "proxy.method(ret=True).get() is the list", pes=(1,))
+        self.report("""
+class Part(Chare):
+    pass
+
+def main(args):
+    charm.awaitCreation(Part)
+charm.start(main)
+""", "takes proxies, as Chare(), Group() and Array() return them, not <class",
+            pes=(1,))
+
     def test_reducers_by_name(self):
         self.report("""
 def main(args):

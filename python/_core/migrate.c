@@ -4,7 +4,7 @@
  *
  * A chare moves as a tuple
  *
- *     (flavour, state, messages that wait for conditions, channels)
+ *     (flavour, messages that wait for conditions, channels, state)
  *
  * whose state is the attributes, or what __getstate__() gives. On the other PE
  * an object is made without calling the constructor; its channels come first,
@@ -23,6 +23,11 @@
 enum {
     STATE_PLAIN = 1, /* the attributes */
     STATE_OWN = 2,   /* what __getstate__() gave */
+};
+
+enum {
+    MIGRATED_TOLD = 1, /* the class has migrated() */
+    MIGRATED_UNTOLD = 2,
 };
 
 /* ---- when */
@@ -244,9 +249,9 @@ pack(struct core_pe *pe, struct core_chare *chare, chare_encoder *encoder)
     if (channels != NULL) {
         chare_put_container(encoder, CHARE_TAG_TUPLE, 4);
         chare_put_int(encoder, chare->flavour);
-        result = core_encode(pe, encoder, state) < 0 ||
-                         core_encode(pe, encoder, held) < 0 ||
-                         core_encode(pe, encoder, channels) < 0
+        result = core_encode(pe, encoder, held) < 0 ||
+                         core_encode(pe, encoder, channels) < 0 ||
+                         core_encode(pe, encoder, state) < 0
                      ? -1
                      : 0;
     }
@@ -397,31 +402,66 @@ state_unpack(struct core_pe *pe, struct core_chare *chare, PyObject *state)
     return done == NULL ? -1 : 0;
 }
 
-/* The value that follows; then what is in it; -1 with an exception. */
+/* One attribute, name and value. Names are interned, as those that the code of
+ * a class has: then objects share their names. */
+static int
+attribute_unpack(struct core_chare *chare, struct core_reader *reader)
+{
+    PyObject *name = core_decode(reader);
+    PyObject *value = name != NULL ? core_decode(reader) : NULL;
+    int result = -1;
+
+    if (value != NULL && PyUnicode_CheckExact(name)) {
+        PyUnicode_InternInPlace(&name);
+        result = PyObject_GenericSetAttr((PyObject *)chare, name, value);
+    }
+    Py_XDECREF(name);
+    Py_XDECREF(value);
+    return result;
+}
+
+/* The state that follows: nearly always attributes that were written one by
+ * one, and need no dict. */
+static int
+state_read(struct core_pe *pe, struct core_chare *chare,
+           struct core_reader *reader)
+{
+    const chare_decoder before = reader->decoder;
+    chare_value value;
+    PyObject *state;
+    int result;
+
+    if (!has_own_state(pe->state, chare->owner) &&
+        chare_get(&reader->decoder, &value) == CHARE_OK &&
+        value.tag == CHARE_TAG_DICT) {
+        for (size_t i = 0; i < value.as.count; i++) {
+            if (attribute_unpack(chare, reader) < 0) {
+                return -1;
+            }
+        }
+        return 0;
+    }
+    reader->decoder = before;
+    state = core_decode(reader);
+    result = state != NULL ? state_unpack(pe, chare, state) : -1;
+    Py_XDECREF(state);
+    return result;
+}
+
+/* The value that follows; then what is in it; -1 with an exception. The state
+ * comes last: its channels must be there. */
 static int
 unpack(struct core_pe *pe, struct core_chare *chare,
        struct core_reader *reader)
 {
-    PyObject *state;
-    PyObject *held = NULL;
-    PyObject *channels = NULL;
+    PyObject *held = core_decode(reader);
+    PyObject *channels = held != NULL ? core_decode(reader) : NULL;
     int result = -1;
 
-    /* The state is read last: its channels must be there. It was written
-     * first, so it is read behind the others from its place. */
-    chare_decoder before = reader->decoder;
-
-    if (chare_skip(&reader->decoder) == CHARE_OK &&
-        (held = core_decode(reader)) != NULL &&
-        (channels = core_decode(reader)) != NULL &&
-        channels_unpack(pe->state, chare, channels) == 0) {
-        reader->decoder = before;
-        state = core_decode(reader);
-        if (state != NULL && state_unpack(pe, chare, state) == 0 &&
-            core_when_unpack(pe, chare, held) == 0) {
-            result = 0;
-        }
-        Py_XDECREF(state);
+    if (channels != NULL && channels_unpack(pe->state, chare, channels) == 0 &&
+        state_read(pe, chare, reader) == 0 &&
+        core_when_unpack(pe, chare, held) == 0) {
+        result = 0;
     }
     if (result < 0 && !PyErr_Occurred()) {
         core_raise(pe->state, CHARE_ERR_FORMAT, "a chare that moves");
@@ -472,21 +512,24 @@ core_chare_migrated(void *object, void *context)
 {
     struct core_class *self = (struct core_class *)context;
     struct core_pe *pe = self->state->pe;
-    PyObject *hook;
     PyObject *result;
     chare_element name;
 
+    if (self->migrated_kind == 0) {
+        self->migrated_kind =
+            PyObject_HasAttr(self->cls, self->state->name_migrated)
+                ? MIGRATED_TOLD
+                : MIGRATED_UNTOLD;
+    }
     core_enter(pe);
-    hook = PyObject_GetAttrString(object, "migrated");
-    if (hook == NULL) {
-        PyErr_Clear();
+    if (self->migrated_kind == MIGRATED_UNTOLD) {
+        core_when_changed(pe, object);
         core_leave(pe);
         return;
     }
     pe->running = &self->init;
-    result = PyObject_CallNoArgs(hook);
+    result = PyObject_CallMethodNoArgs(object, self->state->name_migrated);
     pe->running = NULL;
-    Py_DECREF(hook);
     core_chare_name(object, &name);
     if (result == NULL) {
         core_failed(pe, &self->init, &name, NULL);

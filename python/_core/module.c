@@ -141,14 +141,16 @@ core_exec(PyObject *module)
     state->name_awaitable = PyUnicode_InternFromString("awaitable");
     state->name_priority = PyUnicode_InternFromString("priority");
     state->name_when = PyUnicode_InternFromString("when");
+    state->name_migrated = PyUnicode_InternFromString("migrated");
     state->name_nobody = PyUnicode_FromString("the running function");
     state->reducers = PyDict_New();
     state->no_args = PyTuple_New(0);
     state->classes = PyList_New(0);
     if (state->name_ret == NULL || state->name_awaitable == NULL ||
         state->name_priority == NULL || state->name_when == NULL ||
-        state->name_nobody == NULL || state->reducers == NULL ||
-        state->no_args == NULL || state->classes == NULL) {
+        state->name_migrated == NULL || state->name_nobody == NULL ||
+        state->reducers == NULL || state->no_args == NULL ||
+        state->classes == NULL) {
         return -1;
     }
     if (add_exception(module, "Error",
@@ -236,6 +238,7 @@ core_clear(PyObject *module)
     Py_CLEAR(state->name_awaitable);
     Py_CLEAR(state->name_priority);
     Py_CLEAR(state->name_when);
+    Py_CLEAR(state->name_migrated);
     Py_CLEAR(state->name_nobody);
     Py_CLEAR(state->no_args);
     Py_CLEAR(state->CallbackType);

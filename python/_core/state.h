@@ -100,6 +100,7 @@ struct core_state {
     PyObject *name_awaitable;
     PyObject *name_priority;
     PyObject *name_when;
+    PyObject *name_migrated;
     PyObject *name_nobody;
     PyObject *no_args;  /* () */
     PyObject *support;  /* module chare._support, or NULL: not yet needed */
@@ -402,6 +403,7 @@ struct core_class {
     Py_ssize_t place_index; /* of procNum(), or -1 */
     bool is_map;            /* a subclass of ArrayMap */
     uint8_t state_kind;     /* see migrate.c; 0: not known yet */
+    uint8_t migrated_kind;
     Py_ssize_t when_index;
     Py_ssize_t channel_index;
 };

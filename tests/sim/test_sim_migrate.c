@@ -18,8 +18,12 @@
 
 #include "sim_migrate.h"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "loc/loc.h"
-#include "obj/obj_private.h"
+#include "obj/migrate.h"
 
 enum {
     SEEDS = 300
@@ -352,6 +356,196 @@ planted_bugs_are_seen(void)
     free(test);
 }
 
+/* What a lost message about an end came to: seen by a checker or an assertion,
+ * for then calls chase a chare that is no more; or not seen; or none was lost.
+ */
+enum lost {
+    LOST_NOTHING,
+    LOST_SEEN,
+    LOST_UNSEEN,
+};
+
+static enum lost
+lose_one(struct migrate_test *test, uint64_t seed, enum chi_handler handler)
+{
+    const struct sim_options options = {
+        .pe_count = 5,
+        .bug = CHI_SIM_BUG_DROP,
+        .bug_handler = handler,
+        .bug_at = seed % 3,
+        .quiet = true,
+    };
+    const pid_t child = fork();
+    struct sim_job job;
+    int status = 0;
+
+    if (child == 0) {
+        const struct rlimit no_core = {0, 0};
+
+        (void)setrlimit(RLIMIT_CORE, &no_core);
+        run(test, &job, seed, &options);
+        _exit(!chi_sim_world_bug_done(job.world) ? LOST_NOTHING
+              : job.wrong[0] != '\0'             ? LOST_SEEN
+                                                 : LOST_UNSEEN);
+    }
+    if (child < 0 || waitpid(child, &status, 0) != child) {
+        return LOST_UNSEEN;
+    }
+    return WIFEXITED(status) ? (enum lost)WEXITSTATUS(status) : LOST_SEEN;
+}
+
+static void
+lost_ends_are_seen(void)
+{
+    static const enum chi_handler handlers[] = {CHI_HANDLER_DESTROY,
+                                                CHI_HANDLER_LOC_GONE};
+    struct migrate_test *test = malloc(sizeof(*test));
+    uint32_t count[2][3] = {{0}};
+
+    for (uint64_t seed = 1; seed <= 80; seed++) {
+        for (uint32_t i = 0; i < 2; i++) {
+            count[i][lose_one(test, seed, handlers[i])]++;
+        }
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        printf("# kind %u: seen %u\n", i, count[i][LOST_SEEN]);
+        CHECK(count[i][LOST_SEEN] > 2);
+        CHECK_EQ(count[i][LOST_UNSEEN], 0);
+    }
+    free(test);
+}
+
+/* Two chares of a sparse array, of which only the first is there; or of a dense
+ * one, with others that are bound to them. */
+static void
+open_two(struct migrate_test *test, struct sim_job *job, uint64_t seed,
+         bool sparse, bool lose)
+{
+    const struct sim_options options = {
+        .pe_count = 4,
+        .quiet = true,
+        .bug = lose ? CHI_SIM_BUG_DROP : CHI_SIM_BUG_NONE,
+        .bug_handler = CHI_HANDLER_MIGRATE,
+        .bug_at = 0,
+    };
+    chare_array_options array = {
+        .size = sizeof(array), .ndims = 2, .dense = !sparse, .dims = {2, 1}};
+
+    memset(test, 0, sizeof(*test));
+    test->job = job;
+    CHECK(sim_job_open(job, seed, &options, migrate_register_all, test));
+    array.type = test->type;
+    test->count = 2;
+    test->sparse = sparse;
+    SIM_OK(job, chare_array_create(sim_rt(job, 0), &array, NULL, &test->id));
+    for (uint32_t i = 0; i < test->count; i++) {
+        test->chares[i].element = chare_element_2d(test->id, i, 0);
+        test->chares[i].inserted = !sparse;
+    }
+    if (sparse) {
+        insert_any(test);
+    } else {
+        chare_array_options bound = {.size = sizeof(bound),
+                                     .type = test->type_bound,
+                                     .ndims = 2,
+                                     .bind_to = test->id};
+
+        SIM_OK(job,
+               chare_array_create(sim_rt(job, 0), &bound, NULL, &test->bound));
+    }
+    sim_job_settle(job);
+}
+
+/* A call waits for its chare, which is yet to be inserted. A PE that counts it
+ * as executed makes quiescence early. */
+static void
+early_quiescence_is_seen(void)
+{
+    struct migrate_test *test = malloc(sizeof(*test));
+    struct sim_job job;
+
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        const bool planted = seed % 2 == 0;
+        const uint64_t n = 0;
+        const chare_data data = chare_data_bytes(&n, sizeof(n));
+
+        open_two(test, &job, seed, true, false);
+        test->calls[test->call_count++] = (struct call){.pe = 3, .which = 1};
+        SIM_OK(&job, chare_send(sim_rt(&job, 3), &test->chares[1].element,
+                                test->entry_call, &data, NULL));
+        sim_job_settle(&job);
+        if (planted) {
+            sim_rt(&job, (uint32_t)sim_below(&job, 4))->pe->counted_done++;
+        }
+        ask_quiet(test);
+        for (uint32_t i = 0; i < 2000 && job.wrong[0] == '\0'; i++) {
+            (void)sim_job_step(&job);
+        }
+        CHECK_EQ(test->quiet_told, planted);
+        CHECK((job.wrong[0] != '\0') == planted);
+        if (!planted) {
+            insert_any(test);
+            insert_any(test); /* no more */
+            sim_job_settle(&job);
+            CHECK_EQ(test->quiet_told, 1);
+            CHECK(job.wrong[0] == '\0');
+        }
+        sim_job_close(&job);
+    }
+    free(test);
+}
+
+/* A chare that leaves the one that it is bound to, and is not called back; in
+ * another process, for an assertion may be first to see it. */
+static bool
+parted_is_seen(struct migrate_test *test, uint64_t seed)
+{
+    const pid_t child = fork();
+    struct sim_job job;
+    int status = 0;
+
+    if (child == 0) {
+        const struct rlimit no_core = {0, 0};
+        struct chi_element *bound;
+        struct chi_obj *obj;
+        chare_element name;
+
+        (void)setrlimit(RLIMIT_CORE, &no_core);
+        open_two(test, &job, seed, false, true);
+        name = test->chares[0].element;
+        name.collection = test->bound;
+        obj = sim_rt(&job, test->chares[0].pe)->obj;
+        bound = chi_element_find_index(chi_collection_find(obj, test->bound),
+                                       &name.index);
+        chi_move_start(obj, bound, (test->chares[0].pe + 1) % 4, true, false);
+        sim_job_settle(&job);
+        look_at_bound(test);
+        _exit(job.wrong[0] == '\0');
+    }
+    return child > 0 && waitpid(child, &status, 0) == child &&
+           (WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+}
+
+static void
+parted_chares_are_seen(void)
+{
+    struct migrate_test *test = malloc(sizeof(*test));
+    struct sim_job job;
+
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        open_two(test, &job, seed, false, false);
+        SIM_OK(&job,
+               chare_migrate(sim_rt(&job, 1), &test->chares[0].element, 3));
+        sim_job_settle(&job);
+        look_at_bound(test);
+        CHECK(test->chares[0].pe == 3 || test->packed == 0);
+        CHECK(job.wrong[0] == '\0' && test->together == test->count);
+        sim_job_close(&job);
+        CHECK(parted_is_seen(test, seed));
+    }
+    free(test);
+}
+
 /* Messages that change places: some do so across a move, which is allowed. */
 static void
 wrong_order_is_seen(void)
@@ -445,5 +639,6 @@ one_forward_updates_a_sender(void)
 }
 
 TAP_MAIN(TAP_CASE(all_is_exact_while_chares_move),
-         TAP_CASE(planted_bugs_are_seen), TAP_CASE(wrong_order_is_seen),
-         TAP_CASE(one_forward_updates_a_sender))
+         TAP_CASE(planted_bugs_are_seen), TAP_CASE(lost_ends_are_seen),
+         TAP_CASE(early_quiescence_is_seen), TAP_CASE(parted_chares_are_seen),
+         TAP_CASE(wrong_order_is_seen), TAP_CASE(one_forward_updates_a_sender))

@@ -357,8 +357,7 @@ planted_bugs_are_seen(void)
 }
 
 /* What a lost message about an end came to: seen by a checker or an assertion,
- * for then calls chase a chare that is no more; or not seen; or none was lost.
- */
+ * for calls chase a chare that is no more; or not seen; or none was lost. */
 enum lost {
     LOST_NOTHING,
     LOST_SEEN,
@@ -415,8 +414,8 @@ lost_ends_are_seen(void)
     free(test);
 }
 
-/* Two chares of a sparse array, of which only the first is there; or of a dense
- * one, with others that are bound to them. */
+/* Two chares of a sparse array, of which only the first is there; or of a
+ * dense one, with others that are bound to them. */
 static void
 open_two(struct migrate_test *test, struct sim_job *job, uint64_t seed,
          bool sparse, bool lose)
@@ -456,8 +455,8 @@ open_two(struct migrate_test *test, struct sim_job *job, uint64_t seed,
     sim_job_settle(job);
 }
 
-/* A call waits for its chare, which is yet to be inserted. A PE that counts it
- * as executed makes quiescence early. */
+/* A call waits for its chare, which is yet to be inserted. A PE that counts
+ * it as executed makes quiescence early. */
 static void
 early_quiescence_is_seen(void)
 {

@@ -45,7 +45,8 @@ core_origin_drop(struct core_origin *origin)
 void
 core_origin_forked(struct core_origin *origin)
 {
-    origin->forked = true;
+    /* Where there is none yet, all that will be is this process's own. */
+    origin->forked = origin->references > 1;
 }
 
 PyObject *

@@ -309,6 +309,18 @@ rank_started(struct chi_job *job, uint32_t rank, pid_t pid)
     job->alive_count++;
 }
 
+/* The ends that the rank has: before it opens what needs as many here. */
+static void
+close_ends(int fds[2])
+{
+    for (size_t i = 0; i < 2; i++) {
+        if (fds[i] >= 0) {
+            close(fds[i]);
+            fds[i] = -1;
+        }
+    }
+}
+
 /* False: it cannot, or there is no need to; nothing was started. */
 static bool
 start_forked(struct chi_job *job, int (*fds)[2])
@@ -336,6 +348,7 @@ start_forked(struct chi_job *job, int (*fds)[2])
     for (uint32_t rank = 0; ready && rank < server.count; rank++) {
         job->keeper.page->ranks[rank].group = server.pids[rank];
         rank_started(job, rank, server.pids[rank]);
+        close_ends(fds[rank]);
     }
     chi_forkserver_stop(&server, ready);
     return ready;
@@ -352,6 +365,7 @@ start_one_by_one(struct chi_job *job, int (*fds)[2])
             return false;
         }
         rank_started(job, rank, pid);
+        close_ends(fds[rank]);
     }
     return true;
 }
@@ -375,8 +389,7 @@ start_ranks(struct chi_job *job)
         started = start_forked(job, fds) || start_one_by_one(job, fds);
     }
     for (uint32_t rank = 0; rank < opened; rank++) {
-        close(fds[rank][0]);
-        close(fds[rank][1]);
+        close_ends(fds[rank]);
     }
     free(fds);
     return started;

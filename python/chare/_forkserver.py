@@ -19,8 +19,10 @@ import gc
 import io
 import os
 import runpy
+import signal
 import struct
 import sys
+import traceback
 import warnings
 from importlib.machinery import SourceFileLoader
 
@@ -94,25 +96,32 @@ class _Module:
 
 
 def _imported(tree):
-    """The modules that a program imports first of all, at its top level."""
+    """The modules that a program imports before it does anything else, which
+    could change how they are imported (os.environ, sys.path)."""
     for node in tree.body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            yield node.module
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+        elif not (isinstance(node, ast.Expr)
+                  and isinstance(node.value, ast.Constant)):
+            return
 
 
 def _preload(program):
     wanted = os.environ.get("CHARE_PRELOAD", "auto").replace(",", " ").split()
     for name in _imported(program.tree):
-        if name.partition(".")[0] in SAFE:
+        package = name.partition(".")[0]
+        if package in SAFE:
             __import__(name)
+        elif package not in sys.stdlib_module_names:
+            break  # who knows what it does
     for name in wanted:
         if name == "auto":
             continue
         try:
             __import__(name)
-        except ImportError as error:
+        except Exception as error:
             print(f"chare: CHARE_PRELOAD={name}: {error}", file=sys.stderr,
                   flush=True)
             raise
@@ -143,6 +152,18 @@ def _settle(order, rank, server, channel, go):
     if random is not None:
         random.seed()  # as Python's own does by itself
     return True
+
+
+def _settle_or_end(*args):
+    """Nothing of the program has run: no way back to the server's code."""
+    try:
+        if _settle(*args):
+            return
+    except KeyboardInterrupt:
+        os._exit(128 + signal.SIGINT)
+    except BaseException:
+        traceback.print_exc()
+    os._exit(1)
 
 
 def _run(program):
@@ -176,8 +197,7 @@ def _fork_all(order, channel):
             pid = os.fork()
         if pid == 0:
             os.close(go_on)
-            if not _settle(order, rank, server, channel, go):
-                os._exit(1)
+            _settle_or_end(order, rank, server, channel, go)
             gc.unfreeze()
             return True
         os.write(channel, struct.pack("=i", pid))

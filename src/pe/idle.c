@@ -189,8 +189,13 @@ nap(struct chi_pe *pe, uint64_t max_ns)
 {
     chare_status status;
 
-    if ((!pe->quiet && yield(pe, max_ns)) ||
-        chi_route_nap_begin(pe->route) != CHARE_OK) {
+    if (!pe->quiet) {
+        if (yield(pe, max_ns)) {
+            return CHARE_OK;
+        }
+        max_ns = wait_ns(pe); /* less by what that took */
+    }
+    if (max_ns == 0 || chi_route_nap_begin(pe->route) != CHARE_OK) {
         return CHARE_OK; /* something came just now */
     }
     /* After nap_begin(): who comes to a door later ends the nap. */
@@ -206,12 +211,20 @@ sleep_on_fds(struct chi_pe *pe, uint64_t max_ns)
     struct epoll_event events[CHI_PE_WAIT_FDS_MAX];
     const uint64_t ms = (max_ns + CHI_NS_PER_MS - 1) / CHI_NS_PER_MS;
     chare_status status;
+    uint64_t rings;
     int n;
 
     if (pe->route != NULL && chi_route_wait_begin(pe->route) != CHARE_OK) {
         return CHARE_OK; /* something came just now */
     }
     n = epoll_wait(pe->epoll_fd, events, CHI_PE_WAIT_FDS_MAX, (int)ms);
+    if (n > 0) {
+        /* A bell that rings after its call was taken would end every sleep.
+         * The doors are looked at later than this, so no call is lost. */
+        ssize_t got = read(pe->bell_fd, &rings, sizeof(rings));
+
+        (void)got;
+    }
     status = n > 0            ? CHARE_OK
              : n == 0         ? CHARE_ERR_TIMEOUT
              : errno == EINTR ? CHARE_ERR_INTERRUPTED
@@ -243,7 +256,9 @@ chi_pe_idle(struct chi_pe *pe)
     if (hooks != NULL && hooks->block_leave != NULL) {
         hooks->block_leave(pe->options.hooks_context);
     }
-    pe->quiet = status == CHARE_ERR_TIMEOUT && max_ns == wait_ns_max(pe);
+    /* A net without a descriptor ends no sleep by what comes. */
+    pe->quiet = status == CHARE_ERR_TIMEOUT && !pe->wait_polled &&
+                max_ns == wait_ns_max(pe);
     if (status == CHARE_ERR_TIMEOUT && pe->slept != NULL) {
         pe->slept(pe->upcall_context);
     }

@@ -96,12 +96,12 @@ struct chi_pe {
     uint64_t last_interrupt_check_ns;
     uint64_t deadline_ns; /* the end must have come by then; 0: none */
 
-    /* The one cross-thread door: the watcher stores a lost rank + 1 here with
-     * release and then rings 'bell_fd'; the PE takes it with acquire. */
+    /* A cross-thread door: the watcher stores a lost rank + 1 here and then
+     * rings, see ring(): both sequentially consistent. */
     _Atomic uint32_t lost_rank_plus_1;
 
-    /* Another one: chi_pe_post() stores true with release and rings; the PE
-     * takes it with acquire, and then calls the 'posted' hook. */
+    /* Another one: chi_pe_post() stores true and rings in the same way; the PE
+     * takes it, and then calls the 'posted' hook. */
     _Atomic bool posted;
     int bell_fd;
     int epoll_fd;
@@ -109,8 +109,9 @@ struct chi_pe {
 
     /* The route, where this PE naps in its only net instead of sleeping in
      * the epoll: then both doors nudge it instead of ringing 'bell_fd'. Set
-     * once, by chi_pe_attach(), with release; they read it with acquire. Who
-     * reads NULL rings, and the PE looks at the doors later than that. */
+     * once, by chi_pe_attach(), before it looks at the doors; who comes to a
+     * door stores there before reading this. All are sequentially consistent:
+     * who reads NULL rings, and the PE looks at the doors later than that. */
     _Atomic(struct chi_route *) naps_in;
 
     void (*peer_lost)(void *context, uint32_t rank, chare_status why);

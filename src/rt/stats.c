@@ -434,19 +434,29 @@ ask(chare_runtime *runtime, const chare_callback *callback, bool print)
     chi_pe_send(runtime->pe, runtime->pe->rank, msg);
 }
 
+static struct chi_stats_wave *
+wave_to_print(const chare_runtime *runtime, struct chi_stats_wave *list)
+{
+    while (list != NULL && !(list->print && list->root == runtime->pe->rank)) {
+        list = list->next;
+    }
+    return list;
+}
+
 /* At PE 0. Requests that come while one is under way share its table. */
 static void
 print_execute(chare_runtime *runtime, const struct chi_msg *msg)
 {
     struct chi_reader reader = chi_reader_of(msg->bytes, msg->env.len);
-    struct chi_stats_wave *wave = runtime->stats.waves;
+    struct chi_stats_wave *wave;
     chare_callback done;
 
     if (!chi_callback_read(&reader, &done)) {
         return;
     }
-    while (wave != NULL && !(wave->print && wave->root == runtime->pe->rank)) {
-        wave = wave->next;
+    wave = wave_to_print(runtime, runtime->stats.asked);
+    if (wave == NULL) {
+        wave = wave_to_print(runtime, runtime->stats.waves);
     }
     if (wave != NULL) {
         callback_add(runtime, wave, &done);

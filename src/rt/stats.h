@@ -29,8 +29,7 @@ struct chi_stats_row {
     uint64_t pes; /* that have executed it */
 };
 
-#define CHI_STATS_MADE  0x80000000u
-#define CHI_STATS_TOTAL 0xffffffffu /* of all rows */
+#define CHI_STATS_MADE 0x80000000u
 
 struct chi_stats_table {
     struct chi_stats_row total;

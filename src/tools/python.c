@@ -3,8 +3,8 @@
  * python.c - which commands are a Python interpreter with a program.
  *
  * What is not understood for certain is started as it stands, each process by
- * itself: other programs, code on the command line, options that show how the
- * interpreter starts.
+ * itself: other programs, code on the command line, options that change what
+ * comes after the program (-i) or before it (-S).
  */
 #include "config.h"
 

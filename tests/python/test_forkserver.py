@@ -164,6 +164,17 @@ class SightTest(ForkServerCase):
         self.assertEqual(out.count("imported by"), 1, out)
         self.assertEqual(len(set(out.split())), 3 + RANKS, out)
 
+    def test_what_a_program_does_first_is_done_first(self):
+        """NumPy may read the environment and the path when it is imported."""
+        self.write("numpy.py", "import os; threads = os.environ.get('T')")
+        for first in ("os.environ['T'] = '1'", "import own"):
+            self.write("own.py", "import os; os.environ['T'] = '1'")
+            self.write("app.py", f"import os\n{first}\n"
+                                 "import numpy; print(numpy.threads)")
+            with self.subTest(first):
+                self.assertEqual(self.run_all(sys.executable, "app.py"),
+                                 (0, "1\n" * RANKS, ""))
+
     def test_chance_is_not_shared(self):
         self.write("app.py", """
             import numpy, random
@@ -195,12 +206,12 @@ class EndTest(ForkServerCase):
                     "raise ValueError",
         }.items():
             with self.subTest(name):
-                path = self.write(f"{name}.py", source)
+                path = self.write(f"{name}_app.py", source)
                 # One of the ranks, since they would end each other.
                 only = f"import os\nif os.environ['PMIX_RANK'] == '1':\n"
                 only += textwrap.indent(source, "    ")
                 if name != "syntax":
-                    self.write(f"{name}.py", only)
+                    self.write(f"{name}_app.py", only)
                 alone, forked = self.in_both_ways(sys.executable, path)
                 self.assertEqual(self.essence(forked), self.essence(alone))
 

@@ -10,7 +10,8 @@
  *
  * The library is loaded by who asks. Its header is not needed: its objects
  * are opaque, and it tells how long its numbers are. Its random numbers are
- * its own and are set back each time (B1).
+ * its own and are set back each time (B1); since version 7 it has threads too,
+ * and a context to do without.
  */
 #include "config.h"
 
@@ -25,6 +26,7 @@ enum {
     WEIGHT_MAX = 10000,    /* of the largest object, edge or speed */
     WEIGHTS_MAX = 1 << 30, /* of all objects */
     LEVELS = 2,            /* nodes, PEs */
+    DETERMINISTIC = 0,     /* SCOTCH_OPTIONNUMDETERMINISTIC */
 };
 
 static const char *const libraries[] = {
@@ -63,6 +65,20 @@ struct scotch {
     int (*strategy_build)(void *, int, int, double);
     void (*strategy_exit)(void *);
     void (*mem_free)(void *);
+    /* Of version 7; NULL in older ones. */
+    void *(*context_alloc)(void);
+    int (*context_init)(void *);
+    int (*context_set)(void *, int, int);
+    int (*context_threads)(void *, int, const int *);
+    void (*context_seed)(void *, int);
+    void (*context_reset)(void *);
+    int (*context_bind)(void *, const void *, void *);
+    void (*context_exit)(void *);
+};
+
+struct function {
+    void *where;
+    const char *name;
 };
 
 struct mapping {
@@ -103,12 +119,33 @@ scotch_close(struct scotch *scotch)
 }
 
 static bool
+functions_find(void *library, const struct function *functions, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        void *function = dlsym(library, functions[i].name);
+
+        if (function == NULL) {
+            return false;
+        }
+        *(void **)functions[i].where = function;
+    }
+    return true;
+}
+
+static bool
 scotch_find(struct scotch *scotch)
 {
-    const struct {
-        void *where;
-        const char *name;
-    } functions[] = {
+    const struct function contexts[] = {
+        {&scotch->context_init, "SCOTCH_contextInit"},
+        {&scotch->context_set, "SCOTCH_contextOptionSetNum"},
+        {&scotch->context_threads, "SCOTCH_contextThreadSpawn"},
+        {&scotch->context_seed, "SCOTCH_contextRandomSeed"},
+        {&scotch->context_reset, "SCOTCH_contextRandomReset"},
+        {&scotch->context_bind, "SCOTCH_contextBindGraph"},
+        {&scotch->context_exit, "SCOTCH_contextExit"},
+        {&scotch->context_alloc, "SCOTCH_contextAlloc"}, /* the last */
+    };
+    const struct function functions[] = {
         {&scotch->number_bytes, "SCOTCH_numSizeof"},
         {&scotch->seed, "SCOTCH_randomSeed"},
         {&scotch->reset, "SCOTCH_randomReset"},
@@ -129,15 +166,11 @@ scotch_find(struct scotch *scotch)
         {&scotch->mem_free, "SCOTCH_memFree"},
     };
 
-    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
-        void *function = dlsym(scotch->library, functions[i].name);
-
-        if (function == NULL) {
-            return false;
-        }
-        *(void **)functions[i].where = function;
-    }
-    return scotch->number_bytes() == (int)sizeof(int);
+    (void)functions_find(scotch->library, contexts,
+                         sizeof(contexts) / sizeof(contexts[0]));
+    return functions_find(scotch->library, functions,
+                          sizeof(functions) / sizeof(functions[0])) &&
+           scotch->number_bytes() == (int)sizeof(int);
 }
 
 static chare_status
@@ -273,6 +306,42 @@ machine_init(const struct mapping *mapping, void *arch)
 
 /* ---- mapping */
 
+/* In one thread, and with the problem's own seed. */
+static int
+map_graph(struct mapping *mapping, void *graph, const void *arch,
+          const void *strategy)
+{
+    const struct scotch *scotch = &mapping->scotch;
+    const int seed = (int)(mapping->problem->seed & 0x7fffffff);
+    void *context;
+    void *bound;
+    int result = 1;
+
+    if (scotch->context_alloc == NULL) {
+        scotch->seed(seed);
+        scotch->reset();
+        return scotch->graph_map(graph, arch, strategy, mapping->part);
+    }
+    context = scotch->context_alloc();
+    bound = scotch->graph_alloc();
+    if (context != NULL && bound != NULL &&
+        scotch->context_init(context) == 0) {
+        scotch->context_seed(context, seed);
+        scotch->context_reset(context);
+        if (scotch->context_set(context, DETERMINISTIC, 1) == 0 &&
+            scotch->context_threads(context, 1, NULL) == 0 &&
+            scotch->graph_init(bound) == 0 &&
+            scotch->context_bind(context, graph, bound) == 0) {
+            result = scotch->graph_map(bound, arch, strategy, mapping->part);
+            scotch->graph_exit(bound);
+        }
+        scotch->context_exit(context);
+    }
+    scotch->mem_free(bound);
+    scotch->mem_free(context);
+    return result;
+}
+
 static int
 map(struct mapping *mapping, void *graph, void *arch, void *strategy)
 {
@@ -281,8 +350,6 @@ map(struct mapping *mapping, void *graph, void *arch, void *strategy)
     int result = scotch->graph_init(graph) | scotch->arch_init(arch) |
                  scotch->strategy_init(strategy);
 
-    scotch->seed((int)(problem->seed & 0x7fffffff));
-    scotch->reset();
     if (result == 0) {
         result = scotch->graph_build(graph, 0, (int)problem->object_count,
                                      mapping->first, mapping->first + 1,
@@ -298,7 +365,7 @@ map(struct mapping *mapping, void *graph, void *arch, void *strategy)
                                         (double)chi_lb_tolerance(problem));
     }
     if (result == 0) {
-        result = scotch->graph_map(graph, arch, strategy, mapping->part);
+        result = map_graph(mapping, graph, arch, strategy);
     }
     scotch->strategy_exit(strategy);
     scotch->arch_exit(arch);

@@ -13,7 +13,9 @@
  *  A4  chares go on when all PEs are done: so all have arrived;
  *  A5  a chare is told to go on by the PE where it said that it may be
  *      balanced, once, wherever it is then;
- *  A6  sessions have numbers; a message of one that is over is dropped.
+ *  A6  sessions have numbers; a message of one that is over is dropped;
+ *  A7  a chare that was on no PE when a session took place goes on at once
+ *      when it says that it may be balanced: so all say so equally often.
  *
  * What moves is in moves.c, sessions that no chare has asked for in timed.c.
  */
@@ -99,10 +101,16 @@ chi_lb_at_sync(struct chi_lb *lb, const chare_element *self,
      * yet to hear that the session is over. */
     const bool ahead = lb->state == CHI_LB_WAITING && !lb->timed &&
                        chi_obj_is_synced(lb->obj, self, lb->synced_session);
+    const chare_callback go_on =
+        resume != NULL ? *resume : (chare_callback){0};
     struct chi_lb_list *list = ahead ? &lb->next : &lb->synced;
-    chare_status status =
-        chi_obj_sync(lb->obj, self, lb->synced_session + ahead);
+    chare_status status;
 
+    if (chi_obj_sync_missed(lb->obj, self)) { /* A7 */
+        chi_cb_call_or_die(lb->cb, &go_on, NULL);
+        return CHARE_OK;
+    }
+    status = chi_obj_sync(lb->obj, self, lb->synced_session + ahead);
     if (status != CHARE_OK) {
         return status;
     }
@@ -111,8 +119,7 @@ chi_lb_at_sync(struct chi_lb *lb, const chare_element *self,
     }
     list->items =
         grow(lb, list->items, list->count, &list->room, sizeof(*list->items));
-    list->items[list->count++] =
-        resume != NULL ? *resume : (chare_callback){0};
+    list->items[list->count++] = go_on;
     if (ahead) {
         return CHARE_OK;
     }
@@ -256,7 +263,7 @@ add_load(void *context, const struct chi_obj_load *load)
                                    .bytes = load->bytes,
                                    .work = chi_lb_work(lb, load)};
 
-    if (!lb->timed && load->synced != lb->synced_session + 1) {
+    if (!lb->timed && load->synced != lb->synced_session + 2) {
         return;
     }
     summing->ticks += (double)load->ticks;
@@ -354,7 +361,7 @@ resume(struct chi_lb *lb)
         synced = lb->synced;
         lb->synced = lb->next;
         lb->next = (struct chi_lb_list){0};
-        lb->synced_session++;
+        chi_obj_sync_session(lb->obj, ++lb->synced_session);
     }
     lb->timed = false;
     lb->state = CHI_LB_RUNNING;

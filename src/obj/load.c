@@ -232,7 +232,7 @@ chi_obj_can_move(struct chi_obj *obj, const chare_element *self)
 }
 
 void
-chi_load_pack(struct chi_collection *collection,
+chi_load_pack(const struct chi_obj *obj, struct chi_collection *collection,
               const struct chi_element *element, uint64_t *synced_out,
               float *work_out)
 {
@@ -241,6 +241,9 @@ chi_load_pack(struct chi_collection *collection,
     if (element->at < collection->load_room) {
         *synced_out = collection->loads[element->at].synced;
         *work_out = collection->loads[element->at].work;
+    }
+    if (*synced_out == 0) {
+        *synced_out = obj->sync_session + 1; /* the next one is its first */
     }
 }
 
@@ -277,7 +280,7 @@ chi_obj_at_sync_count(struct chi_obj *obj, uint64_t session,
         *count_out += collection->count;
         for (size_t i = 0; i < collection->count && i < collection->load_room;
              i++) {
-            *synced_out += collection->loads[i].synced == session + 1;
+            *synced_out += collection->loads[i].synced == session + 2;
         }
     }
 }
@@ -289,7 +292,30 @@ chi_obj_is_synced(struct chi_obj *obj, const chare_element *self,
     const struct chi_element *element = find(obj, self);
 
     return element != NULL && element->at < element->collection->load_room &&
-           element->collection->loads[element->at].synced == session + 1;
+           element->collection->loads[element->at].synced == session + 2;
+}
+
+void
+chi_obj_sync_session(struct chi_obj *obj, uint64_t session)
+{
+    obj->sync_session = session;
+}
+
+bool
+chi_obj_sync_missed(struct chi_obj *obj, const chare_element *self)
+{
+    const struct chi_element *element = find(obj, self);
+    struct chi_load *load =
+        element != NULL && element->at < element->collection->load_room
+            ? &element->collection->loads[element->at]
+            : NULL;
+
+    if (load == NULL || load->synced == 0 ||
+        load->synced > obj->sync_session) {
+        return false;
+    }
+    load->synced++;
+    return true;
 }
 
 chare_status
@@ -305,10 +331,10 @@ chi_obj_sync(struct chi_obj *obj, const chare_element *self, uint64_t session)
     if (load == NULL) {
         return CHARE_ERR_NO_MEMORY;
     }
-    if (load->synced == session + 1) {
+    if (load->synced == session + 2) {
         return CHARE_ERR_STATE;
     }
-    load->synced = session + 1;
+    load->synced = session + 2;
     return CHARE_OK;
 }
 

@@ -497,7 +497,7 @@ luggage_pack(struct chi_obj *obj, struct chi_element *element,
                    member_count * sizeof(struct chi_far_member));
 
     chi_element_self(element, &luggage.self);
-    chi_load_pack(collection, element, &luggage.synced, &luggage.work);
+    chi_load_pack(obj, collection, element, &luggage.synced, &luggage.work);
     memcpy(at, &luggage, sizeof(luggage));
     at += sizeof(luggage);
     if (cast_count > 0) {

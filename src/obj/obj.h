@@ -150,7 +150,7 @@ enum chi_load_set {
 struct chi_obj_load {
     chare_element element;
     uint64_t ticks;  /* that it has executed, see pe->meter */
-    uint64_t synced; /* the session that it waits for, + 1; 0: none */
+    uint64_t synced; /* the session that it waits for, + 2; see chi_load */
     float work;      /* what it says of itself, in seconds; below 0: nothing */
     uint32_t calls;  /* that it has executed */
     uint32_t bytes;  /* of its state when it moved last; 0: it never did */
@@ -185,6 +185,15 @@ void chi_obj_at_sync_count(struct chi_obj *obj, uint64_t session,
 CHARE_MUST_CHECK chare_status chi_obj_sync(struct chi_obj *obj,
                                            const chare_element *self,
                                            uint64_t session);
+
+/* The session that is next here, or under way; 0 at first. */
+void chi_obj_sync_session(struct chi_obj *obj, uint64_t session);
+
+/*
+ * A chare that is here waits for a session. True: it was on its way when that
+ * took place, and so waits no longer: each session is counted once.
+ */
+bool chi_obj_sync_missed(struct chi_obj *obj, const chare_element *self);
 
 /* Whether it does; false too when it is not here. */
 bool chi_obj_is_synced(struct chi_obj *obj, const chare_element *self,

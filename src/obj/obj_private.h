@@ -206,8 +206,9 @@ struct chi_obj {
     uint64_t late_count; /* contributions to destroyed sections; see far.c */
     chi_on_move_fn on_move;
     void *on_move_context;
-    uint64_t suggestions; /* wishes to move that are the balancer's */
-    bool times_moves;     /* what moves take is added up: */
+    uint64_t sync_session; /* of chares that say when they may be balanced */
+    uint64_t suggestions;  /* wishes to move that are the balancer's */
+    bool times_moves;      /* what moves take is added up: */
     uint64_t move_ticks;
     uint64_t move_count;
     chi_fatal_fn fatal; /* ends the job */
@@ -599,14 +600,16 @@ CHARE_MUST_CHECK chare_status chi_value_msg(struct chi_obj *obj,
 /* What a chare has cost since it was last asked. */
 struct chi_load {
     uint64_t ticks;
-    uint64_t synced; /* the session that it waits for, + 1; 0: none */
+    uint64_t synced; /* the last session that it waited for, + 2; if none, and
+                        it has moved, its first + 1; else 0 */
     float work;      /* what it says of itself, in seconds; below 0: nothing */
     uint32_t calls;
     uint32_t bytes; /* of its state when it moved last; 0: it never did */
 };
 
 /* What of it goes along when the chare moves. */
-void chi_load_pack(struct chi_collection *collection,
+void chi_load_pack(const struct chi_obj *obj,
+                   struct chi_collection *collection,
                    const struct chi_element *element, uint64_t *synced_out,
                    float *work_out);
 void chi_load_unpack(struct chi_collection *collection,

@@ -17,6 +17,7 @@
 
 enum {
     SEEDS = 300,
+    SEED_OF_MISSED = 2849,
     CHARES_MAX = 60,
     SESSIONS = 3,
 };
@@ -289,22 +290,28 @@ strategy_of(uint64_t seed)
 }
 
 static void
+sessions_of(uint64_t seed, bool meddle, bool some_stay)
+{
+    const struct chi_lb_strategy *strategy = strategy_of(seed);
+    struct test test = {.meddle = meddle, .some_stay = some_stay};
+    struct sim_job job;
+
+    if (start(&test, &job, seed, strategy)) {
+        run(&test, &job);
+        if (!meddle && !some_stay && seed % 10 < 7) {
+            check_balance(&test, &job);
+        }
+    }
+    sim_job_close(&job);
+    SIM_CHECK(&job, job.wrong[0] == '\0');
+}
+
+static void
 sessions(bool meddle, bool some_stay)
 {
     SIM_EACH_SEED(seed, SEEDS)
     {
-        const struct chi_lb_strategy *strategy = strategy_of(seed);
-        struct test test = {.meddle = meddle, .some_stay = some_stay};
-        struct sim_job job;
-
-        if (start(&test, &job, seed, strategy)) {
-            run(&test, &job);
-            if (!meddle && !some_stay && seed % 10 < 7) {
-                check_balance(&test, &job);
-            }
-        }
-        sim_job_close(&job);
-        SIM_CHECK(&job, job.wrong[0] == '\0');
+        sessions_of(seed, meddle, some_stay);
     }
 }
 
@@ -320,6 +327,13 @@ with_moves_of_the_user(void)
     sessions(true, false);
 }
 
+/* In this one a chare is on no PE when a session takes place. */
+static void
+a_session_is_missed(void)
+{
+    sessions_of(SEED_OF_MISSED, true, false);
+}
+
 static void
 with_chares_that_stay(void)
 {
@@ -327,4 +341,5 @@ with_chares_that_stay(void)
 }
 
 TAP_MAIN(TAP_CASE(all_go_on_and_are_balanced),
-         TAP_CASE(with_moves_of_the_user), TAP_CASE(with_chares_that_stay))
+         TAP_CASE(with_moves_of_the_user), TAP_CASE(a_session_is_missed),
+         TAP_CASE(with_chares_that_stay))

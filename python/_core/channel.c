@@ -326,12 +326,15 @@ core_channel_receive(struct core_channel *self, struct core_future *future,
 {
     if (future->into != NULL) {
         struct core_state *state = future->pe->state;
+        PyObject *message = Py_NewRef(value);
 
         value = core_receive_into(self, state, future->into, sequence, value);
         if (value != future->into) { /* an exception: the message is back */
+            Py_DECREF(message);
             (void)core_future_complete(future, value);
             return;
         }
+        Py_SETREF(future->into, message);
     }
     /* An exception that was sent is a value like any other. */
     future->received = true;

@@ -504,8 +504,7 @@ array, and what recv() raises.\n\
 \n\
 Example:\n\
     border = numpy.empty(1024)\n\
-    for step in range(steps):\n\
-        channel.recv_into(border)");
+    channel.recv_into(border)");
 
 PyDoc_STRVAR(close_doc, "close($self)\n--\n\n\
 Send nothing any more: the other end raises ChannelClosed after all that\n\

@@ -431,13 +431,8 @@ core_future_return(struct core_future *self)
     if (self->error == NULL) {
         self->error = core_exception_take();
     }
-    if (self->into != NULL) { /* the elements, and not the user's array */
-        PyObject *copy = PyObject_CallMethod(self->into, "copy", NULL);
-
-        if (copy == NULL) {
-            Py_FatalError("chare: out of memory for a channel's message");
-        }
-        Py_SETREF(self->value, copy);
+    if (self->into != NULL) { /* the message, and not the user's array */
+        Py_SETREF(self->value, Py_NewRef(self->into));
     }
     core_channel_return((struct core_channel *)channel, self->sequence,
                         self->value);

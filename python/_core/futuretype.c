@@ -571,6 +571,7 @@ future_dealloc(PyObject *op)
 {
     struct core_future *self = (struct core_future *)op;
     PyTypeObject *type = Py_TYPE(op);
+    struct core_state *state;
 
     PyObject_GC_UnTrack(op);
     if (self->listed) {
@@ -586,7 +587,12 @@ future_dealloc(PyObject *op)
         core_future_forget_name(self);
     }
     (void)future_clear(op);
-    if (!core_future_keep(core_state_of(type), self)) {
+    /* When the interpreter ends, the type may have lost its module. */
+    state = core_state_of(type);
+    if (state == NULL) {
+        PyErr_Clear();
+    }
+    if (state == NULL || !core_future_keep(state, self)) {
         PyObject_GC_Del(op);
     }
     Py_DECREF(type);

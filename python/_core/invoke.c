@@ -146,17 +146,17 @@ core_execute(struct core_pe *pe, const struct core_entry *entry,
 {
     PyObject *result;
 
+    pe->args = slots + 1;
+    pe->arg_count = arg_count;
     if ((entry->flags & CORE_ENTRY_COROUTINE) != 0) {
         core_coroutine_start(pe, entry, entry->function, slots + 1, arg_count,
                              (PyObject *)chare, reply);
+        pe->arg_count = 0;
         return;
     }
     slots[0] = Py_NewRef((PyObject *)chare);
     pe->running = entry;
-    pe->args = slots + 1;
-    pe->arg_count = arg_count;
     result = core_invoke_function(entry, slots, arg_count);
-    pe->arg_count = 0;
     pe->running = NULL;
     if (result == NULL) {
         core_failed_of(pe, entry, chare, reply);
@@ -165,6 +165,7 @@ core_execute(struct core_pe *pe, const struct core_entry *entry,
     } else if (reply != NULL) {
         core_reply(pe, entry, reply, result);
     }
+    pe->arg_count = 0;
     Py_XDECREF(result);
     core_when_changed(pe, chare);
     Py_DECREF(chare);

@@ -23,9 +23,9 @@ pe_of_call(PyTypeObject *defining_class, const struct core_proxy *proxy,
 }
 
 static PyObject *
-object_or_none(const struct core_pe *pe, void *object)
+object_or_none(const struct core_pe *pe, void *object, const char *name)
 {
-    if (core_failure_check(pe->state, object, "ckLocal") < 0) {
+    if (core_failure_check(pe->state, object, name) < 0) {
         return NULL;
     }
     return Py_NewRef(object != NULL ? (PyObject *)object : Py_None);
@@ -49,7 +49,8 @@ core_proxy_local(PyObject *self, PyTypeObject *defining_class,
                         "ckLocal() is for the proxy of one chare: proxy[i]");
         return NULL;
     }
-    return object_or_none(pe, chare_local(pe->runtime, &proxy->element));
+    return object_or_none(pe, chare_local(pe->runtime, &proxy->element),
+                          "ckLocal");
 }
 
 PyObject *
@@ -71,7 +72,8 @@ core_proxy_local_branch(PyObject *self, PyTypeObject *defining_class,
         return NULL;
     }
     return object_or_none(
-        pe, chare_local_branch(pe->runtime, proxy->element.collection));
+        pe, chare_local_branch(pe->runtime, proxy->element.collection),
+        "ckLocalBranch");
 }
 
 /* ---- maps */

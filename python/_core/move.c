@@ -31,6 +31,7 @@ struct core_moved {
     PyObject *memory;        /* what it lies in alone, or NULL; owned */
     struct core_moved *next; /* of the same message */
     bool written;
+    bool formless; /* its elements have no form in the codec */
     chare_value value;
     int64_t shape[CHARE_ARRAY_DIMS_MAX];
 };
@@ -94,6 +95,23 @@ elements_alone(struct core_state *state, PyObject *array,
     return 0;
 }
 
+/* -1 with an exception: more than one variable or container has it. */
+static int
+check_owner(struct core_pe *pe, PyObject *array)
+{
+    char why[100];
+
+    arguments_forget(pe, array);
+    if (Py_REFCNT(array) <= OWNERS_MAX) {
+        return 0;
+    }
+    PyOS_snprintf(why, sizeof(why),
+                  "it has %ld references, of variables, containers or "
+                  "views, where one is allowed",
+                  (long)Py_REFCNT(array) - 1);
+    return not_alone(array, why);
+}
+
 static int
 check_alone(struct core_pe *pe, struct core_moved *self)
 {
@@ -106,20 +124,12 @@ check_alone(struct core_pe *pe, struct core_moved *self)
     }
     if (PyByteArray_CheckExact(array)) {
         return ((PyByteArrayObject *)array)->ob_exports == 0
-                   ? 0
+                   ? check_owner(pe, array)
                    : not_alone(array, "views of it exist");
     }
-    arguments_forget(pe, array);
-    if (Py_REFCNT(array) > OWNERS_MAX) {
-        char why[100];
-
-        PyOS_snprintf(why, sizeof(why),
-                      "it has %ld references, of variables, containers or "
-                      "views, where one is allowed",
-                      (long)Py_REFCNT(array) - 1);
-        return not_alone(array, why);
-    }
-    return elements_alone(pe->state, array, &self->memory);
+    return check_owner(pe, array) < 0
+               ? -1
+               : elements_alone(pe->state, array, &self->memory);
 }
 
 /* ---- writing */
@@ -142,6 +152,7 @@ moved_write(struct core_pe *pe, struct core_moves *moves,
             chare_encoder *encoder, size_t offset, struct core_moved *self)
 {
     PyObject *array = self->array;
+    int result;
 
     if (PyByteArray_CheckExact(array)) {
         chare_put_bytearray(encoder, PyByteArray_AS_STRING(array),
@@ -153,7 +164,9 @@ moved_write(struct core_pe *pe, struct core_moves *moves,
         moves->behind = offset;
         return 0;
     }
-    return core_buffer_encode(pe->state, encoder, array);
+    result = core_buffer_encode(pe->state, encoder, array);
+    self->formless = result == PICKLE_IT;
+    return result;
 }
 
 int
@@ -268,6 +281,7 @@ core_move(PyObject *module, PyObject *object)
         self->memory = NULL;
         self->next = NULL;
         self->written = false;
+        self->formless = false;
     }
     return (PyObject *)self;
 }
@@ -296,12 +310,32 @@ moved_repr(PyObject *op)
                                 Py_TYPE(self->array)->tp_name);
 }
 
-/* In a message that has to be pickled it is copied. */
+static PyObject *
+raise_formless(PyObject *array)
+{
+    const char *name = PyMemoryView_Check(array) ? "format" : "dtype";
+    PyObject *elements = PyObject_GetAttrString(array, name);
+
+    if (elements != NULL) {
+        PyErr_Format(PyExc_TypeError,
+                     "move(): elements of %s %S have to be pickled, so send "
+                     "the %.100s without move()",
+                     name, elements, Py_TYPE(array)->tp_name);
+        Py_DECREF(elements);
+    }
+    return NULL;
+}
+
+/* It is no part of a pickle. */
 static PyObject *
 moved_reduce(PyObject *op, PyObject *unused)
 {
-    (void)op;
+    const struct core_moved *self = (struct core_moved *)op;
+
     (void)unused;
+    if (self->formless) {
+        return raise_formless(self->array);
+    }
     PyErr_SetString(PyExc_TypeError,
                     "move(): what is pickled cannot hold a moved array; "
                     "other arguments of this call have to be pickled, so "

@@ -564,7 +564,8 @@ struct core_future {
     PyObject *keeps;   /* the channel that completes it, until then; with
                           'received' until the value was taken; or NULL */
     uint64_t sequence; /* of the channel's message that it has got */
-    PyObject *into;    /* the array for the message's elements, or NULL */
+    PyObject *into;    /* the array for the message's elements, or NULL;
+                     once it is here, the message */
     const struct core_entry *called; /* the call whose reply it is, or NULL */
     PyObject *made_in;               /* the code that made it, a label, or
                                         NULL */

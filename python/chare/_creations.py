@@ -11,6 +11,7 @@ all other PEs are asked.
 """
 
 import functools
+from typing import Any
 
 from chare import _core
 
@@ -25,7 +26,7 @@ _waiting: dict = {}  # collection or section -> [(index or None, future)]
 _asking: dict = {}  # collection -> [(chare, index, maker)] that failed here
 
 
-def _charm():
+def _charm() -> Any:
     from chare._charm import charm
 
     return charm

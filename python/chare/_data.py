@@ -39,7 +39,10 @@ def empty(shape, dtype=float, order="C"):
     if any(length < 0 for length in shape):
         raise ValueError(f"empty(): a length in {shape} is negative")
     memory, offset = _core.memory(math.prod(shape) * dtype.itemsize)
-    return numpy.ndarray(shape, dtype, memory, offset, None, order)
+    return numpy.ndarray(
+        shape, dtype, memory, offset, None,
+        order,  # pyright: ignore
+    )
 
 
 def move(array):
@@ -71,7 +74,7 @@ def move(array):
 
     Example:
         def step(self, block):
-            block *= 2
+            block += 1
             self.following.step(chare.move(block))
     """
     return _core.move(array)

@@ -249,7 +249,7 @@ def _instead(value, reason):
         return "a chare stays where it is: send its proxy, self.thisProxy"
     if "nested too deeply" in reason:
         return "send it in parts, or raise sys.setrecursionlimit()"
-    if "cloudpickle" in reason:
+    if "cloudpickle" in reason or reason.startswith("move()"):
         return ""  # says what to do
     return (
         "what belongs to one process, such as locks, open files and "

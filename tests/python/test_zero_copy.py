@@ -256,6 +256,25 @@ def main(args):
         assert "already" in str(error)
     else:
         raise AssertionError("twice")
+    text = bytearray(b"x" * 10)
+    other = text
+    try:
+        there.take(move(text))
+    except BufferError as error:
+        assert "references" in str(error)
+    else:
+        raise AssertionError("two owners")
+    assert text == b"x" * 10
+    times = np.zeros(3, "M8[s]")
+    for held in (lambda: move(times)), (lambda: [move(times)]):
+        try:
+            there.take(held())
+        except TypeError as error:
+            assert "datetime64[s] have to be pickled" in str(error), error
+            assert "locks" not in str(error), error
+        else:
+            raise AssertionError("pickled")
+        assert times.size == 3
     for wrong in (5, "text", [1], np.float64(1), None):
         try:
             move(wrong)
@@ -276,6 +295,37 @@ def main(args):
         assert "negative" in str(error)
     else:
         raise AssertionError("negative")
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(1, 2))
+
+    def test_arguments_that_waited(self):
+        self.check(MOVER + """
+class Passer(Chare):
+    def __init__(self):
+        self.open = False
+
+    def start(self):
+        self.open = True
+
+    @when("self.open")
+    @coro
+    def coro(self, array, there):
+        return there.total(move(array), ret=True).get()
+
+    @when("self.open")
+    async def native(self, array, there):
+        return await there.total(move(array), ret=True)
+
+def main(args):
+    there = Group(Mover)[charm.numPes() - 1]
+    passer = Chare(Passer, onPE=charm.numPes() - 1)
+    totals = [passer.coro(np.ones(50000), there, ret=True),
+              passer.native(np.ones(50000), there, ret=True)]
+    passer.start()
+    for total in totals:
+        assert total.get() == 50000
     print("done")
     charm.exit()
 charm.start(main)
@@ -376,6 +426,32 @@ def main(args):
                     charm.waitQD()
                     ends[1].receive(5, size, done)
                 assert done.get()
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(1, 2))
+
+    def test_unseen_messages_go_back(self):
+        self.check(RECEIVER + """
+class Async(End):
+    async def receive(self, done):
+        array = np.zeros(3)
+        first = self.channel.recv_into(array)
+        second = self.channel.recv_into(array)
+        assert first.ready() and second.ready()
+        del first, second
+        got = [await self.channel.recv() for _ in range(2)]
+        done.send([int(message[0]) for message in got])
+
+def main(args):
+    ends = Array(Async, 2)
+    ends[0].connect(1, awaitable=True).get()
+    ends[1].connect(0, awaitable=True).get()
+    done = Future()
+    ends[0].send(np.full(3, 1.0), np.full(3, 2.0))
+    charm.waitQD()
+    ends[1].receive(done)
+    assert done.get() == [1, 2]
     print("done")
     charm.exit()
 charm.start(main)

@@ -41,15 +41,22 @@ add_leaving(struct chi_lb *lb, struct chi_lb_plan *plan)
     }
 }
 
-/* A chare that was to move does not. */
+/* A chare that was to move does not; no wish of the balancer's is left. */
 static void
-stays(struct chi_lb *lb, struct chi_lb_plan *plan)
+give_up(struct chi_lb *lb, struct chi_lb_plan *plan)
 {
     chi_assert(plan->leaves && lb->leaving > 0);
-    chi_obj_withdraw(lb->obj, &plan->element); /* T4 */
     plan->leaves = false;
     lb->leaving--;
     lb->report.refused++;
+}
+
+/* The same for one that was asked to move. */
+static void
+stays(struct chi_lb *lb, struct chi_lb_plan *plan)
+{
+    chi_obj_withdraw(lb->obj, &plan->element); /* T4 */
+    give_up(lb, plan);
 }
 
 /* The planned move of a chare that is to leave, and has not arrived. */
@@ -161,7 +168,11 @@ chi_lb_moves_came(struct chi_lb *lb, const struct chi_msg *msg)
         if (moves[i].from != lb->pe->rank) {
             continue;
         }
-        chi_assert(moves[i].number < lb->plan_count);
+        if (moves[i].number >= lb->plan_count || moves[i].to >= lb->pe->size) {
+            chi_log_warn(lb->pe->options.log,
+                         "dropped a malformed move of load balancing");
+            continue;
+        }
         lb->plans[moves[i].number].to = moves[i].to;
         lb->plans[moves[i].number].leaves = true;
     }
@@ -181,7 +192,7 @@ chi_lb_start_moving(struct chi_lb *lb)
     }
     for (size_t i = 0; i < lb->plan_count; i++) {
         if (lb->plans[i].leaves && !suggest(lb, &lb->plans[i])) {
-            stays(lb, &lb->plans[i]);
+            give_up(lb, &lb->plans[i]);
         }
     }
     look_later(lb);

@@ -73,8 +73,16 @@ chi_obj_measure(struct chi_obj *obj, bool on)
     (void)chi_pe_lap(obj->pe);
 }
 
+/* It follows no other chare. */
 static bool
-can_move(const struct chi_obj *obj, const struct chi_element *element)
+leads(struct chi_obj *obj, struct chi_element *element)
+{
+    return element->collection->spec.bound_to == 0 ||
+           chi_move_anchor(obj, element) == element;
+}
+
+static bool
+can_move(struct chi_obj *obj, struct chi_element *element)
 {
     return !element->fixed &&
            chi_element_type(obj, element)->ops.pack != NULL &&
@@ -124,7 +132,8 @@ each_of(struct chi_obj *obj, struct chi_collection *collection, bool reset,
         struct chi_obj_load told = {.work = -1};
 
         chi_element_self(collection->elements[i], &told.element);
-        told.can_move = can_move(obj, collection->elements[i]);
+        told.can_move = can_move(obj, collection->elements[i]) &&
+                        leads(obj, collection->elements[i]);
         if (load != NULL) {
             told.ticks = load->ticks;
             told.synced = load->synced;
@@ -166,8 +175,8 @@ chi_obj_each_load(struct chi_obj *obj, enum chi_load_set set, bool reset,
     }
 }
 
-static struct chi_element *
-find(struct chi_obj *obj, const chare_element *self)
+struct chi_element *
+chi_element_here(struct chi_obj *obj, const chare_element *self)
 {
     struct chi_collection *collection =
         chi_collection_find(obj, self->collection);
@@ -181,7 +190,7 @@ void
 chi_obj_charge(struct chi_obj *obj, const chare_element *self)
 {
     const struct chi_element *element =
-        obj->pe->meter.on ? find(obj, self) : NULL;
+        obj->pe->meter.on ? chi_element_here(obj, self) : NULL;
 
     if (element != NULL) {
         chi_load_charge_slow(obj, element);
@@ -192,7 +201,7 @@ chare_status
 chi_obj_set_load(struct chi_obj *obj, const chare_element *self,
                  double seconds)
 {
-    const struct chi_element *element = find(obj, self);
+    const struct chi_element *element = chi_element_here(obj, self);
     struct chi_load *load;
 
     if (element == NULL) {
@@ -212,7 +221,7 @@ chi_obj_set_load(struct chi_obj *obj, const chare_element *self,
 bool
 chi_obj_is_here(struct chi_obj *obj, const chare_element *self)
 {
-    return find(obj, self) != NULL;
+    return chi_element_here(obj, self) != NULL;
 }
 
 bool
@@ -226,7 +235,7 @@ chi_obj_is_at_sync(struct chi_obj *obj, chare_collection id)
 bool
 chi_obj_can_move(struct chi_obj *obj, const chare_element *self)
 {
-    const struct chi_element *element = find(obj, self);
+    struct chi_element *element = chi_element_here(obj, self);
 
     return element != NULL && can_move(obj, element);
 }
@@ -289,7 +298,7 @@ bool
 chi_obj_is_synced(struct chi_obj *obj, const chare_element *self,
                   uint64_t session)
 {
-    const struct chi_element *element = find(obj, self);
+    const struct chi_element *element = chi_element_here(obj, self);
 
     return element != NULL && element->at < element->collection->load_room &&
            element->collection->loads[element->at].synced == session + 2;
@@ -304,7 +313,7 @@ chi_obj_sync_session(struct chi_obj *obj, uint64_t session)
 bool
 chi_obj_sync_missed(struct chi_obj *obj, const chare_element *self)
 {
-    const struct chi_element *element = find(obj, self);
+    const struct chi_element *element = chi_element_here(obj, self);
     struct chi_load *load =
         element != NULL && element->at < element->collection->load_room
             ? &element->collection->loads[element->at]
@@ -321,7 +330,7 @@ chi_obj_sync_missed(struct chi_obj *obj, const chare_element *self)
 chare_status
 chi_obj_sync(struct chi_obj *obj, const chare_element *self, uint64_t session)
 {
-    const struct chi_element *element = find(obj, self);
+    const struct chi_element *element = chi_element_here(obj, self);
     struct chi_load *load;
 
     if (element == NULL) {

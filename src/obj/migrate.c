@@ -135,14 +135,11 @@ clique_add(struct chi_obj *obj, struct clique *clique,
 }
 
 static void
-clique_of(struct chi_obj *obj, const struct chi_move *move,
+clique_of(struct chi_obj *obj, const struct chi_element *element,
           struct clique *clique)
 {
-    struct chi_element *element =
-        (struct chi_element *)(uintptr_t)move->element;
-
     clique->count = 0;
-    clique_add(obj, clique, element);
+    clique_add(obj, clique, (struct chi_element *)(uintptr_t)element);
 }
 
 /* ---- wanting to move */
@@ -177,10 +174,26 @@ is_movable(const struct chi_obj *obj, const struct chi_element *element)
            type->ops.movable(element->object, type->context);
 }
 
-bool
-chi_move_can(const struct chi_obj *obj, const struct chi_element *element)
+/* V1, V3 */
+static bool
+clique_can(const struct chi_obj *obj, const struct clique *clique)
 {
-    return !is_kept(obj, element) && is_movable(obj, element);
+    for (size_t i = 0; i < clique->count; i++) {
+        if (is_kept(obj, clique->items[i]) ||
+            !is_movable(obj, clique->items[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+chi_move_can(struct chi_obj *obj, struct chi_element *element)
+{
+    struct clique clique;
+
+    clique_of(obj, chi_move_anchor(obj, element), &clique);
+    return clique_can(obj, &clique);
 }
 
 /* Ask the homes, if everybody can go; else that is tried again later. */
@@ -193,12 +206,9 @@ move_ask(struct chi_obj *obj, struct chi_move *move)
         chi_move_end(obj, move);
         return;
     }
-    clique_of(obj, move, &clique);
-    for (size_t i = 0; i < clique.count; i++) {
-        if (is_kept(obj, clique.items[i]) ||
-            !is_movable(obj, clique.items[i])) {
-            return; /* V1 */
-        }
+    clique_of(obj, move->element, &clique);
+    if (!clique_can(obj, &clique)) {
+        return;
     }
     move->asked = true;
     for (size_t i = 0; i < clique.count; i++) {
@@ -567,7 +577,7 @@ move_go(struct chi_obj *obj, struct chi_move *move)
     struct clique clique;
     bool grew = false;
 
-    clique_of(obj, move, &clique);
+    clique_of(obj, move->element, &clique);
     for (size_t i = 0; i < clique.count; i++) {
         grew |= !clique.items[i]->asked; /* it was inserted meanwhile */
     }

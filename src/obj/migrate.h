@@ -70,8 +70,7 @@ void chi_migrate_execute(void *context, struct chi_msg *msg);
 void chi_move_execute(void *context, struct chi_msg *msg);
 
 /* Whether nothing keeps a chare here just now. */
-bool chi_move_can(const struct chi_obj *obj,
-                  const struct chi_element *element);
+bool chi_move_can(struct chi_obj *obj, struct chi_element *element);
 
 /* loc: a chare of this PE may leave. */
 void chi_move_granted(struct chi_obj *obj, const chare_element *element);

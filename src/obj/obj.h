@@ -160,7 +160,8 @@ struct chi_obj_load {
 typedef void (*chi_obj_load_fn)(void *context,
                                 const struct chi_obj_load *load);
 
-/* Measure from now on, or stop; what was measured is forgotten. */
+/* Measure from now on, or stop. What chares have cost is kept, until who asks
+ * resets it; what the PE idled is forgotten. */
 void chi_obj_measure(struct chi_obj *obj, bool on);
 
 /* All chares here of a set. With 'reset' they count from 0 again. */

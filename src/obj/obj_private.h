@@ -607,6 +607,10 @@ struct chi_load {
     uint32_t bytes; /* of its state when it moved last; 0: it never did */
 };
 
+/* A chare that is on this PE; else NULL. */
+struct chi_element *chi_element_here(struct chi_obj *obj,
+                                     const chare_element *self);
+
 /* What of it goes along when the chare moves. */
 void chi_load_pack(const struct chi_obj *obj,
                    struct chi_collection *collection,
@@ -618,15 +622,6 @@ void chi_load_unpack(struct chi_collection *collection,
 
 void chi_load_charge_slow(struct chi_obj *obj,
                           const struct chi_element *element);
-
-/* A chare has executed something. */
-static inline void
-chi_load_charge(struct chi_obj *obj, const struct chi_element *element)
-{
-    if (chi_unlikely(obj->pe->meter.on)) {
-        chi_load_charge_slow(obj, element);
-    }
-}
 
 /* The last one takes the place of one that goes. */
 void chi_load_unlink(struct chi_collection *collection, uint32_t at);

@@ -9,17 +9,6 @@
 
 #include "obj/migrate.h"
 
-static struct chi_element *
-find_here(struct chi_obj *obj, const chare_element *self)
-{
-    struct chi_collection *collection =
-        chi_collection_find(obj, self->collection);
-
-    return collection == NULL
-               ? NULL
-               : chi_element_find_index(collection, &self->index);
-}
-
 /* The wish that a chare, or the one that it follows, moves; or NULL. */
 static struct chi_move *
 wish_find(struct chi_obj *obj, struct chi_element *element)
@@ -35,12 +24,14 @@ wish_find(struct chi_obj *obj, struct chi_element *element)
 chare_status
 chi_obj_suggest(struct chi_obj *obj, const chare_element *self, uint32_t to)
 {
-    struct chi_element *element = find_here(obj, self);
+    struct chi_element *element = chi_element_here(obj, self);
 
     if (element == NULL) {
         return CHARE_ERR_NOT_FOUND;
     }
-    if (wish_find(obj, element) != NULL) {
+    /* One that follows another one goes where that goes. */
+    if (chi_move_anchor(obj, element) != element ||
+        wish_find(obj, element) != NULL) {
         return CHARE_ERR_STATE;
     }
     chi_move_start(obj, element, to, false, true);
@@ -50,7 +41,7 @@ chi_obj_suggest(struct chi_obj *obj, const chare_element *self, uint32_t to)
 enum chi_wish
 chi_obj_wish(struct chi_obj *obj, const chare_element *self)
 {
-    const struct chi_move *move = wish_find(obj, find_here(obj, self));
+    const struct chi_move *move = wish_find(obj, chi_element_here(obj, self));
 
     if (move == NULL) {
         return CHI_WISH_NONE;
@@ -64,7 +55,7 @@ chi_obj_wish(struct chi_obj *obj, const chare_element *self)
 void
 chi_obj_withdraw(struct chi_obj *obj, const chare_element *self)
 {
-    struct chi_move *move = wish_find(obj, find_here(obj, self));
+    struct chi_move *move = wish_find(obj, chi_element_here(obj, self));
 
     if (move == NULL || !move->suggested) {
         return;

@@ -27,7 +27,8 @@ struct test;
 struct one {
     struct test *test;
     int64_t at;
-    bool stays; /* its movable hook says no */
+    bool follows; /* it is of the bound array */
+    bool stays;   /* its movable hook says no */
 };
 
 struct test {
@@ -38,14 +39,27 @@ struct test {
     uint32_t entry_resume;
     uint32_t chares;
     chare_collection array;
+
+    /* Chare i of the bound array counts as number chares + i. */
+    uint32_t bound_type;
+    uint32_t bound_go;
+    uint32_t bound_resume;
+    chare_collection bound;
     bool meddle; /* the user moves chares, too */
     bool some_stay;
+    bool binds; /* another array to this one */
     uint32_t resumed[CHARES_MAX];
     uint32_t synced[CHARES_MAX];
     uint32_t here[CHARES_MAX]; /* how many objects of a chare there are */
     uint32_t calls_made;
     uint32_t calls_done;
 };
+
+static uint32_t
+count_of(const struct test *test)
+{
+    return test->binds ? 2 * test->chares : test->chares;
+}
 
 /* Heavy where the index is low: all of it begins on few PEs. */
 static double
@@ -54,17 +68,30 @@ work_of(const struct test *test, int64_t at)
     return at < test->chares / 4 ? 4 : 1;
 }
 
-static chare_status
-one_create(const chare_call *call, void *context, void **object_out)
+static struct one *
+one_new(struct test *test, const chare_call *call, bool follows)
 {
-    struct test *test = context;
     struct one *one = calloc(1, sizeof(*one));
 
     one->test = test;
-    one->at = call->self->index.at[0];
+    one->at = call->self->index.at[0] + (follows ? test->chares : 0);
+    one->follows = follows;
     one->stays = test->some_stay && one->at % 7 == 0;
     test->here[one->at]++;
-    *object_out = one;
+    return one;
+}
+
+static chare_status
+one_create(const chare_call *call, void *context, void **object_out)
+{
+    *object_out = one_new(context, call, false);
+    return CHARE_OK;
+}
+
+static chare_status
+bound_create(const chare_call *call, void *context, void **object_out)
+{
+    *object_out = one_new(context, call, true);
     return CHARE_OK;
 }
 
@@ -96,14 +123,15 @@ one_movable(void *object, void *context)
 }
 
 static void
-meet(struct test *test, const chare_call *call, int64_t at)
+meet(const struct one *one, const chare_call *call)
 {
-    const chare_callback resume =
-        chare_callback_element(*call->self, test->entry_resume);
+    struct test *test = one->test;
+    const chare_callback resume = chare_callback_element(
+        *call->self, one->follows ? test->bound_resume : test->entry_resume);
 
-    test->synced[at]++;
-    SIM_OK(test->job,
-           chare_lb_set_load(call->runtime, call->self, work_of(test, at)));
+    test->synced[one->at]++;
+    SIM_OK(test->job, chare_lb_set_load(call->runtime, call->self,
+                                        work_of(test, one->at)));
     SIM_OK(test->job, chare_at_sync(call->runtime, call->self, &resume));
 }
 
@@ -137,7 +165,7 @@ one_go(void *object, const chare_call *call, void *context)
 
     (void)context;
     stir(one->test, call->runtime);
-    meet(one->test, call, one->at);
+    meet(one, call);
 }
 
 static void
@@ -162,14 +190,14 @@ one_resume(void *object, const chare_call *call, void *context)
                   (int)one->at, test->resumed[one->at], test->synced[one->at]);
     }
     /* One that the user moves is on no PE meanwhile, and is not waited for. */
-    for (uint32_t i = 0; i < test->chares && !test->meddle; i++) {
+    for (uint32_t i = 0; i < count_of(test) && !test->meddle; i++) {
         if (test->synced[i] < test->resumed[one->at]) {
             SIM_WRONG(test->job, "resumed before chare %u was there", i);
         }
     }
     stir(test, call->runtime);
     if (test->resumed[one->at] < SESSIONS) {
-        meet(test, call, one->at);
+        meet(one, call);
     }
 }
 
@@ -193,7 +221,24 @@ register_all(struct sim_job *job, chare_runtime *runtime)
         .movable = one_movable,
     };
 
-    return chare_type_register(runtime, &ops, test, &test->type) == CHARE_OK &&
+    const chare_type_ops bound = {
+        .size = sizeof(bound),
+        .name = "Bound",
+        .create = bound_create,
+        .destroy = one_destroy,
+        .pack = one_pack,
+        .unpack = bound_create,
+        .movable = one_movable,
+    };
+
+    return chare_type_register(runtime, &bound, test, &test->bound_type) ==
+               CHARE_OK &&
+           chare_entry_register(runtime, test->bound_type, "go", one_go, NULL,
+                                &test->bound_go) == CHARE_OK &&
+           chare_entry_register(runtime, test->bound_type, "resume",
+                                one_resume, NULL,
+                                &test->bound_resume) == CHARE_OK &&
+           chare_type_register(runtime, &ops, test, &test->type) == CHARE_OK &&
            chare_entry_register(runtime, test->type, "go", one_go, NULL,
                                 &test->entry_go) == CHARE_OK &&
            chare_entry_register(runtime, test->type, "call", one_call, NULL,
@@ -221,10 +266,23 @@ start(struct test *test, struct sim_job *job, uint64_t seed,
     for (uint32_t pe = 0; pe < job->pe_count; pe++) {
         SIM_OK(job, chare_lb_use(sim_rt(job, pe), strategy->name));
     }
-    test->chares = 1 + (uint32_t)sim_below(job, CHARES_MAX - 1);
+    test->chares =
+        1 + (uint32_t)sim_below(job, CHARES_MAX / (test->binds ? 2 : 1) - 1);
     array.type = test->type;
     array.dims[0] = test->chares;
     SIM_OK(job, chare_array_create(sim_any(job), &array, NULL, &test->array));
+    if (test->binds) {
+        chare_array_options bound = {.size = sizeof(bound),
+                                     .type = test->bound_type,
+                                     .ndims = 1,
+                                     .bind_to = test->array,
+                                     .at_sync = true};
+
+        sim_job_settle(job);
+        SIM_OK(job,
+               chare_array_create(sim_any(job), &bound, NULL, &test->bound));
+        sim_job_settle(job);
+    }
     return true;
 }
 
@@ -233,8 +291,12 @@ run(struct test *test, struct sim_job *job)
 {
     SIM_OK(job, chare_broadcast(sim_any(job), test->array, test->entry_go,
                                 NULL, NULL));
+    if (test->binds) {
+        SIM_OK(job, chare_broadcast(sim_any(job), test->bound, test->bound_go,
+                                    NULL, NULL));
+    }
     sim_job_settle(job);
-    for (uint32_t i = 0; i < test->chares; i++) {
+    for (uint32_t i = 0; i < count_of(test); i++) {
         if (test->resumed[i] != SESSIONS || test->here[i] != 1) {
             SIM_WRONG(job, "chare %u: resumed %u times, there are %u", i,
                       test->resumed[i], test->here[i]);
@@ -289,17 +351,38 @@ strategy_of(uint64_t seed)
     return all[seed % (sizeof(all) / sizeof(all[0]))];
 }
 
+/* Chares that are bound follow; rotate moves all of the others each time. */
 static void
-sessions_of(uint64_t seed, bool meddle, bool some_stay)
+check_bound(struct test *test, struct sim_job *job)
+{
+    uint64_t arrived = 0;
+
+    for (uint32_t pe = 0; pe < job->pe_count; pe++) {
+        chare_lb_report report = {.size = sizeof(report)};
+
+        chare_lb_report_get(sim_rt(job, pe), &report);
+        arrived += report.arrived;
+    }
+    if (arrived != (job->pe_count == 1 ? 0 : 2 * SESSIONS * test->chares)) {
+        SIM_WRONG(job, "%" PRIu64 " arrivals of %u chares", arrived,
+                  test->chares);
+    }
+}
+
+static void
+sessions_of(uint64_t seed, bool meddle, bool some_stay, bool binds)
 {
     const struct chi_lb_strategy *strategy = strategy_of(seed);
-    struct test test = {.meddle = meddle, .some_stay = some_stay};
+    struct test test = {
+        .meddle = meddle, .some_stay = some_stay, .binds = binds};
     struct sim_job job;
 
     if (start(&test, &job, seed, strategy)) {
         run(&test, &job);
-        if (!meddle && !some_stay && seed % 10 < 7) {
+        if (!meddle && !some_stay && !binds && seed % 10 < 7) {
             check_balance(&test, &job);
+        } else if (binds && !meddle && strategy == &chi_lb_rotate) {
+            check_bound(&test, &job);
         }
     }
     sim_job_close(&job);
@@ -307,39 +390,52 @@ sessions_of(uint64_t seed, bool meddle, bool some_stay)
 }
 
 static void
-sessions(bool meddle, bool some_stay)
+sessions(bool meddle, bool some_stay, bool binds)
 {
     SIM_EACH_SEED(seed, SEEDS)
     {
-        sessions_of(seed, meddle, some_stay);
+        sessions_of(seed, meddle, some_stay, binds);
     }
 }
 
 static void
 all_go_on_and_are_balanced(void)
 {
-    sessions(false, false);
+    sessions(false, false, false);
 }
 
 static void
 with_moves_of_the_user(void)
 {
-    sessions(true, false);
+    sessions(true, false, false);
 }
 
 /* In this one a chare is on no PE when a session takes place. */
 static void
 a_session_is_missed(void)
 {
-    sessions_of(SEED_OF_MISSED, true, false);
+    sessions_of(SEED_OF_MISSED, true, false, false);
 }
 
 static void
 with_chares_that_stay(void)
 {
-    sessions(false, true);
+    sessions(false, true, false);
+}
+
+static void
+with_bound_chares(void)
+{
+    sessions(false, false, true);
+}
+
+static void
+with_bound_chares_that_stay(void)
+{
+    sessions(true, true, true);
 }
 
 TAP_MAIN(TAP_CASE(all_go_on_and_are_balanced),
          TAP_CASE(with_moves_of_the_user), TAP_CASE(a_session_is_missed),
-         TAP_CASE(with_chares_that_stay))
+         TAP_CASE(with_chares_that_stay), TAP_CASE(with_bound_chares),
+         TAP_CASE(with_bound_chares_that_stay))

@@ -32,8 +32,8 @@ struct chi_lb_sum {
 
 struct chi_lb_auto {
     double horizon;   /* periods that a decision is thought to hold for */
-    double decide_s;  /* deciding, measured last */
-    double tell_s;    /* gathering loads and telling moves, measured last */
+    double decide_s;  /* deciding, as measured */
+    double tell_s;    /* gathering loads and telling moves */
     double move_s;    /* a PE's for one chare that leaves or comes */
     bool has_moved;   /* last time; then: */
     double before_s;  /* the time of the fullest PE */

@@ -397,6 +397,11 @@ put_items(struct chi_gossip *g, struct lender *lender,
         chi_read(reader, loan->items + loan->item_count,
                  count * sizeof(*loan->items));
     }
+    for (size_t i = 0; i < count; i++) {
+        if (!chi_gossip_item_ok(g, &loan->items[lender->first + i])) {
+            return CHARE_ERR_FORMAT;
+        }
+    }
     loan->item_count += (uint32_t)count;
     chi_gossip_count_memory(g, sizeof(*loan) +
                                    loan->item_room * sizeof(*loan->items));

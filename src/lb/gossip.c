@@ -23,6 +23,7 @@
 
 #include "lb/gossip.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -85,10 +86,19 @@ items_room(struct chi_gossip *g, uint32_t room)
     return CHARE_OK;
 }
 
+bool
+chi_gossip_item_ok(const struct chi_gossip *g, const struct chi_lb_item *item)
+{
+    return item->owner < g->port.size && isfinite(item->work) &&
+           item->work >= 0;
+}
+
 chare_status
 chi_gossip_take(struct chi_gossip *g, const struct chi_lb_item *item)
 {
-    const chare_status status = items_room(g, g->count + 1);
+    const chare_status status = chi_gossip_item_ok(g, item)
+                                    ? items_room(g, g->count + 1)
+                                    : CHARE_ERR_FORMAT;
 
     if (status == CHARE_OK) {
         g->items[g->count++] = *item;
@@ -462,13 +472,21 @@ chi_gossip_receive(struct chi_gossip *g, uint32_t from, const void *bytes,
     case KIND_RETURN:
         return chi_borrow_returned(g, &reader);
     case KIND_RELEASE:
+        if (g->engaged == 0) {
+            return CHARE_ERR_FORMAT;
+        }
         g->engaged--;
         return chi_gossip_look(g);
     case KIND_REPORT:
+        if (g->reports == 0) {
+            return CHARE_ERR_FORMAT;
+        }
         g->reports--;
         return chi_gossip_look(g);
     case KIND_FINISH:
-        return finish(g);
+        return g->state == CHI_GOSSIP_IDLE && !g->is_lent && g->engaged == 0
+                   ? finish(g)
+                   : CHARE_ERR_FORMAT;
     case KIND_PLACED:
         return placed(g, from, &reader);
     default:

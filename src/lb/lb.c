@@ -93,6 +93,15 @@ is_ready(struct chi_lb *lb)
     return lb->unsynced == 0;
 }
 
+/* Until the timed session is over there is no quiescence: a chare waits for
+ * the next session, and no message says so. */
+static void
+hold(struct chi_lb *lb)
+{
+    lb->pe->counted_made += !lb->holds;
+    lb->holds = true;
+}
+
 chare_status
 chi_lb_at_sync(struct chi_lb *lb, const chare_element *self,
                const chare_callback *resume)
@@ -120,6 +129,9 @@ chi_lb_at_sync(struct chi_lb *lb, const chare_element *self,
     list->items =
         grow(lb, list->items, list->count, &list->room, sizeof(*list->items));
     list->items[list->count++] = go_on;
+    if (lb->timed) {
+        hold(lb);
+    }
     if (ahead) {
         return CHARE_OK;
     }
@@ -195,6 +207,9 @@ called(struct chi_lb *lb, const struct chi_msg *msg)
     lb->stats_len = 0;
     lb->spent = (struct chi_lb_spent){0};
     if (lb->timed) {
+        if (lb->synced.count > 0) {
+            hold(lb);
+        }
         chi_lb_take_part(lb); /* T1 */
     } else {
         chi_lb_look(lb);
@@ -301,10 +316,13 @@ chi_lb_take_part(struct chi_lb *lb)
         background = lb->watched_background_s;
         pe.period = lb->watched_s;
     }
-    pe.background = summing.said ? 0 : background;
+    /* Costs that are said have nothing to do with what was measured; of a PE
+     * without chares PE 0 sees which of them the others have. */
+    pe.background = summing.said && pe.count > 0 ? 0 : background;
+    pe.measured = !summing.said;
     chi_lb_since_now(lb, set);
     if (lb->spread != CHI_LB_CENTRAL) {
-        chi_lb_live_start(lb, pe.background);
+        chi_lb_live_start(lb, summing.said ? 0 : background);
         return;
     }
     put_stats(lb, &pe, sizeof(pe));
@@ -375,9 +393,12 @@ resume(struct chi_lb *lb)
     }
     free(synced.items);
     if (lb->pe->rank == 0) {
+        lb->calls_timed = false;
         chi_lb_timed_over(lb, timed);
     }
     chi_lb_look(lb);
+    lb->pe->counted_done += lb->holds;
+    lb->holds = false;
 }
 
 /* ---- messages */
@@ -400,6 +421,8 @@ came(struct chi_lb *lb, struct chi_msg *msg)
             lb->called = true;
             lb->called_ns = chi_clock_now_ns(lb->pe->options.clock);
             chi_lb_root_tell(lb, CHI_LB_CALL, msg->bytes, msg->env.len);
+        } else if (lb->calls_timed) {
+            hold(lb); /* it is wanted again when this session is over */
         }
         break;
     case CHI_LB_CALL:

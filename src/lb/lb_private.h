@@ -81,7 +81,8 @@ struct chi_lb_pe {
     uint32_t count; /* of records that follow */
     float speed;
     float background;
-    float period; /* seconds that it was measured; 0: it was not */
+    float period;      /* seconds that it was measured; 0: it was not */
+    uint32_t measured; /* not all chares say what they cost */
 };
 
 struct chi_lb_move {
@@ -134,6 +135,8 @@ struct chi_lb {
     bool timed;              /* the one that is under way is of other chares */
     bool wanted;             /* PE 0 was told that all may be balanced here */
     bool called;             /* at PE 0: it has called for this session */
+    bool calls_timed;        /* which is a timed one */
+    bool holds;              /* quiescence, until a timed session is over */
     uint32_t missing;        /* children that have not told, or are not done */
     uint64_t leaving;        /* chares that are to move and have not arrived */
 
@@ -223,7 +226,6 @@ void chi_lb_timed_came(struct chi_lb *lb, struct chi_msg *msg);
 
 /* At PE 0: a session is over. */
 void chi_lb_timed_over(struct chi_lb *lb, bool timed);
-void chi_lb_pace_stop(struct chi_lb *lb);
 
 /* root.c */
 void chi_lb_root_decide(struct chi_lb *lb);

@@ -236,6 +236,19 @@ places_known(struct chi_gossip *g)
 }
 
 static chare_status
+places_came(struct chi_gossip *g, struct chi_reader *reader)
+{
+    struct places places;
+
+    chi_read(reader, &places, sizeof(places));
+    if (reader->bad || (places.all.room > 0 && places.all.room_most == 0)) {
+        return CHARE_ERR_FORMAT;
+    }
+    g->line->places = places;
+    return places_known(g);
+}
+
+static chare_status
 sides_look(struct chi_gossip *g)
 {
     struct chi_line *line = g->line;
@@ -457,8 +470,7 @@ chi_line_receive(struct chi_gossip *g, unsigned kind, uint32_t from,
     case KIND_SIDES:
         return sides_came(g, from, reader);
     case KIND_PLACES:
-        chi_read(reader, &g->line->places, sizeof(g->line->places));
-        return reader->bad ? CHARE_ERR_FORMAT : places_known(g);
+        return places_came(g, reader);
     case KIND_HOLD:
         return hold_came(g, reader);
     case KIND_GIVE:

@@ -113,6 +113,23 @@ port_of(struct chi_lb *lb, float background)
 
 /* ---- deciding */
 
+/* What came from another PE; what makes no sense is dropped. */
+static void
+receive(struct chi_lb *lb, uint32_t from, const void *bytes, size_t len)
+{
+    const chare_status status =
+        chi_gossip_receive(&lb->live->gossip, from, bytes, len);
+
+    if (status == CHARE_ERR_FORMAT) {
+        chi_log_warn(lb->pe->options.log,
+                     "dropped a malformed message of load balancing from PE "
+                     "%" PRIu32,
+                     from);
+    } else {
+        check(lb, status);
+    }
+}
+
 /* Where this PE's chares go is known: they do. */
 static void
 look(struct chi_lb *lb)
@@ -160,8 +177,7 @@ take_early(struct chi_lb *lb)
 
         if (early->session == lb->session) {
             *at = early->next;
-            check(lb, chi_gossip_receive(&lb->live->gossip, early->from,
-                                         early->bytes, early->len));
+            receive(lb, early->from, early->bytes, early->len);
             free(early);
         } else {
             at = &early->next;
@@ -211,8 +227,7 @@ chi_lb_live_came(struct chi_lb *lb, const struct chi_msg *msg)
     struct chi_lb_early *early;
 
     if (msg->env.key == lb->session && lb->state == CHI_LB_SPREADING) {
-        check(lb, chi_gossip_receive(&lb->live->gossip, msg->env.source_pe,
-                                     msg->bytes, msg->env.len));
+        receive(lb, msg->env.source_pe, msg->bytes, msg->env.len);
         look(lb);
         return;
     }
@@ -270,6 +285,13 @@ chi_lb_live_done(struct chi_lb *lb)
 void
 chi_lb_live_report(struct chi_lb *lb)
 {
+    /* Of the strategy that it began with; the user may have changed it. */
+    static const char *const names[] = {
+        [CHI_LB_CENTRAL] = "none",
+        [CHI_LB_GOSSIP] = "gossip",
+        [CHI_LB_HIERARCHICAL] = "tree",
+        [CHI_LB_DIFFUSION] = "diffusion",
+    };
     const struct chi_lb_live *live = lb->live;
 
     if (lb->spread == CHI_LB_CENTRAL) {
@@ -282,7 +304,7 @@ chi_lb_live_report(struct chi_lb *lb)
                  "load balancing %" PRIu64 " by %s: %" PRIu64
                  " chares, the fullest PE has %.4g s, then %.4g s; at best "
                  "%.4g s",
-                 lb->session, lb->strategy->name, lb->report.objects,
+                 lb->session, names[lb->spread], lb->report.objects,
                  lb->report.time_before, lb->report.time_after,
                  lb->report.bound);
 }

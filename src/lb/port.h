@@ -10,10 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-    CHI_PORT_CHILDREN_MAX = 32,
-};
-
 /* An object, as it is dealt with; its owner knows what it is. On the wire. */
 struct chi_lb_item {
     float work;

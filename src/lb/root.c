@@ -68,6 +68,7 @@ walk(const struct chi_lb *lb, struct gathered *out, size_t *count_out)
 {
     struct chi_reader reader = chi_reader_of(lb->stats, lb->stats_len);
     size_t count = 0;
+    bool measured = false;
 
     while (chi_reader_left(&reader) > 0) {
         struct chi_lb_pe pe;
@@ -80,6 +81,7 @@ walk(const struct chi_lb *lb, struct gathered *out, size_t *count_out)
             out->speeds[pe.rank] = pe.speed;
             out->background[pe.rank] = pe.background;
         }
+        measured |= pe.measured != 0;
         for (uint32_t i = 0; i < pe.count; i++, count++) {
             struct chi_lb_record record;
 
@@ -97,6 +99,9 @@ walk(const struct chi_lb *lb, struct gathered *out, size_t *count_out)
                        sizeof(record.at));
             }
         }
+    }
+    if (out != NULL && !measured) {
+        memset(out->background, 0, lb->pe->size * sizeof(float));
     }
     *count_out = count;
     return true;

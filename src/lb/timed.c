@@ -61,8 +61,8 @@ pace_arm(struct chi_lb *lb, uint64_t periods)
     }
 }
 
-void
-chi_lb_pace_stop(struct chi_lb *lb)
+static void
+pace_stop(struct chi_lb *lb)
 {
     if (lb->pace.timer != 0) {
         (void)chi_timers_remove(&lb->pe->timers, lb->pace.timer);
@@ -73,7 +73,8 @@ chi_lb_pace_stop(struct chi_lb *lb)
 uint64_t
 chi_lb_timers(const struct chi_lb *lb)
 {
-    return lb->pace.timer != 0;
+    return (uint64_t)(lb->pace.timer != 0) +
+           (lb->timed && lb->look_timer != 0);
 }
 
 /* ---- PE 0 */
@@ -86,6 +87,13 @@ watch(struct chi_lb *lb)
     pace_arm(lb, 1);
 }
 
+static void
+look(struct chi_lb *lb)
+{
+    lb->pace.looking = true; /* T7 */
+    chi_lb_root_tell(lb, CHI_LB_ASK, NULL, 0);
+}
+
 /* T1; false: a session is under way. */
 static bool
 begin(struct chi_lb *lb)
@@ -96,6 +104,7 @@ begin(struct chi_lb *lb)
         return false;
     }
     lb->called = true;
+    lb->calls_timed = true;
     lb->called_ns = chi_clock_now_ns(lb->pe->options.clock);
     msg = chi_lb_message(lb, CHI_LB_CALL, 0);
     msg->env.flags = CHI_ENV_UNCOUNTED;
@@ -118,8 +127,7 @@ pace_fired(const chare_call *call, void *context)
     } else if (lb->pace.looking || lb->called) {
         pace_arm(lb, 1);
     } else if (lb->pace.watching) {
-        lb->pace.looking = true; /* T7 */
-        chi_lb_root_tell(lb, CHI_LB_ASK, NULL, 0);
+        look(lb);
     } else {
         watch(lb);
     }
@@ -131,7 +139,7 @@ pace_rest(struct chi_lb *lb)
 {
     struct chi_lb_pace *pace = &lb->pace;
 
-    chi_lb_pace_stop(lb);
+    pace_stop(lb);
     pace_arm(lb, pace->rest);
     pace->rest =
         pace->rest < CHI_LB_REST_MAX / 2 ? 2 * pace->rest : CHI_LB_REST_MAX;
@@ -175,7 +183,7 @@ learn(struct chi_lb *lb, bool timed)
 void
 chi_lb_timed_over(struct chi_lb *lb, bool timed)
 {
-    if (lb->automatic != NULL) {
+    if (lb->is_automatic) {
         learn(lb, timed);
     }
     if (!timed || lb->pace.period_ns == 0 || lb->pace.timer != 0 ||
@@ -192,25 +200,36 @@ chi_lb_timed_over(struct chi_lb *lb, bool timed)
     }
 }
 
+/* Who has named no strategy gets the automatic one, on all PEs. */
+static void
+turn_on(struct chi_lb *lb)
+{
+    if (!chi_lb_is_on(lb) && chi_lb_use(lb, "auto") != CHARE_OK) {
+        chi_pe_die(lb->pe, "out of memory for load balancing");
+    }
+}
+
 static void
 every(struct chi_lb *lb, const struct chi_msg *msg)
 {
+    const bool watched = lb->pace.watching && lb->is_automatic;
     uint64_t period_ns;
 
     if (msg->env.len != sizeof(period_ns)) {
         return;
     }
     memcpy(&period_ns, msg->bytes, sizeof(period_ns));
-    chi_lb_pace_stop(lb);
+    pace_stop(lb);
     lb->pace.period_ns = period_ns;
     lb->pace.rest = CHI_LB_REST_FIRST;
     lb->pace.watching = false;
     if (period_ns == 0) {
+        if (watched && !lb->pace.looking) {
+            look(lb); /* so that PEs cease to measure */
+        }
         return;
     }
-    if (!chi_lb_is_on(lb) && chi_lb_use(lb, "auto") != CHARE_OK) {
-        chi_pe_die(lb->pe, "out of memory for load balancing");
-    }
+    turn_on(lb);
     watch(lb);
 }
 
@@ -226,6 +245,7 @@ forget_load(void *context, const struct chi_obj_load *load)
 static void
 watched(struct chi_lb *lb)
 {
+    turn_on(lb);
     chi_obj_each_load(lb->obj, CHI_LOAD_FREE, true, forget_load, NULL);
     if (!lb->pe->meter.on) {
         chi_lb_measure(lb, true);
@@ -271,9 +291,9 @@ sum_here(struct chi_lb *lb)
     chi_obj_each_load(lb->obj, CHI_LOAD_FREE, false, sum_load, &summing);
     background =
         (double)chi_lb_other_work(lb, CHI_LOAD_FREE, summing.ticks, &period);
+    lb->watched_background_s = (float)background;
     background = summing.said ? 0 : background;
     sum->period = summing.said ? 0 : (double)period;
-    lb->watched_background_s = (float)background;
     sum->background = background * speed;
     sum->most = background + (speed > 0 ? sum->work / speed : 0);
     sum->stuck = background + (speed > 0 ? summing.fixed / speed : 0);
@@ -304,6 +324,7 @@ asked(struct chi_lb *lb)
     lb->watched_s = (float)lb->sum.period;
     if (!chi_obj_has_at_sync(lb->obj)) {
         lb->pe->meter.on = false; /* the loads stay for who asks next */
+        lb->pe->meter.laps = lb->pe->stats.on;
     }
     sum_look(lb);
 }

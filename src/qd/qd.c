@@ -11,7 +11,8 @@
  *  Q1  quiescence is told when two waves one after the other gave the same
  *      sums, and made was equal to done in them;
  *  Q2  both waves began after the request had arrived at PE 0;
- *  Q3  the messages of this room do not count.
+ *  Q3  the messages of this room do not count, nor do those of balancing by
+ *      the clock (lb/timed.c).
  */
 #include "config.h"
 

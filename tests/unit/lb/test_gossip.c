@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "lb/gossip.h"
+#include "lb/gossip_private.h"
 #include "lb/synth.h"
 #include "lb/virtual.h"
 #include "tap/tap.h"
@@ -114,5 +115,42 @@ speeds_count(void)
     chi_lb_problem_free(&problem);
 }
 
-TAP_MAIN(TAP_CASE(ends_with_every_seed), TAP_CASE(near_lpt),
+static void
+drop_message(void *context, uint32_t to, const void *bytes, size_t len)
+{
+    (void)context;
+    (void)to;
+    (void)bytes;
+    (void)len;
+}
+
+/* Ones behind what they are, and before there is anything to answer. */
+static void
+malformed_messages_are_refused(void)
+{
+    const struct chi_lb_port port = {.size = 2,
+                                     .rank = 1,
+                                     .speed = 1,
+                                     .spread = CHI_LB_GOSSIP,
+                                     .send = drop_message};
+    static const enum kind kinds[] = {KIND_SUM,    KIND_PLACES,  KIND_LEND,
+                                      KIND_RETURN, KIND_RELEASE, KIND_REPORT,
+                                      KIND_FINISH, KIND_PLACED};
+    const float work = 1;
+    struct chi_gossip gossip;
+    unsigned char bytes[64];
+
+    CHECK(chi_gossip_start(&gossip, &port, &work, 1, 0.01f) == CHARE_OK);
+    memset(bytes, 0xff, sizeof(bytes));
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        bytes[0] = (unsigned char)kinds[i];
+        CHECK(chi_gossip_receive(&gossip, 0, bytes, sizeof(bytes)) ==
+              CHARE_ERR_FORMAT);
+    }
+    CHECK(gossip.count == 1 && gossip.state == CHI_GOSSIP_SUMMING);
+    chi_gossip_fini(&gossip);
+}
+
+TAP_MAIN(TAP_CASE(malformed_messages_are_refused),
+         TAP_CASE(ends_with_every_seed), TAP_CASE(near_lpt),
          TAP_CASE(speeds_count))

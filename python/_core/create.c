@@ -485,6 +485,11 @@ core_proxy_insert(PyObject *self, PyTypeObject *defining_class,
     }
     status = chare_insert(pe->runtime, &element, where, &data);
     if (status != CHARE_OK) {
+        if (values[1] != NULL &&
+            (PyTuple_CheckExact(values[1]) || PyList_CheckExact(values[1]))) {
+            core_moves_return(pe, PySequence_Fast_ITEMS(values[1]),
+                              PySequence_Fast_GET_SIZE(values[1]), 1, &data);
+        }
         return creation_failed(state, proxy->owner, &data, status);
     }
     Py_RETURN_NONE;

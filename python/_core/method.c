@@ -14,10 +14,11 @@
 
 static int
 send_failed(struct core_pe *pe, const struct core_entry *entry,
-            const struct core_proxy *proxy, chare_data *data,
-            chare_status status)
+            const struct core_proxy *proxy, PyObject *const *args,
+            Py_ssize_t arg_count, chare_data *data, chare_status status)
 {
     if (data != NULL) {
+        core_moves_return(pe, args, arg_count, 0, data);
         core_data_drop(data);
     }
     core_raise_called(pe->state, status, proxy,
@@ -28,7 +29,8 @@ send_failed(struct core_pe *pe, const struct core_entry *entry,
 /* Send; takes the data in any case. -1 with an exception. */
 static inline int
 send_data(struct core_pe *pe, const struct core_entry *entry,
-          const struct core_proxy *proxy, chare_data *data,
+          const struct core_proxy *proxy, PyObject *const *args,
+          Py_ssize_t arg_count, chare_data *data,
           const chare_send_options *options)
 {
     chare_status status;
@@ -40,8 +42,9 @@ send_data(struct core_pe *pe, const struct core_entry *entry,
         status = chare_broadcast(pe->runtime, proxy->element.collection,
                                  entry->id, data, options);
     }
-    return status == CHARE_OK ? 0
-                              : send_failed(pe, entry, proxy, data, status);
+    return status == CHARE_OK
+               ? 0
+               : send_failed(pe, entry, proxy, args, arg_count, data, status);
 }
 
 /*
@@ -78,7 +81,7 @@ send_args(struct core_pe *pe, const struct core_entry *entry,
     bool local;
 
     if (arg_count == 0) {
-        return send_data(pe, entry, proxy, NULL, options);
+        return send_data(pe, entry, proxy, NULL, 0, NULL, options);
     }
     local = is_local(pe, proxy);
     if (!(local && core_data_simple(pe->state, args, arg_count, &core_args_ops,
@@ -88,7 +91,7 @@ send_args(struct core_pe *pe, const struct core_entry *entry,
                         arg_count);
         return -1;
     }
-    return send_data(pe, entry, proxy, &data, options);
+    return send_data(pe, entry, proxy, args, arg_count, &data, options);
 }
 
 /* What the keywords of a call ask for. */

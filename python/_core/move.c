@@ -28,6 +28,7 @@ enum {
 struct core_moved {
     PyObject_HEAD
     PyObject *array;         /* NULL: it was sent */
+    PyObject *spent;         /* which was empty then */
     PyObject *memory;        /* what it lies in alone, or NULL; owned */
     struct core_moved *next; /* of the same message */
     bool written;
@@ -245,7 +246,8 @@ core_moves_end(struct core_pe *pe, struct core_moves *moves,
          at = at->next) {
         result = moved_empty(at);
         if (result == 0) {
-            Py_CLEAR(at->array);
+            at->spent = at->array;
+            at->array = NULL;
         }
     }
     if (result == 0 && inserted != NULL &&
@@ -256,7 +258,46 @@ core_moves_end(struct core_pe *pe, struct core_moves *moves,
         result = -1;
     }
     core_moves_forget(moves);
+    pe->state->moved_into = result == 0 ? encoder->buffer : NULL;
     return result;
+}
+
+void
+core_moves_return(struct core_pe *pe, PyObject *const *args,
+                  Py_ssize_t arg_count, Py_ssize_t skip,
+                  const chare_data *data)
+{
+    struct core_reader reader;
+    const void *bytes;
+    PyObject *function;
+    PyObject *values;
+    PyObject *sent;
+    PyObject *result = NULL;
+    size_t len;
+
+    if (data->buffer == NULL || data->buffer != pe->state->moved_into) {
+        return;
+    }
+    pe->state->moved_into = NULL;
+    bytes = chare_buffer_bytes(data->buffer, &len);
+    core_reader_init(&reader, pe, bytes, len, NULL);
+    values = core_decode(&reader);
+    core_reader_fini(&reader);
+    sent = PyTuple_New(arg_count);
+    for (Py_ssize_t i = 0; sent != NULL && i < arg_count; i++) {
+        PyTuple_SET_ITEM(sent, i, Py_NewRef(args[i]));
+    }
+    function = core_support(pe->state, "moves_return");
+    if (values != NULL && sent != NULL && function != NULL) {
+        result = PyObject_CallFunction(function, "OOn", sent, values, skip);
+    }
+    if (result == NULL) {
+        PyErr_WriteUnraisable((PyObject *)pe->state->MovedType);
+    }
+    Py_XDECREF(result);
+    Py_XDECREF(function);
+    Py_XDECREF(sent);
+    Py_XDECREF(values);
 }
 
 /* ---- the type */
@@ -278,6 +319,7 @@ core_move(PyObject *module, PyObject *object)
     self = PyObject_New(struct core_moved, state->MovedType);
     if (self != NULL) {
         self->array = Py_NewRef(object);
+        self->spent = NULL;
         self->memory = NULL;
         self->next = NULL;
         self->written = false;
@@ -293,6 +335,7 @@ moved_dealloc(PyObject *op)
     PyTypeObject *type = Py_TYPE(op);
 
     Py_XDECREF(self->array);
+    Py_XDECREF(self->spent);
     Py_XDECREF(self->memory);
     PyObject_Free(op);
     Py_DECREF(type);
@@ -343,7 +386,23 @@ moved_reduce(PyObject *op, PyObject *unused)
     return NULL;
 }
 
+/* The emptied array, which can be sent again; None if there is none. */
+static PyObject *
+moved_again(PyObject *op, PyObject *unused)
+{
+    struct core_moved *self = (struct core_moved *)op;
+
+    (void)unused;
+    if (self->spent == NULL) {
+        Py_RETURN_NONE;
+    }
+    self->array = self->spent;
+    self->spent = NULL;
+    return Py_NewRef(self->array);
+}
+
 static PyMethodDef moved_methods[] = {
+    {"_again", moved_again, METH_NOARGS, NULL},
     {"__reduce__", moved_reduce, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

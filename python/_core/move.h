@@ -33,6 +33,12 @@ int core_move_put(struct core_pe *pe, struct core_moves *moves,
 int core_moves_end(struct core_pe *pe, struct core_moves *moves,
                    chare_encoder *encoder);
 
+/* A message of some arguments was refused: its arrays go back to their owners.
+ * Its tuple has 'skip' values in front of them. No exception is left. */
+void core_moves_return(struct core_pe *pe, PyObject *const *args,
+                       Py_ssize_t arg_count, Py_ssize_t skip,
+                       const chare_data *data);
+
 /* Nothing is sent: their owners keep them. */
 void core_moves_forget(struct core_moves *moves);
 

@@ -86,7 +86,8 @@ struct core_state {
     PyTypeObject *FutureType;
     PyTypeObject *MemoryType;
     PyTypeObject *MovedType;
-    struct core_origin *origin; /* memory.c */
+    const chare_buffer *moved_into; /* the last message of move.c, for it */
+    struct core_origin *origin;     /* memory.c */
     PyTypeObject *MethodType;
     PyTypeObject *ProxyType;
     PyTypeObject *ReducerType;

@@ -55,7 +55,9 @@ def move(array):
     Until then nothing happens. Once the message is made, the array is empty
     (its shape is (0,), a bytearray has no bytes, a memoryview is released),
     and its receiver has the elements; after an exception about the call or
-    its arguments it is what it was.
+    its arguments it is what it was. A call that is refused when its message
+    was made, as to a destroyed group, leaves an array in C order, and a
+    memoryview released.
 
     Nothing is copied if the array was made by chare.empty() or received, has
     64 KiB or more, lies in C or Fortran order from its first element on, and

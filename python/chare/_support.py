@@ -24,6 +24,25 @@ NOTES_MAX = 10  # exceptions of one broadcast that are told
 OUT_OF_BAND_BYTES_MIN = 4096
 
 
+def moves_return(sent, values, skip=0):
+    """The elements of a refused message go back to who moved them.
+
+    A memoryview stays released.
+    """
+    for part, value in zip(sent, values[skip:]):
+        if isinstance(part, _core.Moved):
+            array = part._again()
+            if isinstance(array, bytearray):
+                array[:] = value
+            elif array is not None and not isinstance(array, memoryview):
+                array.resize(value.shape, refcheck=False)
+                array[...] = value
+        elif isinstance(part, dict):
+            moves_return([*part.values()], [*value.values()])
+        elif isinstance(part, (list, tuple)):
+            moves_return(part, value)
+
+
 class RemoteTraceback(Exception):
     """The traceback of an exception on another PE, as its cause shows it."""
 

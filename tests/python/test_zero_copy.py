@@ -331,6 +331,38 @@ def main(args):
 charm.start(main)
 """, pes=(1, 2))
 
+    def test_refused_calls_take_nothing(self):
+        self.check(MOVER + """
+def main(args):
+    gone = Group(Mover)
+    gone.ckDestroy(awaitable=True).get()
+    there = Group(Mover)[charm.numPes() - 1]
+    sparse = Array(Mover, ndims=1)
+    for size in (3, 50000):
+        array = chare.empty((2, size), order="F")
+        array[:] = 4
+        text = bytearray(b"t" * size)
+        for call, error in (
+            (lambda: gone.take(1, [move(array)], move(text)), LookupError),
+            (lambda: gone.take({"a": move(text)}, what=move(array)),
+             LookupError),
+            (lambda: sparse.ckInsert((1, 2), [move(array)]), Exception),
+        ):
+            try:
+                call()
+            except error:
+                pass
+            else:
+                raise AssertionError("no exception")
+            assert array.shape == (2, size) and (array == 4).all()
+            assert text == b"t" * size
+        assert there.total(move(array), ret=True).get() == 8 * size
+        assert array.size == 0
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(1, 2))
+
     def test_without_room(self):
         # An arena that is full, or none: arrays are copied, none is lost.
         for arena in ("1m", "0"):

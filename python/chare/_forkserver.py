@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """_forkserver.py - all processes of a job on this node from one interpreter.
 
-Starting Python and importing NumPy takes a tenth of a second of processor
-time; a fork of a process that has done both takes a hundredth of that. So
-`chare run` starts one interpreter, which imports what the program will import
+Most of what a process costs until the program's own code runs is starting
+Python and importing NumPy, and a fork has both. So `chare run` starts one interpreter, which imports what the program will import
 first (no code of the user's), forks the ranks, and ends. The launcher's half,
 with the invariants, is pmix/forkserver.c.
 

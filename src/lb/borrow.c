@@ -194,6 +194,7 @@ chi_borrow_returned(struct chi_gossip *g, struct chi_reader *reader)
 {
     const uint32_t round = chi_read_u8(reader);
     const uint32_t taken = chi_read_u32(reader);
+    chare_status status;
 
     if (reader->bad || !g->is_lent ||
         (g->lent < 32 && taken >> g->lent != 0)) {
@@ -206,16 +207,12 @@ chi_borrow_returned(struct chi_gossip *g, struct chi_reader *reader)
     }
     g->is_lent = false;
     g->lent = 0;
-    while (chi_reader_left(reader) > 0) {
-        struct chi_lb_item item;
-        chare_status status;
-
-        chi_read(reader, &item, sizeof(item));
-        status = reader->bad ? CHARE_ERR_FORMAT : chi_gossip_take(g, &item);
-        if (status != CHARE_OK) {
-            return status;
-        }
-        g->round = round > g->round ? round : g->round;
+    if (chi_reader_left(reader) > 0 && round > g->round) {
+        g->round = round;
+    }
+    status = chi_gossip_take_all(g, reader);
+    if (status != CHARE_OK) {
+        return status;
     }
     return g->state == CHI_GOSSIP_IDLE ? chi_borrow_go_on(g) : CHARE_OK;
 }

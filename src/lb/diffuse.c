@@ -325,16 +325,10 @@ flow_came(struct chi_gossip *g, struct chi_reader *reader)
 {
     struct chi_diffuse *diffuse = g->diffuse;
     const bool last = chi_read_u8(reader) != 0;
+    const chare_status status = chi_gossip_take_all(g, reader);
 
-    while (chi_reader_left(reader) > 0) {
-        struct chi_lb_item item;
-        chare_status status;
-
-        chi_read(reader, &item, sizeof(item));
-        status = reader->bad ? CHARE_ERR_FORMAT : chi_gossip_take(g, &item);
-        if (status != CHARE_OK) {
-            return status;
-        }
+    if (status != CHARE_OK) {
+        return status;
     }
     diffuse->came += last;
     return diffuse->turned && last && diffuse->came == diffuse->expected

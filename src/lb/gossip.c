@@ -93,8 +93,8 @@ chi_gossip_item_ok(const struct chi_gossip *g, const struct chi_lb_item *item)
            item->work >= 0;
 }
 
-chare_status
-chi_gossip_take(struct chi_gossip *g, const struct chi_lb_item *item)
+static chare_status
+take(struct chi_gossip *g, const struct chi_lb_item *item)
 {
     const chare_status status = chi_gossip_item_ok(g, item)
                                     ? items_room(g, g->count + 1)
@@ -105,6 +105,22 @@ chi_gossip_take(struct chi_gossip *g, const struct chi_lb_item *item)
         g->work += (double)item->work;
     }
     return status;
+}
+
+chare_status
+chi_gossip_take_all(struct chi_gossip *g, struct chi_reader *reader)
+{
+    while (chi_reader_left(reader) > 0) {
+        struct chi_lb_item item;
+        chare_status status;
+
+        chi_read(reader, &item, sizeof(item));
+        status = reader->bad ? CHARE_ERR_FORMAT : take(g, &item);
+        if (status != CHARE_OK) {
+            return status;
+        }
+    }
+    return CHARE_OK;
 }
 
 struct chi_lb_item

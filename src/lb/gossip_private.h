@@ -47,8 +47,9 @@ void chi_gossip_put_down(struct chi_gossip *g, const void *bytes, size_t len);
 /* What came can be an item. */
 bool chi_gossip_item_ok(const struct chi_gossip *g,
                         const struct chi_lb_item *item);
-CHARE_MUST_CHECK chare_status chi_gossip_take(struct chi_gossip *g,
-                                              const struct chi_lb_item *item);
+/* Take the items that are left to read; those before a wrong one stay. */
+CHARE_MUST_CHECK chare_status chi_gossip_take_all(struct chi_gossip *g,
+                                                  struct chi_reader *reader);
 /* Take out an item; the last one comes to its place. */
 struct chi_lb_item chi_gossip_drop(struct chi_gossip *g, uint32_t at);
 /* Sort by falling work. */

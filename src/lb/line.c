@@ -405,23 +405,18 @@ hand_came(struct chi_gossip *g, struct chi_reader *reader)
     const uint32_t giver = chi_read_u32(reader);
     unsigned char bytes[8];
     struct chi_writer writer = chi_writer_of(bytes, sizeof(bytes));
-    uint32_t count = 0;
+    const uint32_t before = g->count;
+    chare_status status;
 
     if (reader->bad || giver >= g->port.size) {
         return CHARE_ERR_FORMAT;
     }
-    for (; chi_reader_left(reader) > 0; count++) {
-        struct chi_lb_item item;
-        chare_status status;
-
-        chi_read(reader, &item, sizeof(item));
-        status = reader->bad ? CHARE_ERR_FORMAT : chi_gossip_take(g, &item);
-        if (status != CHARE_OK) {
-            return status;
-        }
+    status = chi_gossip_take_all(g, reader);
+    if (status != CHARE_OK) {
+        return status;
     }
     chi_write_u8(&writer, KIND_TAKEN);
-    chi_write_u32(&writer, count);
+    chi_write_u32(&writer, g->count - before);
     chi_gossip_put(g, giver, bytes, (size_t)(writer.at - bytes));
     return CHARE_OK;
 }

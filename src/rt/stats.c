@@ -81,6 +81,18 @@ row_merge(struct chi_stats_row *into, const struct chi_stats_row *from)
     into->pes += from->pes;
 }
 
+static void
+total_merge(struct chi_stats_table *into, const struct chi_stats_table *from)
+{
+    row_merge(&into->total, &from->total);
+    into->pes += from->pes;
+    into->pes_measured += from->pes_measured;
+    into->sent += from->sent;
+    into->executed += from->executed;
+    into->bytes_sent += from->bytes_sent;
+    into->bytes_received += from->bytes_received;
+}
+
 /* One PE's row into its table; sums go into the total. */
 static void
 row_add_own(chare_runtime *runtime, struct chi_stats_table *table, uint32_t at,
@@ -134,13 +146,7 @@ table_add_own(chare_runtime *runtime, struct chi_stats_table *table)
     for (uint32_t i = 0; i < own.count; i++) {
         row_merge(row_of(runtime, table, own.rows[i].at), &own.rows[i]);
     }
-    row_merge(&table->total, &own.total);
-    table->pes += own.pes;
-    table->pes_measured += own.pes_measured;
-    table->sent += own.sent;
-    table->executed += own.executed;
-    table->bytes_sent += own.bytes_sent;
-    table->bytes_received += own.bytes_received;
+    total_merge(table, &own);
     free(own.rows);
 }
 
@@ -176,13 +182,7 @@ table_merge(chare_runtime *runtime, struct chi_stats_table *table,
     if ((msg->env.len - sizeof(from)) / sizeof(row) < from.count) {
         return;
     }
-    row_merge(&table->total, &from.total);
-    table->pes += from.pes;
-    table->pes_measured += from.pes_measured;
-    table->sent += from.sent;
-    table->executed += from.executed;
-    table->bytes_sent += from.bytes_sent;
-    table->bytes_received += from.bytes_received;
+    total_merge(table, &from);
     for (uint32_t i = 0; i < from.count; i++) {
         memcpy(&row, msg->bytes + sizeof(from) + i * sizeof(row), sizeof(row));
         row_merge(row_of(runtime, table, row.at), &row);

@@ -6,6 +6,8 @@
 #include "object.h"
 #include "state.h"
 
+#include <math.h>
+
 /* ---- chares */
 
 /* The entry id of resumeFromSync(); 0: the class has none. */
@@ -289,6 +291,36 @@ lb_report(PyObject *module, PyObject *unused)
                          "cost", report.cost, "strategy", report.strategy);
 }
 
+/* What nobody knows is None. */
+static PyObject *
+number_build(double value)
+{
+    return isnan(value) ? Py_NewRef(Py_None) : PyFloat_FromDouble(value);
+}
+
+/* (PE); None: nothing is known of it here. */
+static PyObject *
+lb_pe(PyObject *module, PyObject *number)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    const unsigned long which = pe != NULL ? PyLong_AsUnsignedLong(number) : 0;
+    chare_lb_pe found = {.size = sizeof(found)};
+
+    if (pe == NULL || PyErr_Occurred()) {
+        return NULL;
+    }
+    if (which >= CHARE_ANY_PE ||
+        chare_lb_pe_get(pe->runtime, (uint32_t)which, &found) != CHARE_OK) {
+        Py_RETURN_NONE;
+    }
+    return Py_BuildValue(
+        "{sKsdsdsdsdsdsdsNsNsN}", "chares", (unsigned long long)found.chares,
+        "period", found.period, "busy", found.busy, "idle", found.idle,
+        "background", found.background, "speed", found.speed, "share",
+        found.share, "mhz", number_build(found.mhz), "celsius",
+        number_build(found.celsius), "watts", number_build(found.watts));
+}
+
 PyMethodDef core_lb_functions[] = {
     {"lb_set_load", lb_set_load, METH_VARARGS,
      PyDoc_STR("What a chare says it costs: (chare, seconds).")},
@@ -301,5 +333,7 @@ PyMethodDef core_lb_functions[] = {
      PyDoc_STR("Balance by the clock: seconds, or 0.")},
     {"lb_report", lb_report, METH_NOARGS,
      PyDoc_STR("What balancing has done, as a dict.")},
+    {"lb_pe", lb_pe, METH_O,
+     PyDoc_STR("What a PE was busy with, as a dict, or None.")},
     {NULL, NULL, 0, NULL},
 };

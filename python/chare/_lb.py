@@ -89,9 +89,36 @@ class LoadBalancing:
         strategy took; ``gain`` and ``cost``: seconds that an automatic one
         thought to win, and to spend on it.
 
-        Example: ``print(charm.lb.report()["moves"])``
+        ``pe``: of this PE, up to the last balancing, or look of an automatic
+        strategy, that it had a part in: a dict. ``chares``: those here that
+        could be balanced; ``period``: seconds that were measured, of which
+        it was ``busy`` with these chares, ``idle``, and with other chares and
+        the runtime, ``background``. ``speed``: in units of PE 0's when it
+        first looked; ``share``: how much of a processor it was given when it
+        wanted one, which is part of its speed. ``mhz``: the clock of its
+        processor now; ``celsius``: the hottest sensor of its node's
+        processors; ``watts``: what the packages of its node take since the
+        last report. Each of these three is None where the kernel does not
+        say (power is often for root only); to read them takes some ten
+        microseconds.
+
+        Example: ``print(charm.lb.report()["pe"]["speed"])``
         """
-        return _core.lb_report()
+        report = _core.lb_report()
+        report["pe"] = _core.lb_pe(_core.my_pe())
+        return report
+
+    def pes(self):
+        """What is known here of each PE: a list with a place for each PE.
+
+        On PE 0, what each said in the last balancing that PE 0 decided (not
+        by gossip, tree or diffusion): a dict as ``report()["pe"]``, with
+        sensors only if CHARE_LB_DUMP is set; else, and for PEs of which
+        nothing is known, None. Of the own PE it is what report() says.
+
+        Example: ``[pe["speed"] for pe in charm.lb.pes()]``
+        """
+        return [_core.lb_pe(pe) for pe in range(_core.pe_count())]
 
 
 def start(balancer):

@@ -74,3 +74,9 @@ chare_lb_report_get(const chare_runtime *runtime, chare_lb_report *out)
 {
     chi_lb_report(runtime->lb, out);
 }
+
+chare_status
+chare_lb_pe_get(chare_runtime *runtime, uint32_t pe, chare_lb_pe *out)
+{
+    return chi_lb_pe_report(runtime->lb, pe, out);
+}

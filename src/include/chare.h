@@ -1548,6 +1548,41 @@ typedef struct chare_lb_report {
 /* Fill in *out, whose size must be set. */
 void chare_lb_report_get(const chare_runtime *runtime, chare_lb_report *out);
 
+/* What a PE was busy with while costs were measured last: up to the last
+ * balancing, or look, that it had a part in. Seconds; 0 before that. */
+typedef struct chare_lb_pe {
+    size_t size;
+    uint64_t chares;   /* of those that could be balanced then, here */
+    double period;     /* how long was measured: the sum of these three */
+    double busy;       /* with these chares */
+    double idle;       /* without anything to execute */
+    double background; /* with other chares, and with the runtime */
+    double speed;      /* in units of PE 0's when it first looked */
+    double share;      /* of a processor that it got when it wanted one: of
+                          'speed', what other processes leave */
+    double mhz;        /* clock of its processor now; NAN: not to be known */
+    double celsius;    /* hottest sensor of its node's processors; or NAN */
+    double watts;      /* of its node's packages since the last time; or NAN:
+                          often only root may know */
+} chare_lb_pe;
+
+/**
+ * chare_lb_pe_get() - what a PE was busy with, and how fast it is.
+ *
+ * Sensors are read at each call, which takes tens of microseconds.
+ *
+ * @runtime: an open runtime.
+ * @pe:      this PE; on PE 0 also another, of which this is what it said in
+ *           the last balancing that PE 0 decided, without its sensors.
+ * @out:     filled in; its size must be set.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_INVALID - there is no such PE;
+ *            CHARE_ERR_NOT_FOUND - nothing is known of it here.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_lb_pe_get(chare_runtime *runtime,
+                                              uint32_t pe, chare_lb_pe *out);
+
 /* ------------------------------------------------------------------------
  * Sections: some of the chares of one or more collections, under one name
  *

@@ -69,6 +69,21 @@ chi_lb_sum_add(struct chi_lb_sum *sum, const struct chi_lb_sum *more)
     sum->largest = fmax(sum->largest, more->largest);
     sum->fastest = fmax(sum->fastest, more->fastest);
     sum->count += more->count;
+    sum->empty_background += more->empty_background;
+    sum->empty_most = fmax(sum->empty_most, more->empty_most);
+    sum->empty_period = fmax(sum->empty_period, more->empty_period);
+    sum->measured += more->measured;
+}
+
+void
+chi_lb_sum_close(struct chi_lb_sum *sum)
+{
+    if (sum->measured > 0) {
+        sum->background += sum->empty_background;
+        sum->most = fmax(sum->most, sum->empty_most);
+        sum->stuck = fmax(sum->stuck, sum->empty_most);
+        sum->period = fmax(sum->period, sum->empty_period);
+    }
 }
 
 double

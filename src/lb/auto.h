@@ -28,6 +28,13 @@ struct chi_lb_sum {
     double largest;    /* work of one chare */
     double fastest;    /* PE */
     uint64_t count;    /* of chares */
+
+    /* Of PEs without chares, whose background counts if any chare elsewhere
+     * was measured: only then is it comparable. */
+    double empty_background;
+    double empty_most;
+    double empty_period;
+    uint64_t measured; /* PEs whose chares do not all say what they cost */
 };
 
 struct chi_lb_auto {
@@ -50,6 +57,9 @@ struct chi_lb_choice {
 void chi_lb_auto_init(struct chi_lb_auto *self);
 
 void chi_lb_sum_add(struct chi_lb_sum *sum, const struct chi_lb_sum *more);
+
+/* All have been added: whether the background of PEs without chares counts. */
+void chi_lb_sum_close(struct chi_lb_sum *sum);
 
 /* The time of the fullest PE, if all could be placed at will. */
 double chi_lb_sum_bound(const struct chi_lb_sum *sum);

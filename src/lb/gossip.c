@@ -323,8 +323,13 @@ goal_known(struct chi_gossip *g)
 {
     unsigned char bytes[16];
     struct chi_writer writer = chi_writer_of(bytes, sizeof(bytes));
+    const bool measured = g->totals.measured > 0;
 
+    if (g->port.may_count && !measured) {
+        g->port.background = 0;
+    }
     chi_write_u8(&writer, KIND_GOAL);
+    chi_write_u8(&writer, measured);
     chi_write(&writer, &g->goal, sizeof(g->goal));
     chi_write(&writer, &g->looser, sizeof(g->looser));
     chi_gossip_put_down(g, bytes, (size_t)(writer.at - bytes));
@@ -339,6 +344,16 @@ goal_known(struct chi_gossip *g)
     }
 }
 
+/* At the root: whether the background of PEs without objects counts. */
+static void
+count_maybe(struct chi_gossip_totals *totals)
+{
+    if (totals->measured > 0) {
+        totals->work += totals->work_maybe;
+        totals->most = fmax(totals->most, (double)totals->most_maybe);
+    }
+}
+
 static chare_status
 sums_done(struct chi_gossip *g)
 {
@@ -350,12 +365,14 @@ sums_done(struct chi_gossip *g)
         return CHARE_OK;
     }
     if (chi_gossip_is_root(g)) {
-        const double mean =
-            totals->speed > 0 ? totals->work / totals->speed : 0;
-        const double largest =
-            totals->fastest > 0
-                ? (double)totals->largest / (double)totals->fastest
-                : 0;
+        double mean;
+        double largest;
+
+        count_maybe(&g->totals);
+        mean = totals->speed > 0 ? totals->work / totals->speed : 0;
+        largest = totals->fastest > 0
+                      ? (double)totals->largest / (double)totals->fastest
+                      : 0;
 
         /* 'goal' holds the tolerance until here. */
         g->looser = (float)(mean > largest ? mean : largest);
@@ -385,6 +402,9 @@ sum_came(struct chi_gossip *g, struct chi_reader *reader)
     totals->work += more.work;
     totals->speed += more.speed;
     totals->objects += more.objects;
+    totals->work_maybe += more.work_maybe;
+    totals->measured += more.measured;
+    totals->most_maybe = fmaxf(totals->most_maybe, more.most_maybe);
     totals->most = more.most > totals->most ? more.most : totals->most;
     totals->largest =
         more.largest > totals->largest ? more.largest : totals->largest;
@@ -397,6 +417,7 @@ sum_came(struct chi_gossip *g, struct chi_reader *reader)
 static chare_status
 goal_came(struct chi_gossip *g, struct chi_reader *reader)
 {
+    g->totals.measured = chi_read_u8(reader);
     chi_read(reader, &g->goal, sizeof(g->goal));
     chi_read(reader, &g->looser, sizeof(g->looser));
     if (reader->bad || g->state != CHI_GOSSIP_SUMMING) {
@@ -439,6 +460,13 @@ chi_gossip_start(struct chi_gossip *g, const struct chi_lb_port *port,
     g->totals.fastest = port->speed;
     g->totals.objects = port->objects;
     g->totals.most = port->speed > 0 ? chi_gossip_time(g) : 0;
+    g->totals.measured = port->measured;
+    if (port->may_count) {
+        g->totals.work_maybe = g->totals.work;
+        g->totals.most_maybe = (float)g->totals.most;
+        g->totals.work = 0;
+        g->totals.most = 0;
+    }
     return sums_done(g);
 }
 

@@ -51,6 +51,9 @@ struct chi_gossip_totals {
     uint64_t objects;
     float largest;
     float fastest;
+    float most_maybe;  /* of PEs whose background may count, see port.h */
+    uint32_t measured; /* PEs that have measured */
+    double work_maybe;
 };
 
 /* Where an owner's object goes. */

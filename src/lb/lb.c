@@ -189,14 +189,20 @@ static void
 called(struct chi_lb *lb, const struct chi_msg *msg)
 {
     const struct chi_tree_edges *edges = chi_coll_edges(lb->coll, 0);
-    const size_t count = msg->env.len / sizeof(*lb->arrays);
+    size_t count = msg->env.len / sizeof(*lb->arrays);
+    double unit_ns;
 
+    chi_assert(count > 0); /* chi_lb_pes_call() */
+    count--;
+    memcpy(&unit_ns, msg->bytes, sizeof(unit_ns));
+    chi_lb_pes_look(lb, unit_ns);
     free(lb->arrays);
     lb->arrays = malloc((count + 1) * sizeof(*lb->arrays));
     if (lb->arrays == NULL) {
         die_of_memory(lb);
     }
-    memcpy(lb->arrays, msg->bytes, count * sizeof(*lb->arrays));
+    memcpy(lb->arrays, msg->bytes + sizeof(unit_ns),
+           count * sizeof(*lb->arrays));
     lb->array_count = count;
 
     lb->timed = (msg->env.spare & CHI_LB_SPARE_TIMED) != 0;
@@ -251,7 +257,7 @@ chi_lb_since_now(struct chi_lb *lb, enum chi_load_set set)
 }
 
 float
-chi_lb_other_work(const struct chi_lb *lb, enum chi_load_set set, double ticks,
+chi_lb_other_work(struct chi_lb *lb, enum chi_load_set set, double ticks,
                   float *period_out)
 {
     const double all = (double)(chi_clock_ticks() - lb->since[set].ticks);
@@ -259,8 +265,16 @@ chi_lb_other_work(const struct chi_lb *lb, enum chi_load_set set, double ticks,
         (double)(lb->pe->meter.idle_ticks - lb->since[set].idle);
     const double rest = all - idle - ticks;
 
-    *period_out = lb->pe->meter.on ? (float)(all * lb->sec_per_tick) : 0;
-    return rest > 0 && lb->pe->meter.on ? (float)(rest * lb->sec_per_tick) : 0;
+    *period_out = 0;
+    if (!lb->pe->meter.on) {
+        return 0;
+    }
+    *period_out = (float)(all * lb->sec_per_tick);
+    lb->here.period = *period_out;
+    lb->here.busy = (float)(ticks * lb->sec_per_tick);
+    lb->here.idle = (float)(idle * lb->sec_per_tick);
+    lb->here.background = rest > 0 ? (float)(rest * lb->sec_per_tick) : 0;
+    return lb->here.background;
 }
 
 struct summing {
@@ -311,6 +325,7 @@ chi_lb_take_part(struct chi_lb *lb)
     lb->plan_count = 0;
     chi_obj_each_load(lb->obj, set, true, add_load, &summing);
     pe.count = (uint32_t)lb->record_count;
+    lb->here.count = pe.count;
     background = chi_lb_other_work(lb, set, summing.ticks, &pe.period);
     if (lb->timed && !lb->pe->meter.on) { /* it is over since the look */
         background = lb->watched_background_s;
@@ -322,9 +337,10 @@ chi_lb_take_part(struct chi_lb *lb)
     pe.measured = !summing.said;
     chi_lb_since_now(lb, set);
     if (lb->spread != CHI_LB_CENTRAL) {
-        chi_lb_live_start(lb, summing.said ? 0 : background);
+        chi_lb_live_start(lb, &pe);
         return;
     }
+    chi_lb_pes_sense(lb, &pe);
     put_stats(lb, &pe, sizeof(pe));
     put_stats(lb, lb->records, lb->record_count * sizeof(*lb->records));
     lb->state = CHI_LB_COLLECTING;
@@ -361,8 +377,6 @@ chi_lb_root_tell(struct chi_lb *lb, enum chi_lb_kind kind, const void *bytes,
     if (len > 0) {
         memcpy(msg->bytes, bytes, len);
     }
-    msg->env.spare =
-        kind == CHI_LB_CALL ? (uint16_t)chi_lb_live_spread(lb) : 0;
     chi_pe_send(lb->pe, 0, msg);
 }
 
@@ -420,7 +434,8 @@ came(struct chi_lb *lb, struct chi_msg *msg)
         if (lb->state == CHI_LB_RUNNING && !lb->called) {
             lb->called = true;
             lb->called_ns = chi_clock_now_ns(lb->pe->options.clock);
-            chi_lb_root_tell(lb, CHI_LB_CALL, msg->bytes, msg->env.len);
+            chi_lb_pes_call(lb, (uint16_t)chi_lb_live_spread(lb), msg->bytes,
+                            msg->env.len);
         } else if (lb->calls_timed) {
             hold(lb); /* it is wanted again when this session is over */
         }
@@ -528,6 +543,7 @@ chi_lb_destroy(struct chi_lb *lb)
     free(lb->synced.items);
     free(lb->next.items);
     free(lb->plans);
+    free(lb->pes);
     free(lb->arrays);
     free(lb->records);
     free(lb->stats);
@@ -541,6 +557,7 @@ chi_lb_measure(struct chi_lb *lb, bool on)
         lb->sec_per_tick = 1 / (double)chi_clock_ticks_of_ns(CHI_NS_PER_SEC);
     }
     chi_obj_measure(lb->obj, on);
+    chi_speed_mark(&lb->speed_of, lb->pe->options.clock);
     chi_lb_since_now(lb, CHI_LOAD_SYNCED);
     chi_lb_since_now(lb, CHI_LOAD_FREE);
 }

@@ -18,6 +18,7 @@
 #include "pe/pe.h"
 
 struct chi_lb;
+struct chi_speed_source;
 
 CHARE_MUST_CHECK chare_status chi_lb_create(struct chi_pe *pe,
                                             struct chi_cb *cb,
@@ -59,6 +60,14 @@ void chi_lb_measure(struct chi_lb *lb, bool on);
 
 /* What happened so far; on PE 0 all of it. */
 void chi_lb_report(const struct chi_lb *lb, chare_lb_report *out);
+
+/* As chare_lb_pe_get(). Errors: CHARE_ERR_INVALID, CHARE_ERR_NOT_FOUND. */
+CHARE_MUST_CHECK chare_status chi_lb_pe_report(struct chi_lb *lb, uint32_t pe,
+                                               chare_lb_pe *out);
+
+/* Measure speeds by this source, from now on; for tests. */
+void chi_lb_measure_speed_by(struct chi_lb *lb,
+                             const struct chi_speed_source *source);
 
 /* A strategy was chosen. */
 bool chi_lb_is_on(const struct chi_lb *lb);

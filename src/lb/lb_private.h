@@ -10,6 +10,8 @@
 #include "base/map.h"
 #include "lb/auto.h"
 #include "lb/lb.h"
+#include "lb/speed.h"
+#include "topo/sense.h"
 
 enum {
     CHI_LB_LOOKS_MAX = 3, /* for a chare that can move, and does not */
@@ -83,6 +85,15 @@ struct chi_lb_pe {
     float background;
     float period;      /* seconds that it was measured; 0: it was not */
     uint32_t measured; /* not all chares say what they cost */
+
+    /* For reports only: seconds, a share of 1, and what sensors say (NAN:
+     * nothing; they are read for dumps). */
+    float busy;
+    float idle;
+    float share;
+    float mhz;
+    float celsius;
+    float watts;
 };
 
 struct chi_lb_move {
@@ -170,7 +181,12 @@ struct chi_lb {
     float watched_s;         /* how long this PE measured, before it told */
     float watched_background_s;
 
-    float speed;
+    float speed; /* of this PE: used for all that it tells */
+    struct chi_speed speed_of;
+    double speed_unit_ns; /* of speed 1: PE 0 has said so; 0: not yet */
+    struct chi_sense sense;
+    struct chi_lb_pe here; /* as measured last */
+    struct chi_lb_pe *pes; /* on PE 0: as told in the last session; or NULL */
     double sec_per_tick;
     struct chi_lb_since since[2]; /* by enum chi_load_set */
 
@@ -200,8 +216,8 @@ float chi_lb_work(const struct chi_lb *lb, const struct chi_obj_load *load);
 
 /* Seconds since 'since'; and those of them that this PE was busy with other
  * things than 'ticks' of chares. */
-float chi_lb_other_work(const struct chi_lb *lb, enum chi_load_set set,
-                        double ticks, float *period_out);
+float chi_lb_other_work(struct chi_lb *lb, enum chi_load_set set, double ticks,
+                        float *period_out);
 void chi_lb_since_now(struct chi_lb *lb, enum chi_load_set set);
 
 /* PE 0 tells everybody, itself included. */
@@ -220,6 +236,15 @@ void chi_lb_moves_look(struct chi_lb *lb);
 void chi_lb_plans_look(struct chi_lb *lb);
 void chi_lb_moved(void *context, const chare_element *element, uint32_t from,
                   uint32_t to, bool came);
+
+/* pes.c: what this PE is, and what PE 0 knows of all. Look how fast it is, in
+ * units of PE 0's, which come with messages of PE 0. */
+void chi_lb_pes_look(struct chi_lb *lb, double unit_ns);
+double chi_lb_pes_unit(struct chi_lb *lb);
+void chi_lb_pes_sense(struct chi_lb *lb, struct chi_lb_pe *pe);
+/* PE 0 begins a session; 'arrays' are those of a WANT. */
+void chi_lb_pes_call(struct chi_lb *lb, uint16_t spare, const void *arrays,
+                     size_t len);
 
 /* timed.c */
 void chi_lb_timed_came(struct chi_lb *lb, struct chi_msg *msg);

@@ -91,7 +91,7 @@ live_send(void *context, uint32_t to, const void *bytes, size_t len)
 }
 
 static struct chi_lb_port
-port_of(struct chi_lb *lb, float background)
+port_of(struct chi_lb *lb, const struct chi_lb_pe *pe, float fixed)
 {
     const struct chi_lb_live *live = lb->live;
 
@@ -102,7 +102,9 @@ port_of(struct chi_lb *lb, float background)
         .child_count = live->edges.child_count,
         .children = live->edges.children,
         .speed = lb->speed,
-        .background = background,
+        .background = pe->background + (lb->speed > 0 ? fixed / lb->speed : 0),
+        .measured = pe->measured != 0,
+        .may_count = pe->count == 0,
         .seed = chi_mix64(lb->session + 1),
         .objects = lb->record_count,
         .spread = lb->spread,
@@ -186,7 +188,7 @@ take_early(struct chi_lb *lb)
 }
 
 void
-chi_lb_live_start(struct chi_lb *lb, float background)
+chi_lb_live_start(struct chi_lb *lb, const struct chi_lb_pe *pe)
 {
     struct chi_lb_live *live = live_of(lb);
     const size_t room = lb->record_count + 1;
@@ -213,7 +215,7 @@ chi_lb_live_start(struct chi_lb *lb, float background)
             live->work[count++] = record->work;
         }
     }
-    port = port_of(lb, background + (lb->speed > 0 ? fixed / lb->speed : 0));
+    port = port_of(lb, pe, fixed);
     live->on = true;
     check(lb, chi_gossip_start(&live->gossip, &port, live->work, count,
                                CHI_LB_TOLERANCE));

@@ -16,7 +16,7 @@
 enum chi_lb_spread chi_lb_live_spread(const struct chi_lb *lb);
 
 /* This PE's chares are in lb->plans and lb->records. */
-void chi_lb_live_start(struct chi_lb *lb, float background);
+void chi_lb_live_start(struct chi_lb *lb, const struct chi_lb_pe *pe);
 
 /* A message of the protocol, of this session or the next. */
 void chi_lb_live_came(struct chi_lb *lb, const struct chi_msg *msg);

@@ -7,6 +7,7 @@
  * place in a tree, its objects. The same code runs live and in simulation.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,9 @@ struct chi_lb_port {
     const uint32_t *children;
     float speed;
     float background; /* seconds */
+    bool measured;    /* of its objects, some were measured */
+    bool may_count;   /* it has none: its background counts if others' objects
+                         were measured, for only then is it comparable */
     uint64_t seed;    /* the same on all PEs, another one each time */
     uint64_t objects; /* of this PE, those that cannot move included */
     enum chi_lb_spread spread;

@@ -80,6 +80,7 @@ walk(const struct chi_lb *lb, struct gathered *out, size_t *count_out)
         if (out != NULL) {
             out->speeds[pe.rank] = pe.speed;
             out->background[pe.rank] = pe.background;
+            lb->pes[pe.rank] = pe;
         }
         measured |= pe.measured != 0;
         for (uint32_t i = 0; i < pe.count; i++, count++) {
@@ -288,7 +289,11 @@ chi_lb_root_decide(struct chi_lb *lb)
     size_t count = 0;
     const bool good = walk(lb, NULL, &count);
 
-    if (!good || !gathered_alloc(&gathered, count, lb->pe->size)) {
+    if (lb->pes == NULL) {
+        lb->pes = calloc(lb->pe->size, sizeof(*lb->pes));
+    }
+    if (!good || lb->pes == NULL ||
+        !gathered_alloc(&gathered, count, lb->pe->size)) {
         chi_pe_die(lb->pe, "load balancing: %s",
                    good ? "out of memory" : "malformed loads");
     }
@@ -391,4 +396,11 @@ chi_lb_set_speed(struct chi_lb *lb)
         at = *end == ',' ? end + 1 : end;
     }
     lb->speed = (float)speed;
+    chi_speed_init(&lb->speed_of,
+                   lb->pe->options.settings->lb_speeds[0] == '\0' &&
+                           !lb->pe->simulated
+                       ? &chi_speed_real
+                       : NULL);
+    lb->speed_of.used = (double)lb->speed;
+    lb->sense = (struct chi_sense)CHI_SENSE_INIT;
 }

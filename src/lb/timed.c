@@ -82,8 +82,10 @@ chi_lb_timers(const struct chi_lb *lb)
 static void
 watch(struct chi_lb *lb)
 {
+    const double unit_ns = chi_lb_pes_unit(lb);
+
     lb->pace.watching = true;
-    chi_lb_root_tell(lb, CHI_LB_WATCH, NULL, 0);
+    chi_lb_root_tell(lb, CHI_LB_WATCH, &unit_ns, sizeof(unit_ns));
     pace_arm(lb, 1);
 }
 
@@ -98,18 +100,14 @@ look(struct chi_lb *lb)
 static bool
 begin(struct chi_lb *lb)
 {
-    struct chi_msg *msg;
-
     if (lb->state != CHI_LB_RUNNING || lb->called) {
         return false;
     }
     lb->called = true;
     lb->calls_timed = true;
     lb->called_ns = chi_clock_now_ns(lb->pe->options.clock);
-    msg = chi_lb_message(lb, CHI_LB_CALL, 0);
-    msg->env.flags = CHI_ENV_UNCOUNTED;
-    msg->env.spare = (uint16_t)(CHI_LB_SPARE_TIMED | chi_lb_live_spread(lb));
-    chi_pe_send(lb->pe, 0, msg);
+    chi_lb_pes_call(
+        lb, (uint16_t)(CHI_LB_SPARE_TIMED | chi_lb_live_spread(lb)), NULL, 0);
     return true;
 }
 
@@ -154,6 +152,7 @@ looked(struct chi_lb *lb)
     chi_assert(pace->looking);
     pace->looking = false;
     pace->watching = false;
+    chi_lb_sum_close(&lb->sum);
     lb->report.looks++;
     if (lb->sum.count > 0) {
         chi_lb_auto_confirm(lb->automatic, lb->sum.most);
@@ -243,9 +242,12 @@ forget_load(void *context, const struct chi_obj_load *load)
 }
 
 static void
-watched(struct chi_lb *lb)
+watched(struct chi_lb *lb, const struct chi_msg *msg)
 {
     turn_on(lb);
+    if (msg->env.len == sizeof(lb->speed_unit_ns)) {
+        memcpy(&lb->speed_unit_ns, msg->bytes, sizeof(lb->speed_unit_ns));
+    }
     chi_obj_each_load(lb->obj, CHI_LOAD_FREE, true, forget_load, NULL);
     if (!lb->pe->meter.on) {
         chi_lb_measure(lb, true);
@@ -281,17 +283,27 @@ sum_load(void *context, const struct chi_obj_load *load)
 static void
 sum_here(struct chi_lb *lb)
 {
-    const double speed = (double)lb->speed;
     struct chi_lb_sum *sum = &lb->sum;
     struct summing summing = {.lb = lb, .sum = sum, .said = true};
     double background;
+    double speed;
     float period;
 
+    chi_lb_pes_look(lb, lb->speed_unit_ns);
+    speed = (double)lb->speed;
     *sum = (struct chi_lb_sum){.speeds = speed, .fastest = speed};
     chi_obj_each_load(lb->obj, CHI_LOAD_FREE, false, sum_load, &summing);
     background =
         (double)chi_lb_other_work(lb, CHI_LOAD_FREE, summing.ticks, &period);
+    lb->here.count = (uint32_t)sum->count;
     lb->watched_background_s = (float)background;
+    lb->watched_s = period;
+    if (sum->count == 0) {
+        sum->empty_background = background * speed;
+        sum->empty_most = background;
+        sum->empty_period = (double)period;
+    }
+    sum->measured = !summing.said;
     background = summing.said ? 0 : background;
     sum->period = summing.said ? 0 : (double)period;
     sum->background = background * speed;
@@ -321,7 +333,6 @@ asked(struct chi_lb *lb)
 {
     sum_here(lb);
     lb->sum_missing = chi_coll_edges(lb->coll, 0)->child_count;
-    lb->watched_s = (float)lb->sum.period;
     if (!chi_obj_has_at_sync(lb->obj)) {
         lb->pe->meter.on = false; /* the loads stay for who asks next */
         lb->pe->meter.laps = lb->pe->stats.on;
@@ -353,7 +364,7 @@ chi_lb_timed_came(struct chi_lb *lb, struct chi_msg *msg)
         break;
     case CHI_LB_WATCH:
         chi_coll_send_down(lb->coll, 0, msg);
-        watched(lb);
+        watched(lb, msg);
         break;
     case CHI_LB_ASK:
         chi_coll_send_down(lb->coll, 0, msg);

@@ -49,6 +49,8 @@ class ProgramCase(unittest.TestCase):
                 file.write(prelude + textwrap.dedent(source))
             environment = dict(os.environ)
             environment.setdefault("CHARE_START_TIMEOUT", "30")
+            # Other things run here: PEs are alike, but where a test measures.
+            environment.setdefault("CHARE_LB_SPEEDS", "1")
             return subprocess.run(
                 command(pes, path, args), capture_output=True, text=True,
                 timeout=TIMEOUT_S, cwd=folder, env=environment,

@@ -134,6 +134,9 @@ core_is_simple(PyObject *object)
 /* Whether the object means the same to its receiver as a copy would. */
 bool core_is_plain(struct core_state *state, PyObject *object, int depth);
 
+/* About what such an object takes in bytes: what is long counts. */
+size_t core_plain_bytes(PyObject *object, int depth);
+
 /*
  * Data for a call or a value: a payload if 'local' and all are plain, else
  * encoded. Returns 0, or -1 with an exception.

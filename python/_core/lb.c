@@ -267,6 +267,27 @@ lb_every(PyObject *module, PyObject *number)
     Py_RETURN_NONE;
 }
 
+/* (every) */
+static PyObject *
+lb_count_calls(PyObject *module, PyObject *number)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    const unsigned long every = pe != NULL ? PyLong_AsUnsignedLong(number) : 0;
+
+    if (pe == NULL || (every == (unsigned long)-1 && PyErr_Occurred())) {
+        return NULL;
+    }
+    if (every > UINT32_MAX ||
+        chare_lb_count_calls(pe->runtime, (uint32_t)every) != CHARE_OK) {
+        PyErr_Format(PyExc_ValueError,
+                     "one call in %S is to be counted; it is at most one in "
+                     "1048576",
+                     number);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 lb_report(PyObject *module, PyObject *unused)
 {
@@ -278,17 +299,21 @@ lb_report(PyObject *module, PyObject *unused)
         return NULL;
     }
     chare_lb_report_get(pe->runtime, &report);
-    return Py_BuildValue("{sKsKsKsKsKsdsdsdsdsKsdsdss}", "sessions",
-                         (unsigned long long)report.sessions, "moves",
-                         (unsigned long long)report.moves, "refused",
-                         (unsigned long long)report.refused, "arrived",
-                         (unsigned long long)report.arrived, "objects",
-                         (unsigned long long)report.objects, "decision",
-                         (double)report.decision_ns * 1e-9, "bound",
-                         report.bound, "time_before", report.time_before,
-                         "time_after", report.time_after, "looks",
-                         (unsigned long long)report.looks, "gain", report.gain,
-                         "cost", report.cost, "strategy", report.strategy);
+    return Py_BuildValue(
+        "{sKsKsKsKsKsdsdsdsdsKsdsdsssdsdsdsdsdsdsd}", "sessions",
+        (unsigned long long)report.sessions, "moves",
+        (unsigned long long)report.moves, "refused",
+        (unsigned long long)report.refused, "arrived",
+        (unsigned long long)report.arrived, "objects",
+        (unsigned long long)report.objects, "decision",
+        (double)report.decision_ns * 1e-9, "bound", report.bound,
+        "time_before", report.time_before, "time_after", report.time_after,
+        "looks", (unsigned long long)report.looks, "gain", report.gain, "cost",
+        report.cost, "strategy", report.strategy, "talk_messages",
+        report.talk_messages, "talk_bytes", report.talk_bytes, "talk_lost",
+        report.talk_lost, "cut_before", report.cut_before, "cut_after",
+        report.cut_after, "hops_before", report.hops_before, "hops_after",
+        report.hops_after);
 }
 
 /* What nobody knows is None. */
@@ -331,6 +356,8 @@ PyMethodDef core_lb_functions[] = {
      PyDoc_STR("Measure what chares cost, or not.")},
     {"lb_every", lb_every, METH_O,
      PyDoc_STR("Balance by the clock: seconds, or 0.")},
+    {"lb_count_calls", lb_count_calls, METH_O,
+     PyDoc_STR("Count who calls whom: one call in so many, or 0.")},
     {"lb_report", lb_report, METH_NOARGS,
      PyDoc_STR("What balancing has done, as a dict.")},
     {"lb_pe", lb_pe, METH_O,

@@ -125,6 +125,46 @@ payload_encoded(struct core_payload *payload, chare_encoder *encoder,
     return encoder->status;
 }
 
+size_t
+core_plain_bytes(PyObject *object, int depth)
+{
+    size_t bytes = sizeof(int64_t);
+
+    if (PyBytes_CheckExact(object)) {
+        bytes += (size_t)PyBytes_GET_SIZE(object);
+    } else if (PyUnicode_CheckExact(object)) {
+        bytes += (size_t)PyUnicode_GET_LENGTH(object);
+    } else if (PyTuple_CheckExact(object)) {
+        for (Py_ssize_t i = 0;
+             i < PyTuple_GET_SIZE(object) && depth < CORE_PLAIN_DEPTH_MAX;
+             i++) {
+            bytes += core_plain_bytes(PyTuple_GET_ITEM(object, i), depth + 1);
+        }
+    } else if (PyObject_CheckBuffer(object)) {
+        Py_buffer view;
+
+        if (PyObject_GetBuffer(object, &view, PyBUF_FULL_RO) == 0) {
+            bytes += (size_t)view.len;
+            PyBuffer_Release(&view);
+        } else {
+            PyErr_Clear();
+        }
+    }
+    return bytes;
+}
+
+static size_t
+payload_bytes(void *opaque)
+{
+    const struct core_payload *payload = (struct core_payload *)opaque;
+    size_t bytes = 0;
+
+    for (Py_ssize_t i = 1; i <= payload->arg_count; i++) {
+        bytes += core_plain_bytes(payload->slots[i], 0);
+    }
+    return bytes;
+}
+
 static chare_status
 args_encode(void *opaque, chare_encoder *encoder)
 {
@@ -152,6 +192,7 @@ const chare_payload_ops core_args_ops = {
     .format = CHARE_FORMAT_ARGS,
     .encode = args_encode,
     .release = payload_release,
+    .bytes = payload_bytes,
 };
 
 const chare_payload_ops core_value_ops = {
@@ -159,6 +200,7 @@ const chare_payload_ops core_value_ops = {
     .format = CHARE_FORMAT_VALUE,
     .encode = value_encode,
     .release = payload_release,
+    .bytes = payload_bytes,
 };
 
 /* Fill in a payload, or return false: not plain, or an exception. */

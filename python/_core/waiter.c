@@ -75,6 +75,7 @@ waiter_run(struct core_pe *pe, PyObject *waiter)
 
     if (charges) {
         core_chare_name(chare, &self); /* it may cease to exist meanwhile */
+        chare_lb_begin(pe->runtime, &self);
     }
     if (pe->profiling) { /* what has run before is another's */
         chare_stats_charge(pe->runtime, 0);

@@ -143,6 +143,14 @@ parcel_encode(void *opaque, chare_encoder *encoder)
     return encoder->status;
 }
 
+static size_t
+parcel_bytes(void *opaque)
+{
+    const struct parcel *parcel = opaque;
+
+    return parcel->value == NULL ? 0 : core_plain_bytes(parcel->value, 0);
+}
+
 static void
 parcel_release(void *opaque)
 {
@@ -157,6 +165,7 @@ static const chare_payload_ops parcel_ops = {
     .format = CHARE_FORMAT_ARGS,
     .encode = parcel_encode,
     .release = parcel_release,
+    .bytes = parcel_bytes,
 };
 
 /* One object stands for itself, any other number is a tuple. */

@@ -60,6 +60,21 @@ class LoadBalancing:
         """
         _core.lb_measure(on)
 
+    def count_calls(self, every=1):
+        """Count who calls whom, for strategies that place by that.
+
+        While costs are measured, calls of chares of arrays on each other,
+        and messages of their channels, are counted on this PE, with their
+        bytes; not broadcasts, reductions, results, and calls through sections.
+        ``every``: count one call in so many, for all of them; 1: each; 0:
+        none. The strategies "graph" and "scotch" turn it on by themselves.
+        From outside, CHARE_LB_COMM=1/16 says it for all PEs. Raises TypeError
+        when it is no integer, ValueError below 0 and above 2**20.
+
+        Example: ``charm.lb.count_calls(16)``
+        """
+        _core.lb_count_calls(every)
+
     def every(self, seconds):
         """Balance by the clock all arrays without ``useAtSync``.
 
@@ -87,7 +102,13 @@ class LoadBalancing:
         ``time_after``: seconds of the PE that had, and has, most; ``bound``:
         what no assignment is better than; ``decision``: seconds that the
         strategy took; ``gain`` and ``cost``: seconds that an automatic one
-        thought to win, and to spend on it.
+        thought to win, and to spend on it. Where calls are counted, see
+        count_calls(): ``talk_messages`` and ``talk_bytes`` of chares to each
+        other since the session before; ``talk_lost``: bytes of pairs that the
+        tables had no room for; ``cut_before`` and ``cut_after``: bytes between
+        chares on different PEs, where they were and where they are to be;
+        ``hops_before``, ``hops_after``: the same, each byte times how far
+        it goes (1 in a cache, 5 between nodes; ``chare lb --help``).
 
         ``pe``: of this PE, up to the last balancing, or look of an automatic
         strategy, that it had a part in: a dict. ``chares``: those here that

@@ -48,6 +48,18 @@ chare_lb_charge(chare_runtime *runtime, const chare_element *self)
     chi_obj_charge(runtime->obj, self);
 }
 
+void
+chare_lb_begin(chare_runtime *runtime, const chare_element *self)
+{
+    chi_obj_begin(runtime->obj, self);
+}
+
+chare_status
+chare_lb_count_calls(chare_runtime *runtime, uint32_t every)
+{
+    return chi_lb_count_calls(runtime->lb, every);
+}
+
 chare_status
 chare_lb_every(chare_runtime *runtime, double seconds)
 {

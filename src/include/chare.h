@@ -185,6 +185,9 @@ typedef struct chare_payload_ops {
 
     /* The runtime is done with it. */
     void (*release)(void *payload);
+
+    /* About how many bytes encode() would write; NULL: hardly any. */
+    size_t (*bytes)(void *payload);
 } chare_payload_ops;
 
 /*
@@ -1422,6 +1425,14 @@ typedef struct chare_lb_problem {
     const uint8_t *fixed;    /* not 0: it cannot move */
     const float *speeds;     /* of PEs; 0: to be given nothing */
     const float *background; /* seconds of PEs that are not the objects' */
+
+    /* Who talks to whom: object i has edges edge_first[i] up to
+     * edge_first[i + 1], each to object edge_to[], and each is there from both
+     * ends. NULL where nobody counts; see chare_lb_count_calls(). */
+    const size_t *edge_first;
+    const uint32_t *edge_to;
+    const float *edge_bytes;    /* both ways */
+    const float *edge_messages; /* the same */
 } chare_lb_problem;
 
 /* Write the PE of each object into 'to', which has 'from' at first. */
@@ -1523,6 +1534,35 @@ void chare_lb_measure(chare_runtime *runtime, bool on);
  */
 void chare_lb_charge(chare_runtime *runtime, const chare_element *self);
 
+/**
+ * chare_lb_begin() - what is executed from now on is for this chare.
+ *
+ * Until chare_lb_charge(): calls that are made meanwhile count as its own.
+ *
+ * @runtime: a started runtime.
+ * @self:    a chare of this PE.
+ *
+ * Since:     0.1
+ */
+void chare_lb_begin(chare_runtime *runtime, const chare_element *self);
+
+/**
+ * chare_lb_count_calls() - count who calls whom, for strategies that use it.
+ *
+ * While costs are measured, calls of chares of arrays on each other are
+ * counted, with their bytes: not broadcasts, reductions, results and calls
+ * through sections. Strategies that need it ("graph", "scotch") turn it on,
+ * for each call, unless this or CHARE_LB_COMM has said otherwise.
+ *
+ * @runtime: an open runtime; the same call on every PE.
+ * @every:   count one call in so many, for all of them; 1: each; 0: none.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_INVALID - above 2^20.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_lb_count_calls(chare_runtime *runtime,
+                                                   uint32_t every);
+
 enum {
     CHARE_LB_NAME_BYTES = 32,
 };
@@ -1543,6 +1583,15 @@ typedef struct chare_lb_report {
     double gain;          /* seconds; what it thought to win, */
     double cost;          /* and what that would cost */
     char strategy[CHARE_LB_NAME_BYTES]; /* that decided */
+
+    /* Of chares that were balanced; 0 where nobody counts their calls. */
+    double talk_messages; /* of one chare to another */
+    double talk_bytes;
+    double talk_lost;   /* bytes of pairs that the tables had no room for */
+    double cut_before;  /* bytes between chares on different PEs */
+    double cut_after;   /* and the same where they are to be */
+    double hops_before; /* the same, by how far they go: chare lb --help */
+    double hops_after;
 } chare_lb_report;
 
 /* Fill in *out, whose size must be set. */

@@ -41,8 +41,9 @@ die_of_memory(struct chi_lb *lb)
 }
 
 /* Room for one more item of 'bytes' in an array. */
-static void *
-grow(struct chi_lb *lb, void *array, size_t count, size_t *room, size_t bytes)
+void *
+chi_lb_grow(struct chi_lb *lb, void *array, size_t count, size_t *room,
+            size_t bytes)
 {
     if (count < *room) {
         return array;
@@ -126,8 +127,8 @@ chi_lb_at_sync(struct chi_lb *lb, const chare_element *self,
     if (lb->is_automatic && !lb->pe->meter.on) {
         chi_lb_measure(lb, true);
     }
-    list->items =
-        grow(lb, list->items, list->count, &list->room, sizeof(*list->items));
+    list->items = chi_lb_grow(lb, list->items, list->count, &list->room,
+                              sizeof(*list->items));
     list->items[list->count++] = go_on;
     if (lb->timed) {
         hold(lb);
@@ -224,8 +225,8 @@ called(struct chi_lb *lb, const struct chi_msg *msg)
 
 /* ---- what this PE has */
 
-static void
-put_stats(struct chi_lb *lb, const void *bytes, size_t len)
+void
+chi_lb_put_stats(struct chi_lb *lb, const void *bytes, size_t len)
 {
     if (len == 0) {
         return; /* 'bytes' may be NULL */
@@ -304,12 +305,12 @@ add_load(void *context, const struct chi_obj_load *load)
         record.at[dim] = (float)load->element.index.at[dim];
     }
     record.number = (uint32_t)lb->plan_count;
-    lb->plans = grow(lb, lb->plans, lb->plan_count, &lb->plan_room,
-                     sizeof(*lb->plans));
+    lb->plans = chi_lb_grow(lb, lb->plans, lb->plan_count, &lb->plan_room,
+                            sizeof(*lb->plans));
     lb->plans[lb->plan_count++] =
         (struct chi_lb_plan){.element = load->element};
-    lb->records = grow(lb, lb->records, lb->record_count, &lb->record_room,
-                       sizeof(*lb->records));
+    lb->records = chi_lb_grow(lb, lb->records, lb->record_count,
+                              &lb->record_room, sizeof(*lb->records));
     lb->records[lb->record_count++] = record;
 }
 
@@ -336,13 +337,15 @@ chi_lb_take_part(struct chi_lb *lb)
     pe.background = summing.said && pe.count > 0 ? 0 : background;
     pe.measured = !summing.said;
     chi_lb_since_now(lb, set);
+    chi_lb_talk_take(lb, set, &pe);
     if (lb->spread != CHI_LB_CENTRAL) {
         chi_lb_live_start(lb, &pe);
         return;
     }
     chi_lb_pes_sense(lb, &pe);
-    put_stats(lb, &pe, sizeof(pe));
-    put_stats(lb, lb->records, lb->record_count * sizeof(*lb->records));
+    chi_lb_put_stats(lb, &pe, sizeof(pe));
+    chi_lb_put_stats(lb, lb->records, lb->record_count * sizeof(*lb->records));
+    chi_lb_talk_put(lb, &pe);
     lb->state = CHI_LB_COLLECTING;
     chi_lb_stats_look(lb);
 }
@@ -420,7 +423,7 @@ resume(struct chi_lb *lb)
 static void
 stats_came(struct chi_lb *lb, const struct chi_msg *msg)
 {
-    put_stats(lb, msg->bytes, msg->env.len);
+    chi_lb_put_stats(lb, msg->bytes, msg->env.len);
     chi_assert(lb->missing > 0);
     lb->missing--;
     chi_lb_stats_look(lb);
@@ -523,6 +526,7 @@ chi_lb_create(struct chi_pe *pe, struct chi_cb *cb, struct chi_coll *coll,
     pe->on_idle_context = lb;
     chi_pe_set_handler(pe, CHI_HANDLER_LB, lb_execute, lb);
     chi_lb_set_speed(lb);
+    chi_lb_talk_init(lb);
     *out = lb;
     return CHARE_OK;
 }
@@ -546,6 +550,7 @@ chi_lb_destroy(struct chi_lb *lb)
     free(lb->pes);
     free(lb->arrays);
     free(lb->records);
+    free(lb->edges);
     free(lb->stats);
     free(lb);
 }

@@ -39,6 +39,10 @@ CHARE_MUST_CHECK chare_status chi_lb_register(struct chi_lb *lb,
                                               const char *name, chare_lb_fn fn,
                                               void *context);
 
+/* As chare_lb_count_calls(). */
+CHARE_MUST_CHECK chare_status chi_lb_count_calls(struct chi_lb *lb,
+                                                 uint32_t every);
+
 /* As chare_at_sync(). */
 CHARE_MUST_CHECK chare_status chi_lb_at_sync(struct chi_lb *lb,
                                              const chare_element *self,

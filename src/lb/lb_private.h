@@ -11,6 +11,7 @@
 #include "lb/auto.h"
 #include "lb/lb.h"
 #include "lb/speed.h"
+#include "obj/comm.h"
 #include "topo/sense.h"
 
 enum {
@@ -85,6 +86,9 @@ struct chi_lb_pe {
     float background;
     float period;      /* seconds that it was measured; 0: it was not */
     uint32_t measured; /* not all chares say what they cost */
+    uint32_t edges;    /* if not 0: names of the records follow them, and so
+                          many struct chi_comm_edge; the last one has only the
+                          bytes that were not kept */
 
     /* For reports only: seconds, a share of 1, and what sensors say (NAN:
      * nothing; they are read for dumps). */
@@ -165,6 +169,12 @@ struct chi_lb {
     unsigned char *stats;
     size_t stats_len;
     size_t stats_room;
+    struct chi_comm_edge *edges; /* that chares here have counted */
+    size_t edge_count;
+    size_t edge_room;
+    const struct chi_lb_strategy *lacking; /* this build or machine has not
+                                              what it needs */
+    bool counts_said; /* the user has said whether calls are counted */
 
     struct chi_map leaving_by_key; /* struct chi_lb_plan */
     uint64_t look_timer; /* while chares are leaving; 0: none is set */
@@ -210,6 +220,32 @@ uint32_t chi_lb_parent(struct chi_lb *lb);
 void chi_lb_look(struct chi_lb *lb);
 void chi_lb_take_part(struct chi_lb *lb);
 void chi_lb_stats_look(struct chi_lb *lb);
+void chi_lb_put_stats(struct chi_lb *lb, const void *bytes, size_t len);
+void *chi_lb_grow(struct chi_lb *lb, void *array, size_t count, size_t *room,
+                  size_t bytes);
+
+/* talk.c: take what was counted here, and what is to be told of it; then put
+ * it behind the records. */
+void chi_lb_talk_take(struct chi_lb *lb, enum chi_load_set set,
+                      struct chi_lb_pe *pe);
+void chi_lb_talk_put(struct chi_lb *lb, const struct chi_lb_pe *pe);
+
+/* The strategy, or one that needs not know who talks to whom where this one
+ * cannot decide; and it cannot for ever, since 'text'. */
+const struct chi_lb_strategy *
+chi_lb_talk_choose(struct chi_lb *lb, const struct chi_lb_problem *problem);
+void chi_lb_talk_lacks(struct chi_lb *lb, const char *text);
+
+/* On PE 0: what the last session's moves do to what is said. */
+void chi_lb_talk_report(struct chi_lb *lb,
+                        const struct chi_lb_problem *problem,
+                        const struct chi_lb_quality *before,
+                        const struct chi_lb_quality *after);
+
+/* What the setting says. */
+void chi_lb_talk_init(struct chi_lb *lb);
+/* What the strategy wants, unless the user has said something. */
+void chi_lb_talk_want(struct chi_lb *lb);
 
 /* Seconds of work, on a PE of speed 1, that was said or measured. */
 float chi_lb_work(const struct chi_lb *lb, const struct chi_obj_load *load);

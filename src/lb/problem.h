@@ -46,6 +46,7 @@ struct chi_lb_problem {
     const size_t *edge_first;
     const uint32_t *edge_to;
     const float *edge_bytes;
+    const float *edge_messages; /* NULL: unknown */
 
     float tolerance; /* 0: CHI_LB_TOLERANCE */
     double goal;     /* seconds that are good enough; 0: as tolerance says */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lb/dump.h"
+#include "lb/edges.h"
 #include "lb/lb_private.h"
 #include "lb/synth.h"
 
@@ -27,6 +28,9 @@ struct gathered {
     float *speeds;
     float *background;
     uint32_t *to;
+    bool has_edges;
+    double lost_bytes; /* that were counted, and not kept */
+    struct chi_lb_edges edges;
 };
 
 static bool
@@ -60,6 +64,38 @@ gathered_free(struct gathered *gathered)
     free(gathered->speeds);
     free(gathered->background);
     free(gathered->to);
+    chi_lb_edges_fini(&gathered->edges);
+}
+
+/* Names of objects from 'first' on, and what they have called; false: no
+ * memory. */
+static bool
+read_edges(struct chi_reader *reader, const struct chi_lb_pe *pe, size_t first,
+           struct gathered *out)
+{
+    struct chi_comm_edge edge = {0};
+    chare_status status = CHARE_OK;
+
+    for (uint32_t i = 0; i < pe->count && !reader->bad; i++) {
+        struct chi_comm_name name;
+
+        chi_read(reader, &name, sizeof(name));
+        if (out != NULL && status == CHARE_OK) {
+            status =
+                chi_lb_edges_name(&out->edges, &name, (uint32_t)(first + i));
+        }
+    }
+    for (uint32_t i = 0; i < pe->edges && !reader->bad; i++) {
+        chi_read(reader, &edge, sizeof(edge));
+        if (out != NULL && status == CHARE_OK && i + 1 < pe->edges) {
+            status = chi_lb_edges_add(&out->edges, &edge);
+        }
+    }
+    if (out != NULL) {
+        out->has_edges = true;
+        out->lost_bytes += (double)edge.bytes;
+    }
+    return status == CHARE_OK;
 }
 
 /* Call fn for each record; false: what came is malformed. */
@@ -100,6 +136,10 @@ walk(const struct chi_lb *lb, struct gathered *out, size_t *count_out)
                        sizeof(record.at));
             }
         }
+        if (pe.edges > 0 &&
+            (!read_edges(&reader, &pe, count - pe.count, out) || reader.bad)) {
+            return false;
+        }
     }
     if (out != NULL && !measured) {
         memset(out->background, 0, lb->pe->size * sizeof(float));
@@ -124,6 +164,15 @@ problem_init(const struct chi_lb *lb, struct gathered *gathered, size_t count)
         .background = gathered->background,
         .seed = lb->session + 1,
     };
+    if (gathered->has_edges) {
+        if (chi_lb_edges_finish(&gathered->edges, count) != CHARE_OK) {
+            chi_pe_die(lb->pe, "out of memory for load balancing");
+        }
+        gathered->problem.edge_first = gathered->edges.first;
+        gathered->problem.edge_to = gathered->edges.to;
+        gathered->problem.edge_bytes = gathered->edges.bytes;
+        gathered->problem.edge_messages = gathered->edges.messages;
+    }
     memcpy(gathered->to, gathered->from, count * sizeof(*gathered->to));
 }
 
@@ -177,11 +226,18 @@ ask(struct chi_lb *lb, struct gathered *gathered, struct chi_lb_choice *choice,
         return status;
     }
     if (lb->user == NULL) {
-        choice->strategy = lb->strategy;
-        return lb->strategy == NULL
-                   ? CHARE_OK
-                   : chi_lb_decide(lb->strategy, &gathered->problem,
+        choice->strategy = chi_lb_talk_choose(lb, &gathered->problem);
+        status = choice->strategy == NULL
+                     ? CHARE_OK
+                     : chi_lb_decide(choice->strategy, &gathered->problem,
+                                     gathered->to, text);
+        if (status == CHARE_ERR_NOT_FOUND) {
+            chi_lb_talk_lacks(lb, text);
+            choice->strategy = chi_lb_talk_choose(lb, &gathered->problem);
+            status = chi_lb_decide(choice->strategy, &gathered->problem,
                                    gathered->to, text);
+        }
+        return status;
     }
     status = chi_lb_problem_check(&gathered->problem, text);
     if (status == CHARE_OK) {
@@ -194,6 +250,10 @@ ask(struct chi_lb *lb, struct gathered *gathered, struct chi_lb_choice *choice,
             .fixed = gathered->fixed,
             .speeds = gathered->speeds,
             .background = gathered->background,
+            .edge_first = gathered->problem.edge_first,
+            .edge_to = gathered->problem.edge_to,
+            .edge_bytes = gathered->problem.edge_bytes,
+            .edge_messages = gathered->problem.edge_messages,
         };
 
         status = lb->user->fn(lb->user->context, &asked, gathered->to);
@@ -271,6 +331,8 @@ decide(struct chi_lb *lb, struct gathered *gathered)
         lb->report.bound = before.bound;
         lb->report.time_before = before.makespan;
         lb->report.time_after = after.makespan;
+        chi_lb_talk_report(lb, &gathered->problem, &before, &after);
+        lb->report.talk_lost = gathered->lost_bytes;
     }
     snprintf(lb->report.strategy, sizeof(lb->report.strategy), "%s",
              name_of(lb, &choice));
@@ -318,6 +380,7 @@ use_automatic(struct chi_lb *lb)
         chi_lb_auto_init(lb->automatic);
     }
     lb->is_automatic = true;
+    chi_lb_talk_want(lb);
     if (!lb->pe->meter.on) {
         chi_lb_measure(lb, true);
     }
@@ -345,6 +408,7 @@ chi_lb_use(struct chi_lb *lb, const char *name)
     if (lb->user == NULL && lb->strategy == NULL) {
         return CHARE_ERR_NOT_FOUND;
     }
+    chi_lb_talk_want(lb);
     if (lb->strategy != &chi_lb_none && !lb->pe->meter.on) {
         chi_lb_measure(lb, true);
     }

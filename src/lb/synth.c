@@ -229,5 +229,6 @@ chi_lb_problem_free(struct chi_lb_problem *problem)
     free((void *)(uintptr_t)problem->edge_first);
     free((void *)(uintptr_t)problem->edge_to);
     free((void *)(uintptr_t)problem->edge_bytes);
+    free((void *)(uintptr_t)problem->edge_messages);
     *problem = (struct chi_lb_problem){0};
 }

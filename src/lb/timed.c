@@ -334,8 +334,7 @@ asked(struct chi_lb *lb)
     sum_here(lb);
     lb->sum_missing = chi_coll_edges(lb->coll, 0)->child_count;
     if (!chi_obj_has_at_sync(lb->obj)) {
-        lb->pe->meter.on = false; /* the loads stay for who asks next */
-        lb->pe->meter.laps = lb->pe->stats.on;
+        chi_obj_measure_pause(lb->obj); /* the loads stay for who asks next */
     }
     sum_look(lb);
 }

@@ -12,6 +12,7 @@
 #include "msg/codec.h"
 #include "obj/migrate.h"
 #include "obj/section.h"
+#include "obj/talk.h"
 
 enum {
     WIDE_BYTES = sizeof(int64_t) * CHARE_DIMS_MAX,
@@ -278,6 +279,21 @@ target_ok(const struct chi_obj *obj, const struct chi_collection *collection,
     return chi_target_ok(obj, collection, target);
 }
 
+/* Some chares drain, or calls are counted, or it is not simply elsewhere. */
+static __attribute__((noinline)) void
+send_closer(struct chi_obj *obj, const struct chi_element *element,
+            struct chi_msg *msg)
+{
+    if (obj->talk.on && element != NULL) {
+        chi_talk_called(obj, msg); /* else lane.c has */
+        if (!element->draining) {
+            chi_pe_enqueue(obj->pe, msg);
+            return;
+        }
+    }
+    chi_dispatch(obj, msg, NULL);
+}
+
 chare_status
 chi_obj_send(struct chi_obj *obj, const chare_element *target, uint32_t entry,
              const chare_data *data, const chare_send_options *options)
@@ -309,7 +325,7 @@ chi_obj_send(struct chi_obj *obj, const chare_element *target, uint32_t entry,
         }
     }
     chi_pe_count(obj->pe, msg);
-    if (chi_likely(element != NULL && obj->draining == 0)) {
+    if (chi_likely(element != NULL && obj->closer == 0)) {
         chi_pe_enqueue(obj->pe, msg);
     } else if (collection != NULL && element == NULL &&
                chi_lane_send(obj, collection, target, msg)) {
@@ -320,7 +336,7 @@ chi_obj_send(struct chi_obj *obj, const chare_element *target, uint32_t entry,
             obj->pe,
             chi_group_pe(obj, target->collection, target->index.at[0]), msg);
     } else {
-        chi_dispatch(obj, msg, NULL);
+        send_closer(obj, element, msg);
     }
     return CHARE_OK;
 }
@@ -473,8 +489,14 @@ chi_broadcast_run(struct chi_obj *obj, struct chi_element *element,
     run_init(&run, obj, element, msg, true);
     run.call.collection = called;
     run.call.more = more;
-    run_entry(obj, &run, element->object);
-    charge(obj, element, &run);
+    if (chi_unlikely(obj->pe->meter.laps)) {
+        chi_talk_enter(obj, element);
+        run_entry(obj, &run, element->object);
+        charge_slow(obj, element, &run);
+        chi_talk_enter(obj, NULL);
+    } else {
+        run_entry(obj, &run, element->object);
+    }
     if (run.call.wants_reply && !run.reply_taken) {
         reply_done(&run);
     }

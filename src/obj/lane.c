@@ -6,12 +6,16 @@
  * never change, and on what is known of where the chare is, which seldom does:
  * whenever that changes, all that is remembered is forgotten. What would have
  * to wait, or be looked at here, has no lane.
+ *
+ * While calls are counted (talk.c) 'lanes' is NULL, so that each call comes by
+ * here.
  */
 #include "config.h"
 
 #include <stdlib.h>
 
 #include "obj/obj_private.h"
+#include "obj/talk.h"
 
 /* Where a call goes, and its flags; false: not simply to another PE. */
 static bool
@@ -31,6 +35,21 @@ lane_find(struct chi_obj *obj, const struct chi_collection *collection,
     return home != obj->pe->rank;
 }
 
+/* Where calls to this chare go; NULL: no lane, or the longer way does as well
+ * when there is no memory. */
+static struct chi_lane *
+lane_of(struct chi_obj *obj, const struct chi_msg *msg)
+{
+    if (obj->lane_table == NULL) {
+        obj->lane_table = calloc(CHI_LANES, sizeof(*obj->lane_table));
+        obj->lanes = obj->talk.on ? NULL : obj->lane_table;
+    }
+    return obj->lane_table == NULL
+               ? NULL
+               : chi_lane_at(obj->lane_table, msg->env.collection,
+                             msg->env.key);
+}
+
 bool
 chi_lane_make(struct chi_obj *obj, const struct chi_collection *collection,
               const chare_element *target, struct chi_msg *msg)
@@ -39,25 +58,29 @@ chi_lane_make(struct chi_obj *obj, const struct chi_collection *collection,
     uint32_t pe;
     uint8_t flags;
 
-    if ((msg->env.flags & CHI_ENV_WIDE) != 0 ||
-        !lane_find(obj, collection, target, &pe, &flags)) {
+    if (obj->talk.on) {
+        chi_talk_called(obj, msg);
+    }
+    if ((msg->env.flags & CHI_ENV_WIDE) != 0) {
         return false;
     }
-    if (obj->lanes == NULL) {
-        obj->lanes = calloc(CHI_LANES, sizeof(*obj->lanes));
-        if (obj->lanes == NULL) {
-            return false; /* the longer way does as well */
-        }
+    lane = lane_of(obj, msg);
+    if (lane == NULL) {
+        return false;
     }
-    lane = chi_lane_at(obj, msg->env.collection, msg->env.key);
-    *lane = (struct chi_lane){
-        .collection = msg->env.collection,
-        .key = msg->env.key,
-        .epoch = obj->lane_epoch,
-        .pe = pe,
-        .flags = flags,
-    };
-    msg->env.flags |= flags;
-    chi_pe_forward(obj->pe, pe, msg);
+    if (!chi_lane_holds(obj, lane, msg)) {
+        if (!lane_find(obj, collection, target, &pe, &flags)) {
+            return false;
+        }
+        *lane = (struct chi_lane){
+            .collection = msg->env.collection,
+            .key = msg->env.key,
+            .epoch = obj->lane_epoch,
+            .pe = pe,
+            .flags = flags,
+        };
+    }
+    msg->env.flags |= lane->flags;
+    chi_pe_forward(obj->pe, lane->pe, msg);
     return true;
 }

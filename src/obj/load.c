@@ -15,6 +15,7 @@
 
 #include "obj/migrate.h"
 #include "obj/obj_private.h"
+#include "obj/talk.h"
 
 /* The load of the chare at 'at'; NULL: no memory, and nothing is measured. */
 static struct chi_load *
@@ -70,7 +71,16 @@ chi_obj_measure(struct chi_obj *obj, bool on)
     obj->pe->meter.laps = obj->pe->meter.on || obj->pe->stats.on;
     obj->pe->meter.idle = false;
     obj->pe->meter.idle_ticks = 0;
+    chi_talk_meter(obj, on);
     (void)chi_pe_lap(obj->pe);
+}
+
+void
+chi_obj_measure_pause(struct chi_obj *obj)
+{
+    obj->pe->meter.on = false;
+    obj->pe->meter.laps = obj->pe->stats.on;
+    chi_talk_meter(obj, false);
 }
 
 /* It follows no other chare. */
@@ -89,9 +99,9 @@ can_move(struct chi_obj *obj, struct chi_element *element)
            chi_move_can(obj, element);
 }
 
-static bool
-is_in(const struct chi_obj *obj, const struct chi_collection *collection,
-      enum chi_load_set set)
+bool
+chi_load_is_in(const struct chi_obj *obj,
+               const struct chi_collection *collection, enum chi_load_set set)
 {
     if (set == CHI_LOAD_SYNCED) {
         return collection->spec.at_sync;
@@ -169,7 +179,7 @@ chi_obj_each_load(struct chi_obj *obj, enum chi_load_set set, bool reset,
     while (chi_map_next(&obj->collections, &cursor, &id, &value)) {
         struct chi_collection *collection = value;
 
-        if (is_in(obj, collection, set)) {
+        if (chi_load_is_in(obj, collection, set)) {
             each_of(obj, collection, reset, fn, context);
         }
     }
@@ -195,6 +205,7 @@ chi_obj_charge(struct chi_obj *obj, const chare_element *self)
     if (element != NULL) {
         chi_load_charge_slow(obj, element);
     }
+    chi_talk_leave(obj);
 }
 
 chare_status

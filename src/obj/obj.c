@@ -9,6 +9,7 @@
 #include "obj/migrate.h"
 #include "obj/obj_private.h"
 #include "obj/section.h"
+#include "obj/talk.h"
 
 /* ---- for coll */
 
@@ -153,9 +154,9 @@ loc_drained(void *context, const chare_element *element)
     struct chi_element *here =
         chi_element_find_index(collection, &element->index);
 
-    chi_assert(here->draining && obj->draining > 0);
+    chi_assert(here->draining && obj->closer > 0);
     here->draining = false;
-    obj->draining--;
+    obj->closer--;
     chi_destroy_retry(obj);
     chi_moves_retry(obj);
 }
@@ -258,6 +259,7 @@ chi_obj_create(struct chi_pe *pe, struct chi_registry *registry,
     chi_map_init(&obj->alikes);
     chi_map_init(&obj->moves);
     obj->lane_epoch = 1;
+    chi_talk_init(obj);
     status =
         chi_registry_add_function(registry, "chare.section.roll",
                                   chi_roll_result, obj, &obj->roll_function);
@@ -324,7 +326,8 @@ chi_obj_destroy(struct chi_obj *obj)
     chi_msg_queue_clear(&obj->destructions);
     chi_keep_clear(obj);
     chi_loc_destroy(obj->loc);
-    free(obj->lanes);
+    free(obj->lane_table);
+    chi_talk_fini(obj);
     free(obj);
 }
 

@@ -164,9 +164,37 @@ typedef void (*chi_obj_load_fn)(void *context,
  * resets it; what the PE idled is forgotten. */
 void chi_obj_measure(struct chi_obj *obj, bool on);
 
+/* Stop; all that was measured stays. */
+void chi_obj_measure_pause(struct chi_obj *obj);
+
 /* All chares here of a set. With 'reset' they count from 0 again. */
 void chi_obj_each_load(struct chi_obj *obj, enum chi_load_set set, bool reset,
                        chi_obj_load_fn fn, void *context);
+
+/* ---- who talks to whom (talk.c) */
+
+struct chi_comm_edge;
+struct chi_comm_name;
+
+/* While costs are measured, count one call in 'every', at most
+ * CHI_COMM_EVERY_MAX; 0: none. */
+void chi_obj_count_calls(struct chi_obj *obj, uint32_t every);
+uint32_t chi_obj_counts_calls(const struct chi_obj *obj);
+
+/* As chare_lb_begin(). */
+void chi_obj_begin(struct chi_obj *obj, const chare_element *self);
+
+typedef void (*chi_obj_edge_fn)(void *context,
+                                const struct chi_comm_edge *edge);
+
+/* What chares of a set have called on others while they were here, since this
+ * was asked last; it is forgotten. Returns the bytes that were not kept. */
+uint64_t chi_obj_take_edges(struct chi_obj *obj, enum chi_load_set set,
+                            chi_obj_edge_fn fn, void *context);
+
+/* How edges name a chare; false: by a hash of its index. */
+bool chi_obj_comm_name(const chare_element *element,
+                       struct chi_comm_name *out);
 
 /* Some array here has at_sync. */
 bool chi_obj_has_at_sync(const struct chi_obj *obj);

@@ -6,6 +6,7 @@
  * obj_private.h - what the files of this room share.
  */
 
+#include "obj/comm.h"
 #include "obj/obj.h"
 #include "obj/tombs.h"
 
@@ -174,6 +175,16 @@ struct chi_lane {
     uint8_t flags; /* for the message */
 };
 
+/* Who talks to whom; see talk.c. */
+struct chi_talk {
+    struct chi_comm comm;
+    bool metered; /* the meter is on, or would be if it were no simulation */
+    bool on;      /* calls are counted */
+    bool has_outer;
+    struct chi_comm_name self;  /* whose code runs; collection 0: no chare's */
+    struct chi_comm_name outer; /* before chi_obj_begin() */
+};
+
 struct chi_obj {
     struct chi_pe *pe;
     struct chi_registry *registry;
@@ -182,14 +193,17 @@ struct chi_obj {
     struct chi_loc *loc;
     struct chi_map collections;
     struct chi_collection *recent;
-    struct chi_lane *lanes; /* CHI_LANES of them, or NULL */
-    uint64_t lane_epoch;    /* from 1 */
-    struct chi_map pending; /* collection -> struct chi_pending */
-    uint64_t counter;       /* of collections created here */
-    uint64_t calls;         /* broadcasts that want a reply, made here */
-    uint64_t kept_bytes;    /* in all queues for missing things */
-    uint64_t kept_count;    /* the same, without copies for late elements */
-    uint64_t draining;      /* chares here that drain */
+    struct chi_lane *lanes;      /* CHI_LANES of them, or NULL: see lane.c */
+    struct chi_lane *lane_table; /* the same, also while calls are counted */
+    uint64_t lane_epoch;         /* from 1 */
+    struct chi_map pending;      /* collection -> struct chi_pending */
+    uint64_t counter;            /* of collections created here */
+    uint64_t calls;              /* broadcasts that want a reply, made here */
+    uint64_t kept_bytes;         /* in all queues for missing things */
+    uint64_t kept_count; /* the same, without copies for late elements */
+    uint64_t closer;     /* chares here that drain, and 1 while calls are
+                               counted: calls are to be looked at */
+    struct chi_talk talk;
     struct chi_msg_queue destructions; /* and calls behind them, see D4 */
     struct chi_tombs tombs;            /* what was destroyed */
     struct chi_tombs strangers;        /* sections that have nobody here */
@@ -425,11 +439,21 @@ void chi_undeliverable(struct chi_obj *obj, const chare_element *target,
 /* ---- lane.c */
 
 static inline struct chi_lane *
-chi_lane_at(const struct chi_obj *obj, chare_collection collection,
-            uint64_t key)
+chi_lane_at(struct chi_lane *lanes, chare_collection collection, uint64_t key)
 {
-    return &obj->lanes[((key + collection) * 0x9e3779b97f4a7c15u) >>
-                       CHI_LANE_SHIFT];
+    return &lanes[((key + collection) * 0x9e3779b97f4a7c15u) >>
+                  CHI_LANE_SHIFT];
+}
+
+/* It is the lane of this call, and nothing has changed since. */
+static inline bool
+chi_lane_holds(const struct chi_obj *obj, const struct chi_lane *lane,
+               const struct chi_msg *msg)
+{
+    return lane->key == msg->env.key &&
+           lane->collection == msg->env.collection &&
+           lane->epoch == obj->lane_epoch &&
+           (msg->env.flags & CHI_ENV_WIDE) == 0;
 }
 
 /* Find where a call goes, remember it, and send it there; false: it is to be
@@ -454,11 +478,8 @@ chi_lane_send(struct chi_obj *obj, const struct chi_collection *collection,
     const struct chi_lane *lane;
 
     if (chi_likely(obj->lanes != NULL)) {
-        lane = chi_lane_at(obj, msg->env.collection, msg->env.key);
-        if (chi_likely(lane->key == msg->env.key &&
-                       lane->collection == msg->env.collection &&
-                       lane->epoch == obj->lane_epoch &&
-                       (msg->env.flags & CHI_ENV_WIDE) == 0)) {
+        lane = chi_lane_at(obj->lanes, msg->env.collection, msg->env.key);
+        if (chi_likely(chi_lane_holds(obj, lane, msg))) {
             msg->env.flags |= lane->flags;
             chi_pe_forward(obj->pe, lane->pe, msg);
             return true;
@@ -596,6 +617,11 @@ CHARE_MUST_CHECK chare_status chi_value_msg(struct chi_obj *obj,
 /* ---- section.c, enlist.c: see section.h */
 
 /* ---- load.c */
+
+/* Whether its chares are of that set. */
+bool chi_load_is_in(const struct chi_obj *obj,
+                    const struct chi_collection *collection,
+                    enum chi_load_set set);
 
 /* What a chare has cost since it was last asked. */
 struct chi_load {

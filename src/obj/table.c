@@ -151,7 +151,7 @@ chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
     if (home != obj->pe->rank) {
         /* Before the create hook, which may already send to its chare. */
         element->draining = true;
-        obj->draining++;
+        obj->closer++;
         chi_loc_tell_home(obj->loc, &self, home);
     }
     chi_cb_call_of_msg(obj->cb, msg, &call);

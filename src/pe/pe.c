@@ -128,6 +128,14 @@ chi_pe_set_handler(struct chi_pe *pe, enum chi_handler handler,
 }
 
 void
+chi_pe_change_handler(struct chi_pe *pe, enum chi_handler handler,
+                      chi_handler_fn fn)
+{
+    chi_assert(pe->handlers[handler].fn != NULL && fn != NULL);
+    pe->handlers[handler].fn = fn;
+}
+
+void
 chi_pe_die(struct chi_pe *pe, const char *format, ...)
 {
     char text[512];
@@ -398,7 +406,7 @@ chi_pe_route_sink(struct chi_pe *pe)
 static void
 meter_executed(struct chi_pe *pe, const struct chi_msg *msg, unsigned handler)
 {
-    if (handler != CHI_HANDLER_INVOKE && handler != CHI_HANDLER_BROADCAST) {
+    if (handler != CHI_HANDLER_INVOKE) {
         (void)chi_pe_lap(pe); /* no chare's: background */
     }
     if (pe->meter.stamped == msg) {

@@ -158,6 +158,10 @@ CHARE_MUST_CHECK chare_status chi_pe_attach(struct chi_pe *pe,
 void chi_pe_set_handler(struct chi_pe *pe, enum chi_handler handler,
                         chi_handler_fn fn, void *context);
 
+/* Another function for a handler that is set, by who has set it. */
+void chi_pe_change_handler(struct chi_pe *pe, enum chi_handler handler,
+                           chi_handler_fn fn);
+
 /* A message for data_len bytes and this handler; ends the job when out of
  * memory: never NULL. */
 struct chi_msg *chi_pe_msg(struct chi_pe *pe, enum chi_handler handler,

@@ -337,9 +337,9 @@ static void
 payloads_stay_what_they_are(void)
 {
     const chare_payload_ops ops = {sizeof(ops), CHARE_FORMAT_ARGS,
-                                   encode_payload, release_payload};
+                                   encode_payload, release_payload, NULL};
     const chare_payload_ops bad_ops = {sizeof(bad_ops), CHARE_FORMAT_ARGS,
-                                       refuse_payload, release_payload};
+                                       refuse_payload, release_payload, NULL};
     chare_collection array;
     chare_element thing;
     struct test test;

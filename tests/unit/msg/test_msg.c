@@ -163,7 +163,7 @@ static void
 payloads_are_released_once(void)
 {
     static const chare_payload_ops ops = {sizeof(ops), CHARE_FORMAT_VALUE,
-                                          NULL, count_release};
+                                          NULL, count_release, NULL};
     struct chi_msg *msg;
     int released = 0;
 

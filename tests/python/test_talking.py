@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""test_talking.py - who talks to whom is counted, and placed by.
+
+Goal:   calls of chares on each other are counted exactly, with their bytes,
+        whether they stay on the PE or not and whoever makes them (methods,
+        coroutines, channels); nothing else is; strategies that partition what
+        is counted end with few bytes between PEs and with the load balanced;
+        without a library, or without counts, another one decides and says so.
+Method: a torus of cells whose neighbours are shuffled over the PEs. They say
+        what they cost, so that nothing depends on time, and exchange known
+        messages between two sessions.
+"""
+
+import tapunit
+from program import ProgramCase
+
+# 64 cells; cell i of the array is at place PLACES[i] of a torus of 8 x 8.
+PROGRAM = """
+import random
+from chare import charm, Chare, Array, Channel, Future, Reducer
+
+SIDE = 8
+PLACES = list(range(SIDE * SIDE))
+random.Random(7).shuffle(PLACES)
+CELLS = {place: cell for cell, place in enumerate(PLACES)}
+
+def neighbours(cell):
+    y, x = divmod(PLACES[cell], SIDE)
+    return [CELLS[(y + dy) % SIDE * SIDE + (x + dx) % SIDE]
+            for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0))]
+
+class Cell(Chare):
+    def __init__(self, turns, sessions, length):
+        self.turns_each, self.sessions, self.length = turns, sessions, length
+        self.got = self.turns = 0
+        self.going = False
+
+    def go(self, done):
+        self.done = done
+        self.going = True
+        self.turn()
+        self.look()
+
+    def turn(self):
+        for other in neighbours(self.thisIndex[0]):
+            self.thisProxy[other].ghost(bytes(self.length))
+
+    def ghost(self, data):
+        assert len(data) == self.length
+        self.got += 1
+        self.look()
+
+    def look(self):
+        # A neighbour may be one turn ahead; then its message counts later.
+        if self.going and self.got >= 4 and self.sessions > 0:
+            self.got -= 4
+            self.turns += 1
+            if self.turns % self.turns_each > 0:
+                self.turn()
+            else:
+                charm.lb.set_load(self, 1.0)
+                self.AtSync()
+
+    def resumeFromSync(self):
+        self.sessions -= 1
+        if self.sessions > 0:
+            self.turn()
+        else:
+            self.reduce(self.done, charm.myPe(), Reducer.gather)
+
+def run(turns=3, sessions=1, length=1000):
+    cells = Array(Cell, SIDE * SIDE, args=[turns, sessions, length],
+                  useAtSync=True)
+    done = Future()
+    cells.go(done)
+    pes = done.get()
+    loads = [pes.count(pe) for pe in range(charm.numPes())]
+    report = charm.lb.report()
+    assert report["sessions"] == sessions, report
+    return loads, report
+"""
+
+
+def program(main, options="", env=None):
+    settings = f"os.environ.update({env!r})\n" if env else ""
+    return (f"{settings}{PROGRAM}\n{options}\ndef main(args):\n{main}"
+            "    print('done')\n    charm.exit()\ncharm.start(main)\n")
+
+
+class TalkCase(ProgramCase):
+    def good(self, main, pes, options="", env=None):
+        result = self.run_program(program(main, options, env), pes)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stdout, "done\n", result.stderr)
+        return result.stderr
+
+
+class PlaceTest(TalkCase):
+    def check(self, name):
+        """A quarter of a torus of 64 cells has at least 16 edges to others,
+        four of them 32 in all, of 128; by chance three in four are cut."""
+        self.good("""
+    loads, report = run(sessions=1)
+    assert report["talk_messages"] == 64 * 4 * 3, report
+    assert 1048 <= report["talk_bytes"] / (64 * 4 * 3) <= 1120, report
+    assert report["talk_lost"] == 0, report
+    assert report["cut_before"] > 0.6 * report["talk_bytes"], report
+    assert report["cut_after"] < 0.5 * report["talk_bytes"], report
+    assert report["hops_after"] == report["cut_after"], report
+    assert report["moves"] > 0 and max(loads) <= 18, (loads, report)
+""", 4, f"charm.options.balancer = {name!r}")
+        # What is counted afterwards is what was promised.
+        self.good("""
+    loads, report = run(sessions=2)
+    assert report["talk_messages"] == 64 * 4 * 3, report
+    assert report["cut_before"] < 0.5 * report["talk_bytes"], report
+    assert max(loads) <= 18, (loads, report)
+""", 4, f"charm.options.balancer = {name!r}")
+
+    def test_metis(self):
+        self.check("graph")
+
+    def test_scotch(self):
+        self.check("scotch")
+
+
+class CountTest(TalkCase):
+    def test_one_in_so_many(self):
+        main = """
+    loads, report = run(turns=25)
+    all = 64 * 4 * 25
+    assert 0.8 * all < report["talk_messages"] < 1.25 * all, report
+    assert report["cut_after"] < 0.6 * report["talk_bytes"], report
+"""
+        self.good(main, 2, "charm.options.balancer = 'graph'",
+                  {"CHARE_LB_COMM": "1/8"})
+        self.good(main, 2,
+                  "charm.options.balancer = 'graph'",
+                  {"CHARE_LB_COMM": "8"})
+
+    def test_it_is_asked_for(self):
+        for name in "greedy", "refine":
+            self.good("""
+    loads, report = run()
+    assert report["talk_messages"] == 0 == report["cut_before"], report
+""", 2, f"charm.options.balancer = {name!r}")
+            self.good("""
+    loads, report = run()
+    assert report["talk_messages"] == 64 * 4 * 3, report
+    assert report["cut_before"] > 0, report
+""", 2, f"charm.options.balancer = {name!r}", {"CHARE_LB_COMM": "1"})
+
+
+if __name__ == "__main__":
+    tapunit.main()

@@ -298,8 +298,7 @@ run_here(struct chi_obj *obj, struct chi_collection *collection,
     for (size_t i = 0; i < count && !obj->pe->ended; i++) {
         struct chi_element *element = collection->elements[i];
 
-        if (skipped == 0 ||
-            !chi_casts_skips(collection, element, msg->env.key)) {
+        if (skipped == 0 || !chi_casts_skips(element)) {
             chi_broadcast_run(obj, element, msg, msg->env.collection, --left);
         }
     }

@@ -24,80 +24,85 @@
 #include "msg/codec.h"
 #include "obj/migrate.h"
 #include "obj/section.h"
-
-struct skip {
-    uint64_t number;
-    const struct chi_element *element; /* NULL: it was destroyed */
-};
+#include "obj/skips.h"
 
 struct promise {
-    uint64_t number;
+    struct promise *next; /* of the same broadcast */
     chare_element element;
 };
 
-struct kept {
-    struct kept *next;
-    struct chi_msg *msg;
-};
-
 struct chi_casts {
-    uint64_t *ahead; /* have run, in any order; all >= casts_below */
-    size_t ahead_count;
-    size_t ahead_room;
-    struct skip *skips;
-    size_t skip_count;
-    size_t skip_room;
-    struct promise *promises; /* to be sent when they have run here */
-    size_t promise_count;
-    size_t promise_room;
-    struct kept *kept; /* have run here since some chare left */
-    uint64_t away;     /* departures whose end is not known */
+    struct chi_map ahead; /* numbers that have run, all >= casts_below */
+    struct chi_skips skips;
+    struct chi_map promises; /* number -> to whom it goes when it has run */
+    struct chi_map kept;     /* number -> message, that has run here since
+                                some chare left */
+    uint64_t away;           /* departures whose end is not known */
 };
 
 static void
-grow(struct chi_obj *obj, void *items_inout, size_t count, size_t *room_inout,
-     size_t item_bytes)
+no_memory(struct chi_obj *obj)
 {
-    const size_t room = *room_inout == 0 ? 4 : *room_inout * 2;
-    void *old;
-    void *grown;
+    chi_pe_die(obj->pe, "out of memory for broadcasts to chares that move");
+}
 
-    if (count < *room_inout) {
-        return;
+static void
+number_put(struct chi_obj *obj, struct chi_map *map, uint64_t number,
+           void *value)
+{
+    if (chi_map_put(map, number, value) != CHARE_OK) {
+        no_memory(obj);
     }
-    memcpy(&old, items_inout, sizeof(old));
-    grown = realloc(old, room * item_bytes);
-    if (grown == NULL) {
-        chi_pe_die(obj->pe, "out of memory for broadcasts to chares that "
-                            "move");
-    }
-    memcpy(items_inout, &grown, sizeof(grown));
-    *room_inout = room;
 }
 
 static struct chi_casts *
 casts_get(struct chi_obj *obj, struct chi_collection *collection)
 {
-    if (collection->casts == NULL) {
-        collection->casts = calloc(1, sizeof(*collection->casts));
-        if (collection->casts == NULL) {
-            chi_pe_die(obj->pe, "out of memory for broadcasts to chares that "
-                                "move");
+    struct chi_casts *casts = collection->casts;
+
+    if (casts == NULL) {
+        casts = collection->casts = malloc(sizeof(*casts));
+        if (casts == NULL) {
+            no_memory(obj);
         }
+        chi_map_init(&casts->ahead);
+        chi_skips_init(&casts->skips);
+        chi_map_init(&casts->promises);
+        chi_map_init(&casts->kept);
+        casts->away = 0;
     }
-    return collection->casts;
+    return casts;
 }
 
 static void
 kept_drop(struct chi_casts *casts)
 {
-    while (casts->kept != NULL) {
-        struct kept *kept = casts->kept;
+    size_t cursor = 0;
+    uint64_t number;
+    void *msg;
 
-        casts->kept = kept->next;
-        chi_msg_release(kept->msg);
-        free(kept);
+    while (chi_map_next(&casts->kept, &cursor, &number, &msg)) {
+        chi_msg_release(msg);
     }
+    chi_map_fini(&casts->kept);
+}
+
+static void
+promises_drop(struct chi_casts *casts)
+{
+    size_t cursor = 0;
+    uint64_t number;
+    void *value;
+
+    while (chi_map_next(&casts->promises, &cursor, &number, &value)) {
+        for (struct promise *promise = value; promise != NULL;) {
+            struct promise *next = promise->next;
+
+            free(promise);
+            promise = next;
+        }
+    }
+    chi_map_fini(&casts->promises);
 }
 
 void
@@ -109,9 +114,9 @@ chi_casts_free(struct chi_collection *collection)
         return;
     }
     kept_drop(casts);
-    free(casts->ahead);
-    free(casts->skips);
-    free(casts->promises);
+    promises_drop(casts);
+    chi_skips_fini(&casts->skips);
+    chi_map_fini(&casts->ahead);
     free(casts);
     collection->casts = NULL;
 }
@@ -123,38 +128,8 @@ has_run(const struct chi_collection *collection, uint64_t number)
 {
     const struct chi_casts *casts = collection->casts;
 
-    if (number < collection->casts_below) {
-        return true;
-    }
-    for (size_t i = 0; casts != NULL && i < casts->ahead_count; i++) {
-        if (casts->ahead[i] == number) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Take numbers that are below by now out of the list. */
-static void
-ahead_clean(struct chi_collection *collection)
-{
-    struct chi_casts *casts = collection->casts;
-    bool again = true;
-
-    while (casts != NULL && again) {
-        size_t left = 0;
-
-        again = false;
-        for (size_t i = 0; i < casts->ahead_count; i++) {
-            if (casts->ahead[i] == collection->casts_below) {
-                collection->casts_below++;
-                again = true;
-            } else {
-                casts->ahead[left++] = casts->ahead[i];
-            }
-        }
-        casts->ahead_count = left;
-    }
+    return number < collection->casts_below ||
+           (casts != NULL && chi_map_get(&casts->ahead, number) != NULL);
 }
 
 static void
@@ -166,80 +141,59 @@ note_run(struct chi_obj *obj, struct chi_collection *collection,
     if (has_run(collection, number)) {
         return; /* the net has made two of it */
     }
-    if (number == collection->casts_below) {
-        collection->casts_below++;
-        ahead_clean(collection);
+    if (number != collection->casts_below) {
+        casts = casts_get(obj, collection);
+        number_put(obj, &casts->ahead, number, casts);
         return;
     }
-    casts = casts_get(obj, collection);
-    grow(obj, &casts->ahead, casts->ahead_count, &casts->ahead_room,
-         sizeof(*casts->ahead));
-    casts->ahead[casts->ahead_count++] = number;
+    casts = collection->casts;
+    do {
+        collection->casts_below++;
+    } while (casts != NULL &&
+             chi_map_remove(&casts->ahead, collection->casts_below) != NULL);
 }
 
 uint64_t
-chi_casts_skipped(const struct chi_collection *collection, uint64_t number)
+chi_casts_skipped(struct chi_collection *collection, uint64_t number)
 {
-    const struct chi_casts *casts = collection->casts;
-    uint64_t count = 0;
+    struct chi_casts *casts = collection->casts;
 
-    for (size_t i = 0; casts != NULL && i < casts->skip_count; i++) {
-        count += casts->skips[i].number == number &&
-                 casts->skips[i].element != NULL;
-    }
-    return count;
+    return casts == NULL ? 0 : chi_skips_mark(&casts->skips, number);
 }
 
 uint64_t
 chi_casts_absent(const struct chi_collection *collection, uint64_t number)
 {
     const struct chi_casts *casts = collection->casts;
-    uint64_t count = collection->gone;
+    const struct chi_skip_cast *cast =
+        casts == NULL ? NULL : chi_skips_cast(&casts->skips, number);
 
-    for (size_t i = 0; casts != NULL && i < casts->skip_count; i++) {
-        count -= casts->skips[i].number == number &&
-                 casts->skips[i].element == NULL;
-    }
-    return count;
-}
-
-bool
-chi_casts_skips(const struct chi_collection *collection,
-                const struct chi_element *element, uint64_t number)
-{
-    const struct chi_casts *casts = collection->casts;
-
-    for (size_t i = 0; i < casts->skip_count; i++) {
-        if (casts->skips[i].number == number &&
-            casts->skips[i].element == element) {
-            return true;
-        }
-    }
-    return false;
+    return collection->gone - (cast == NULL ? 0 : cast->destroyed);
 }
 
 static void
 skip_add(struct chi_obj *obj, struct chi_collection *collection,
-         const struct chi_element *element, uint64_t number)
+         struct chi_element *element, uint64_t number)
 {
-    struct chi_casts *casts = casts_get(obj, collection);
-
-    grow(obj, &casts->skips, casts->skip_count, &casts->skip_room,
-         sizeof(*casts->skips));
-    casts->skips[casts->skip_count++] = (struct skip){number, element};
+    if (chi_skips_add(&casts_get(obj, collection)->skips, element, number) !=
+        CHARE_OK) {
+        no_memory(obj);
+    }
 }
 
 void
 chi_casts_destroyed(struct chi_collection *collection,
                     const struct chi_element *element)
 {
-    struct chi_casts *casts = collection->casts;
-
-    for (size_t i = 0; casts != NULL && i < casts->skip_count; i++) {
-        if (casts->skips[i].element == element) {
-            casts->skips[i].element = NULL;
-        }
+    if (collection->casts != NULL) {
+        chi_skips_destroyed(&collection->casts->skips, element);
     }
+}
+
+uint64_t
+chi_casts_visits(const struct chi_collection *collection)
+{
+    return collection->casts == NULL ? 0 : collection->casts->skips.visits;
 }
 
 /* ---- a broadcast for one chare */
@@ -392,18 +346,15 @@ static void
 promises_keep(struct chi_obj *obj, struct chi_casts *casts,
               const struct chi_msg *msg)
 {
-    size_t left = 0;
+    struct promise *promise = chi_map_remove(&casts->promises, msg->env.key);
 
-    for (size_t i = 0; i < casts->promise_count; i++) {
-        const struct promise promise = casts->promises[i];
+    while (promise != NULL) {
+        struct promise *next = promise->next;
 
-        if (promise.number == msg->env.key) {
-            chi_cast_send(obj, &promise.element, msg, msg->env.entry);
-        } else {
-            casts->promises[left++] = promise;
-        }
+        chi_cast_send(obj, &promise->element, msg, msg->env.entry);
+        free(promise);
+        promise = next;
     }
-    casts->promise_count = left;
 }
 
 void
@@ -411,7 +362,6 @@ chi_casts_ran(struct chi_obj *obj, struct chi_collection *collection,
               struct chi_msg *msg)
 {
     struct chi_casts *casts;
-    size_t left = 0;
 
     if (collection->kind != CHI_KIND_ARRAY) {
         return;
@@ -421,21 +371,10 @@ chi_casts_ran(struct chi_obj *obj, struct chi_collection *collection,
     if (casts == NULL) {
         return;
     }
-    for (size_t i = 0; i < casts->skip_count; i++) {
-        if (casts->skips[i].number != msg->env.key) {
-            casts->skips[left++] = casts->skips[i];
-        }
-    }
-    casts->skip_count = left;
+    chi_skips_ran(&casts->skips, msg->env.key);
     promises_keep(obj, casts, msg); /* B2 */
-    if (casts->away > 0) {
-        struct kept *kept = malloc(sizeof(*kept));
-
-        if (kept == NULL) {
-            chi_pe_die(obj->pe, "out of memory for a broadcast");
-        }
-        *kept = (struct kept){casts->kept, chi_msg_ref(msg)};
-        casts->kept = kept;
+    if (casts->away > 0 && chi_map_get(&casts->kept, msg->env.key) == NULL) {
+        number_put(obj, &casts->kept, msg->env.key, chi_msg_ref(msg));
     }
 }
 
@@ -444,69 +383,88 @@ chi_casts_leave(struct chi_obj *obj, struct chi_collection *collection,
                 const struct chi_element *element, uint64_t **numbers_out)
 {
     struct chi_casts *casts = casts_get(obj, collection);
-    const size_t room = casts->ahead_count + casts->skip_count;
+    const size_t room =
+        casts->ahead.count + chi_skips_count(&casts->skips, element);
     uint64_t *numbers = NULL;
     size_t count = 0;
-    size_t left = 0;
+    size_t cursor = 0;
+    uint64_t number;
+    void *value;
 
     if (room > 0) {
         numbers = malloc(room * sizeof(*numbers));
         if (numbers == NULL) {
-            chi_pe_die(obj->pe, "out of memory for a chare that moves");
+            no_memory(obj);
         }
-    }
-    for (size_t i = 0; i < casts->ahead_count; i++) {
-        numbers[count++] = casts->ahead[i];
-    }
-    for (size_t i = 0; i < casts->skip_count; i++) {
-        if (casts->skips[i].element == element) {
-            numbers[count++] = casts->skips[i].number;
-        } else {
-            casts->skips[left++] = casts->skips[i];
+        while (chi_map_next(&casts->ahead, &cursor, &number, &value)) {
+            numbers[count++] = number;
         }
+        chi_skips_leave(&casts->skips, element, numbers + count);
     }
-    casts->skip_count = left;
     casts->away++;
     *numbers_out = numbers;
-    return count;
+    return room;
 }
 
-static bool
-is_among(uint64_t number, const uint64_t *numbers, size_t count)
+/* Broadcasts that a chare has missed. */
+struct missed {
+    uint64_t *numbers;
+    size_t count;
+    size_t room;
+};
+
+static void
+missed_add(struct chi_obj *obj, struct missed *missed, uint64_t number)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (numbers[i] == number) {
-            return true;
+    if (missed->count == missed->room) {
+        missed->room = missed->room == 0 ? 4 : missed->room * 2;
+        missed->numbers =
+            realloc(missed->numbers, missed->room * sizeof(*missed->numbers));
+        if (missed->numbers == NULL) {
+            no_memory(obj);
         }
     }
-    return false;
+    missed->numbers[missed->count++] = number;
+}
+
+/* What has run here, but for what is in 'had' and below 'below'. */
+static void
+missed_find(struct chi_obj *obj, const struct chi_collection *collection,
+            uint64_t below, const struct chi_map *had, struct missed *missed)
+{
+    const struct chi_casts *casts = collection->casts;
+    size_t cursor = 0;
+    uint64_t number;
+    void *value;
+
+    for (uint64_t n = below; n < collection->casts_below; n++) {
+        if (chi_map_get(had, n) == NULL) {
+            missed_add(obj, missed, n);
+        }
+    }
+    while (casts != NULL &&
+           chi_map_next(&casts->ahead, &cursor, &number, &value)) {
+        if (number >= below && chi_map_get(had, number) == NULL) {
+            missed_add(obj, missed, number);
+        }
+    }
 }
 
 struct chi_msg *
 chi_casts_arrive(struct chi_obj *obj, struct chi_collection *collection,
-                 const struct chi_element *element, uint64_t below,
+                 struct chi_element *element, uint64_t below,
                  const uint64_t *numbers, size_t count)
 {
-    const struct chi_casts *casts = collection->casts;
-    uint64_t *missed = NULL;
-    size_t missed_count = 0;
-    size_t missed_room = 0;
+    struct missed missed = {0};
+    struct chi_map had;
     struct chi_msg *answer;
 
-    for (uint64_t n = below; n < collection->casts_below; n++) {
-        if (!is_among(n, numbers, count)) {
-            grow(obj, &missed, missed_count, &missed_room, sizeof(*missed));
-            missed[missed_count++] = n;
-        }
+    chi_map_init(&had);
+    for (size_t i = 0; i < count; i++) {
+        number_put(obj, &had, numbers[i], &had);
     }
-    for (size_t i = 0; casts != NULL && i < casts->ahead_count; i++) {
-        const uint64_t n = casts->ahead[i];
-
-        if (n >= below && !is_among(n, numbers, count)) {
-            grow(obj, &missed, missed_count, &missed_room, sizeof(*missed));
-            missed[missed_count++] = n;
-        }
-    }
+    missed_find(obj, collection, below, &had, &missed);
+    chi_map_fini(&had);
     for (uint64_t n = collection->casts_below; n < below; n++) {
         if (!has_run(collection, n)) {
             skip_add(obj, collection, element, n);
@@ -517,15 +475,38 @@ chi_casts_arrive(struct chi_obj *obj, struct chi_collection *collection,
             skip_add(obj, collection, element, numbers[i]);
         }
     }
-    answer =
-        chi_pe_msg(obj->pe, CHI_HANDLER_MOVED,
-                   sizeof(chare_element) + missed_count * sizeof(*missed));
-    if (missed_count > 0) {
-        memcpy(answer->bytes + sizeof(chare_element), missed,
-               missed_count * sizeof(*missed));
+    answer = chi_pe_msg(obj->pe, CHI_HANDLER_MOVED,
+                        sizeof(chare_element) +
+                            missed.count * sizeof(*missed.numbers));
+    if (missed.count > 0) {
+        memcpy(answer->bytes + sizeof(chare_element), missed.numbers,
+               missed.count * sizeof(*missed.numbers));
     }
-    free(missed);
+    free(missed.numbers);
     return answer;
+}
+
+/* Send one of the broadcasts that a chare missed, or promise to. */
+static void
+missed_execute(struct chi_obj *obj, struct chi_collection *collection,
+               const chare_element *element, uint64_t number)
+{
+    struct chi_casts *casts = collection->casts;
+    const struct chi_msg *kept = chi_map_get(&casts->kept, number);
+    struct promise *promise;
+
+    if (kept != NULL) {
+        chi_cast_send(obj, element, kept, kept->env.entry);
+        return;
+    }
+    chi_assert(!has_run(collection, number)); /* B2 */
+    promise = malloc(sizeof(*promise));
+    if (promise == NULL) {
+        no_memory(obj);
+    }
+    *promise =
+        (struct promise){chi_map_get(&casts->promises, number), *element};
+    number_put(obj, &casts->promises, number, promise);
 }
 
 void
@@ -550,22 +531,10 @@ chi_moved_execute(void *context, struct chi_msg *msg)
     }
     memcpy(&element, msg->bytes, sizeof(element));
     for (uint64_t at = sizeof(element); at < len; at += sizeof(uint64_t)) {
-        const struct kept *kept = casts->kept;
         uint64_t number;
 
         memcpy(&number, msg->bytes + at, sizeof(number));
-        while (kept != NULL && kept->msg->env.key != number) {
-            kept = kept->next;
-        }
-        if (kept != NULL) {
-            chi_cast_send(obj, &element, kept->msg, kept->msg->env.entry);
-            continue;
-        }
-        chi_assert(!has_run(collection, number)); /* B2 */
-        grow(obj, &casts->promises, casts->promise_count, &casts->promise_room,
-             sizeof(*casts->promises));
-        casts->promises[casts->promise_count++] =
-            (struct promise){number, element};
+        missed_execute(obj, collection, &element, number);
     }
     if (--casts->away == 0) {
         kept_drop(casts);

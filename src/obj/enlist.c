@@ -233,6 +233,9 @@ chi_enlist_execute(void *context, struct chi_msg *msg)
     answer->env.spare = CHI_SECTION_ENLISTED;
     answer->env.key = chi_section_join(obj, collection, element);
     collection->section->reported += answer->env.key;
+    if (collection->section->reported == collection->section->count) {
+        chi_section_reported(obj, collection->section);
+    }
     chi_pe_send(obj->pe, chi_collection_creator(id), answer);
 }
 
@@ -326,46 +329,85 @@ roll_read(const struct chi_obj *obj, const struct chi_msg *msg,
            (out->op != ROLL_SLICE || out->ndims == collection->spec.ndims);
 }
 
+/* A report that is being written. */
+struct reports {
+    struct report *items;
+    uint32_t count;
+    uint32_t room;
+};
+
+/* Report who has joined a section here since the last report, if any. */
+static void
+report_add(struct chi_obj *obj, struct reports *reports,
+           struct chi_collection *collection)
+{
+    struct chi_section *section =
+        collection == NULL ? NULL : collection->section;
+
+    obj->roll_visits++;
+    /* A roll call over chares elsewhere may come here so late (S3). */
+    if (section == NULL || collection->populated ||
+        section->count == section->reported) {
+        return;
+    }
+    if (reports->count == reports->room) {
+        reports->room = reports->room == 0 ? 4 : reports->room * 2;
+        reports->items =
+            realloc(reports->items, reports->room * sizeof(*reports->items));
+        if (reports->items == NULL) {
+            chi_pe_die(obj->pe, "out of memory for a section");
+        }
+    }
+    reports->items[reports->count++] = (struct report){
+        .section = collection->spec.id,
+        .joined = section->count - section->reported,
+        .pe = obj->pe->rank,
+    };
+    chi_section_reported(obj, section);
+}
+
+/* Those of a roll call: by their names, or, if those are more, by looking
+ * through all that have something to report. A chare that was inserted late
+ * costs what it has joined, and not what it might have. */
+static void
+reports_make(struct chi_obj *obj, const struct roll *roll,
+             struct reports *reports)
+{
+    struct chi_section *next;
+
+    if (roll->count <= obj->unreported_count) {
+        for (uint32_t i = 0; i < roll->count; i++) {
+            report_add(obj, reports,
+                       chi_map_get(&obj->collections, roll->first + i));
+        }
+        return;
+    }
+    for (struct chi_section *section = obj->unreported; section != NULL;
+         section = next) {
+        struct chi_collection *collection = section->members[0]->section;
+
+        next = section->next_unreported;
+        if (collection->spec.id - roll->first < roll->count) {
+            report_add(obj, reports, collection);
+        }
+    }
+}
+
 /* What has joined here since the last report; NULL: nobody. */
 static struct chi_msg *
 roll_report(struct chi_obj *obj, const struct roll *roll)
 {
-    struct report *reports = NULL;
-    uint32_t room = 0;
-    uint32_t count = 0;
+    struct reports reports = {0};
     struct chi_msg *msg;
 
-    for (uint32_t i = 0; i < roll->count; i++) {
-        struct chi_collection *collection =
-            chi_map_get(&obj->collections, roll->first + i);
-        struct chi_section *section =
-            collection == NULL ? NULL : collection->section;
-
-        /* A roll call over chares elsewhere may come here so late (S3). */
-        if (section == NULL || collection->populated ||
-            section->count == section->reported) {
-            continue;
-        }
-        if (count == room) {
-            room = room == 0 ? 4 : room * 2;
-            reports = realloc(reports, room * sizeof(*reports));
-            if (reports == NULL) {
-                chi_pe_die(obj->pe, "out of memory for a section");
-            }
-        }
-        reports[count++] = (struct report){
-            .section = roll->first + i,
-            .joined = section->count - section->reported,
-            .pe = obj->pe->rank,
-        };
-        section->reported = section->count;
-    }
-    if (count == 0) {
+    reports_make(obj, roll, &reports);
+    if (reports.count == 0) {
         return NULL;
     }
-    msg = chi_pe_msg(obj->pe, CHI_HANDLER_REDUCE, count * sizeof(*reports));
-    memcpy(msg->bytes, reports, count * sizeof(*reports));
-    free(reports);
+    msg = chi_pe_msg(obj->pe, CHI_HANDLER_REDUCE,
+                     reports.count * sizeof(*reports.items));
+    memcpy(msg->bytes, reports.items, reports.count * sizeof(*reports.items));
+    free(reports.items);
     return msg;
 }
 
@@ -396,6 +438,9 @@ roll_targets(struct chi_obj *obj, struct chi_collection *collection,
     if (targets == NULL) {
         chi_pe_die(obj->pe, "out of memory for a section");
     }
+    if (over == NULL) {
+        (void)chi_casts_skipped(collection, msg->env.key);
+    }
     for (size_t i = 0; i < room; i++) {
         struct chi_element *element = over != NULL
                                           ? chi_section_element(over, i)
@@ -404,8 +449,7 @@ roll_targets(struct chi_obj *obj, struct chi_collection *collection,
         if (element == NULL && chi_section_away(over, i) != NULL) {
             chi_cast_send(obj, chi_section_away(over, i), msg, 0);
         } else if (element != NULL &&
-                   (over != NULL || collection->casts == NULL ||
-                    !chi_casts_skips(collection, element, msg->env.key))) {
+                   (over != NULL || !chi_casts_skips(element))) {
             targets[count++] = element;
         }
     }

@@ -117,9 +117,8 @@ size_t chi_casts_leave(struct chi_obj *obj, struct chi_collection *collection,
  * room for the chare's name in front. */
 struct chi_msg *chi_casts_arrive(struct chi_obj *obj,
                                  struct chi_collection *collection,
-                                 const struct chi_element *element,
-                                 uint64_t below, const uint64_t *numbers,
-                                 size_t count);
+                                 struct chi_element *element, uint64_t below,
+                                 const uint64_t *numbers, size_t count);
 void chi_casts_destroyed(struct chi_collection *collection,
                          const struct chi_element *element);
 

@@ -311,7 +311,7 @@ chi_obj_destroy(struct chi_obj *obj)
     while (chi_map_next(&obj->collections, &cursor, &id, &collection)) {
         struct chi_collection *one = collection;
 
-        chi_section_free(one->section); /* before its members */
+        chi_section_free(obj, one->section); /* before its members */
         one->section = NULL;
     }
     cursor = 0;

@@ -76,6 +76,7 @@ struct chi_element {
     bool moving : 1;     /* it is in obj->moves */
     bool asked : 1;      /* its home may have said that it may leave (V2) */
     bool fixed : 1;      /* the balancer leaves it alone */
+    bool skips : 1;      /* see chi_casts_skips() */
     chare_index index[]; /* of a wide one; the key of others says it */
 };
 
@@ -217,7 +218,10 @@ struct chi_obj {
     struct chi_msg_queue moving_in; /* of steps that have not come whole */
     uint64_t bound_count;           /* arrays that are bound to others */
     uint64_t early_count;           /* struct chi_early in all sections */
-    uint64_t late_count; /* contributions to destroyed sections; see far.c */
+    struct chi_section *unreported; /* see enlist.c */
+    uint64_t unreported_count;
+    uint64_t roll_visits; /* sections looked at for reports; tests bound it */
+    uint64_t late_count;  /* contributions to destroyed sections; see far.c */
     chi_on_move_fn on_move;
     void *on_move_context;
     uint64_t sync_session; /* of chares that say when they may be balanced */
@@ -555,15 +559,25 @@ void chi_broadcast_run(struct chi_obj *obj, struct chi_element *element,
                        uint64_t more);
 
 /* cast.c: a broadcast has run here; how many chares here have had it before,
- * how many are no more, and whether this one has had it. */
+ * which are marked; and how many are no more. */
 void chi_casts_ran(struct chi_obj *obj, struct chi_collection *collection,
                    struct chi_msg *msg);
-uint64_t chi_casts_skipped(const struct chi_collection *collection,
-                           uint64_t number);
+uint64_t chi_casts_skipped(struct chi_collection *collection, uint64_t number);
 uint64_t chi_casts_absent(const struct chi_collection *collection,
                           uint64_t number);
-bool chi_casts_skips(const struct chi_collection *collection,
-                     const struct chi_element *element, uint64_t number);
+
+/* Whether chi_casts_skipped() has just found this chare; once. */
+static inline bool
+chi_casts_skips(struct chi_element *element)
+{
+    const bool skips = element->skips;
+
+    element->skips = false;
+    return skips;
+}
+
+/* Records that were looked at for all this; tests bound it. */
+uint64_t chi_casts_visits(const struct chi_collection *collection);
 
 /* A call of another type's entry would be given the wrong object. Takes the
  * message. */

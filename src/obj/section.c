@@ -56,12 +56,50 @@ former_free(struct chi_former *former)
     }
 }
 
+/* Members have joined that are to be reported. */
+static void
+unreported_add(struct chi_obj *obj, struct chi_section *section)
+{
+    if (section->link_unreported != NULL) {
+        return;
+    }
+    section->next_unreported = obj->unreported;
+    section->link_unreported = &obj->unreported;
+    if (obj->unreported != NULL) {
+        obj->unreported->link_unreported = &section->next_unreported;
+    }
+    obj->unreported = section;
+    obj->unreported_count++;
+}
+
+static void
+unreported_remove(struct chi_obj *obj, struct chi_section *section)
+{
+    if (section->link_unreported == NULL) {
+        return;
+    }
+    *section->link_unreported = section->next_unreported;
+    if (section->next_unreported != NULL) {
+        section->next_unreported->link_unreported = section->link_unreported;
+    }
+    section->link_unreported = NULL;
+    obj->unreported_count--;
+}
+
 void
-chi_section_free(struct chi_section *section)
+chi_section_reported(struct chi_obj *obj, struct chi_section *section)
+{
+    section->reported = section->count;
+    unreported_remove(obj, section);
+}
+
+void
+chi_section_free(struct chi_obj *obj, struct chi_section *section)
 {
     if (section == NULL) {
         return;
     }
+    unreported_remove(obj, section);
     while (section->early_head != NULL) {
         struct chi_early *early = section->early_head;
 
@@ -145,6 +183,7 @@ chi_section_join(struct chi_obj *obj, struct chi_collection *collection,
     };
     element->members = member;
     section->members[section->count++] = member;
+    unreported_add(obj, section);
     return true;
 }
 

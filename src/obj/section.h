@@ -45,9 +45,12 @@ struct chi_section {
     size_t left;         /* places of members that have left */
     struct chi_map away; /* key of a name -> members that live elsewhere */
     uint64_t reported;   /* of the members, to the root */
-    uint64_t total;      /* members everywhere, once formed */
-    bool asked;          /* ASK was sent */
-    bool absent;         /* no member is here, and none will be */
+    /* Of those where members have joined since: obj->unreported. */
+    struct chi_section *next_unreported;
+    struct chi_section **link_unreported; /* NULL: it is not among them */
+    uint64_t total;                       /* members everywhere, once formed */
+    bool asked;                           /* ASK was sent */
+    bool absent; /* no member is here, and none will be */
     struct chi_early *early_head;
     struct chi_early *early_tail;
     struct chi_tree_edges edges;
@@ -76,11 +79,14 @@ bool chi_section_id_ok(const struct chi_obj *obj, chare_collection id);
 /* A section's record, made if there is none. */
 struct chi_collection *chi_section_get(struct chi_obj *obj,
                                        chare_collection id);
-void chi_section_free(struct chi_section *section);
+void chi_section_free(struct chi_obj *obj, struct chi_section *section);
 
 /* Make a chare a member of a section that is not formed; true: it was none. */
 bool chi_section_join(struct chi_obj *obj, struct chi_collection *collection,
                       struct chi_element *element);
+
+/* All that have joined here are reported. */
+void chi_section_reported(struct chi_obj *obj, struct chi_section *section);
 
 /* A chare is in a section that is not formed here yet, and must stay. */
 bool chi_members_stay(const struct chi_element *element);

@@ -286,7 +286,7 @@ chi_collection_free(struct chi_obj *obj, struct chi_collection *collection)
     }
     obj->bound_count -= collection->spec.bound_to != 0;
     chi_keep_clear_collection(collection);
-    chi_section_free(collection->section);
+    chi_section_free(obj, collection->section);
     chi_casts_free(collection);
     chi_coll_set_fini(&collection->set);
     chi_map_fini(&collection->packed);

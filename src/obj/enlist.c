@@ -358,17 +358,14 @@ report_add(struct chi_obj *obj, struct reports *reports,
             chi_pe_die(obj->pe, "out of memory for a section");
         }
     }
-    reports->items[reports->count++] = (struct report){
-        .section = collection->spec.id,
-        .joined = section->count - section->reported,
-        .pe = obj->pe->rank,
-    };
+    reports->items[reports->count++] =
+        (struct report){collection->spec.id,
+                        section->count - section->reported, obj->pe->rank, 0};
     chi_section_reported(obj, section);
 }
 
-/* Those of a roll call: by their names, or, if those are more, by looking
- * through all that have something to report. A chare that was inserted late
- * costs what it has joined, and not what it might have. */
+/* Those of a roll call: by their names, or, if these are more, from all that
+ * have something to report: a late chare costs what it has joined. */
 static void
 reports_make(struct chi_obj *obj, const struct roll *roll,
              struct reports *reports)

@@ -74,8 +74,9 @@ struct chi_coll_ops {
     /* At the root: all PEs have told how many elements they have. */
     void (*census_done)(void *context, struct chi_coll_set *set);
 
-    /* At the root: a closed set has delivered its last reduction. The engine
-     * still uses the set when this returns. */
+    /* At the root: a closed set has delivered its last reduction, and all
+     * elements have left; once or more. The engine still uses the set when
+     * this returns. */
     void (*over)(void *context, struct chi_coll_set *set);
 
     /* An element's name, for people. */

@@ -633,6 +633,7 @@ leave(struct chi_coll *coll, struct chi_coll_set *set, uint64_t tag,
         }
     }
     stream_check(coll, set);
+    over_check(coll, set); /* of one that had moved, it may be the last news */
 }
 
 void

@@ -1809,10 +1809,12 @@ CHARE_MUST_CHECK chare_status chare_section_size(const chare_runtime *runtime,
  * To be called on any PE, when nobody uses the section any more: sections are
  * values that can be anywhere, so nobody else can know. It goes the way of a
  * broadcast to the section: those made before by the same PE are executed
- * first, and it waits until the section is formed. Reductions of the section
- * that some members have contributed to complete with these. Later uses are
- * errors that name the section, as for chare_collection_destroy(); one is a
- * result that is to be broadcast to the section itself.
+ * first, but for members that have moved away from where they joined, which
+ * may execute them later; and it waits until the section is formed. Reductions
+ * of the section that some members have contributed to complete with these.
+ * Later uses are errors that name the section, as for
+ * chare_collection_destroy(); one is a result that is to be broadcast to the
+ * section itself.
  *
  * @runtime: a started runtime.
  * @section: the section.

@@ -587,6 +587,7 @@ ask_execute(struct chi_obj *obj, const struct chi_msg *msg)
 
     answer->env.collection = msg->env.collection;
     answer->env.spare = CHI_SECTION_ABSENT;
+    answer->env.key = chi_collection_is_over(obj, msg->env.collection);
     chi_pe_send(obj->pe, msg->env.source_pe, answer);
 }
 
@@ -624,7 +625,7 @@ chi_section_execute(void *context, struct chi_msg *msg)
         break;
     case CHI_SECTION_ABSENT:
         if (collection != NULL) {
-            chi_section_absent(obj, collection);
+            chi_section_absent(obj, collection, msg->env.key != 0);
         }
         break;
     default:

@@ -8,8 +8,8 @@
  * Invariants:
  *
  *  F1  the tree of a section, and how many are counted where, never change; a
- *      member's contributions are numbered by the member, so it does not
- *      matter in which order they come;
+ *      member's contributions are numbered by the member, and counted in that
+ *      order: what comes early from a PE where it lives now is held;
  *  F2  a member that is destroyed elsewhere leaves its section when all that
  *      it has contributed before has come;
  *  F3  a section that is destroyed does not wait for members that live
@@ -232,6 +232,37 @@ chi_members_arrive(struct chi_obj *obj, struct chi_element *element,
     }
 }
 
+void
+chi_far_member_free(struct chi_member *member)
+{
+    while (member->held != NULL) {
+        struct chi_msg *msg = member->held;
+
+        member->held = msg->next;
+        chi_msg_release(msg);
+    }
+    free(member->away);
+    free(member);
+}
+
+/* The next contribution of a member, if it has come; it is the caller's. */
+static struct chi_msg *
+held_take(struct chi_member *member)
+{
+    struct chi_msg **link = &member->held;
+    struct chi_msg *msg;
+
+    while (*link != NULL && (*link)->env.key != member->reduction_next) {
+        link = &(*link)->next;
+    }
+    msg = *link;
+    if (msg != NULL) {
+        *link = msg->next;
+        msg->next = NULL;
+    }
+    return msg;
+}
+
 /* F2: it leaves when all it has contributed is here. */
 static void
 member_check(struct chi_obj *obj, struct chi_collection *collection,
@@ -244,14 +275,12 @@ member_check(struct chi_obj *obj, struct chi_collection *collection,
     chi_section_place_free(collection->section, member);
     collection->gone++;
     chi_coll_leave(obj->coll, &collection->set, member->leaves_at, 1);
-    free(member->away);
-    free(member);
+    chi_far_member_free(member);
 }
 
-/* F3: a member has contributed, and its section is no more. */
-static void
-member_late(struct chi_obj *obj, chare_collection section,
-            const chare_element *self)
+void
+chi_far_member_late(struct chi_obj *obj, chare_collection section,
+                    const chare_element *self)
 {
     char name[256];
     char section_name[256];
@@ -270,43 +299,76 @@ member_late(struct chi_obj *obj, chare_collection section,
                      : "");
 }
 
-/* A member's message has come to its account; takes 'value'. */
-static void
-member_execute(struct chi_obj *obj, const struct chi_envelope *env,
+/* A member's message has come to its account; takes 'value'. The result is
+ * that one of those that were held whose turn it is, or NULL. */
+static struct chi_msg *
+member_execute(struct chi_obj *obj, struct chi_collection *collection,
+               struct chi_member *member, const struct chi_envelope *env,
                struct chi_msg *value, const chare_element *self,
                const chare_callback *callback)
 {
+    struct chi_msg *next = NULL;
+
+    if (env->spare & CHI_FAR_LEAVES) {
+        member->leaves = true;
+        member->leaves_at = env->key;
+    } else {
+        member->reduction_next++;
+        next = held_take(member);
+        chi_coll_contribute(obj->coll, &collection->set, env->key, env->entry,
+                            value, self, callback, false);
+    }
+    member_check(obj, collection, member); /* not if there is a next one */
+    return next;
+}
+
+/* The data of a contribution, or NULL; takes the message. */
+static struct chi_msg *
+value_of(struct chi_msg *msg)
+{
+    if ((msg->env.spare & CHI_FAR_VALUE) == 0) {
+        chi_msg_release(msg);
+        return NULL;
+    }
+    msg->env.len -= msg->env.trailer_len;
+    msg->env.trailer_len = 0;
+    return msg;
+}
+
+/* The result is as that of member_execute(). */
+static struct chi_msg *
+member_message(struct chi_obj *obj, struct chi_msg *msg,
+               const chare_element *self, const chare_callback *callback)
+{
+    const struct chi_envelope env = msg->env;
     struct chi_collection *collection =
-        chi_collection_find(obj, env->collection);
+        chi_collection_find(obj, env.collection);
     struct chi_member *member =
         collection == NULL || collection->section == NULL
             ? NULL
             : away_find(collection->section, self);
 
     if (member == NULL) {
-        if ((env->spare & CHI_FAR_LEAVES) == 0) {
-            member_late(obj, env->collection, self);
+        if ((env.spare & CHI_FAR_LEAVES) == 0) {
+            chi_far_member_late(obj, env.collection, self);
         }
-        if (value != NULL) {
-            chi_msg_release(value);
-        }
-        return;
+        chi_msg_release(msg);
+        return NULL;
     }
-    if (env->spare & CHI_FAR_LEAVES) {
-        member->leaves = true;
-        member->leaves_at = env->key;
-    } else {
-        member->reduction_next++;
-        chi_coll_contribute(obj->coll, &collection->set, env->key, env->entry,
-                            value, self, callback, false);
+    if ((env.spare & CHI_FAR_LEAVES) == 0 &&
+        env.key != member->reduction_next) {
+        msg->next = member->held;
+        member->held = msg; /* F1 */
+        return NULL;
     }
-    member_check(obj, collection, member);
+    return member_execute(obj, collection, member, &env, value_of(msg), self,
+                          callback);
 }
 
-void
-chi_far_execute(void *context, struct chi_msg *msg)
+/* The result is as that of member_execute(). */
+static struct chi_msg *
+contribution_execute(struct chi_obj *obj, struct chi_msg *msg)
 {
-    struct chi_obj *obj = context;
     struct chi_reader reader =
         chi_reader_of(chi_msg_trailer(msg), msg->env.trailer_len);
     const struct chi_envelope env = msg->env;
@@ -319,18 +381,20 @@ chi_far_execute(void *context, struct chi_msg *msg)
           env.entry == CHI_COLL_REDUCE_JOIN)) {
         chi_log_warn(obj->pe->options.log, "dropped a malformed contribution");
         chi_msg_release(msg);
-        return;
-    }
-    msg->env.len -= msg->env.trailer_len;
-    msg->env.trailer_len = 0;
-    if ((env.spare & CHI_FAR_VALUE) == 0) {
-        chi_msg_release(msg);
-        msg = NULL;
+        return NULL;
     }
     if (env.spare & CHI_FAR_MEMBER) {
-        member_execute(obj, &env, msg, &self, &callback);
-    } else {
-        add_here(obj, env.collection, env.key, env.entry, msg, &self,
-                 &callback, env.spare);
+        return member_message(obj, msg, &self, &callback);
+    }
+    add_here(obj, env.collection, env.key, env.entry, value_of(msg), &self,
+             &callback, env.spare);
+    return NULL;
+}
+
+void
+chi_far_execute(void *context, struct chi_msg *msg)
+{
+    while (msg != NULL) {
+        msg = contribution_execute(context, msg);
     }
 }

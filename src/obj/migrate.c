@@ -151,6 +151,15 @@ chi_move_end(struct chi_obj *obj, struct chi_move *move)
 {
     obj->suggestions -= move->suggested;
     chi_map_remove(&obj->moves, move_key(move->element));
+    *move->link = move->next;
+    if (move->next != NULL) {
+        move->next->link = move->link;
+    } else {
+        obj->move_last = move->link;
+    }
+    if (obj->move_next == move) {
+        obj->move_next = move->next;
+    }
     ((struct chi_element *)(uintptr_t)move->element)->moving = false;
     free(move);
 }
@@ -161,7 +170,7 @@ static bool
 is_kept(const struct chi_obj *obj, const struct chi_element *element)
 {
     return element->draining || chi_members_stay(element) ||
-           chi_section_has_early(obj, element);
+           chi_early_has(obj, element);
 }
 
 /* Whether its hook lets a chare go, just now. */
@@ -259,8 +268,13 @@ chi_move_start(struct chi_obj *obj, struct chi_element *element, uint32_t to,
         chi_map_put(&obj->moves, move_key(element), move) != CHARE_OK) {
         chi_pe_die(obj->pe, "out of memory for a chare that moves");
     }
-    *move = (struct chi_move){
-        .element = element, .to = to, .alone = alone, .suggested = suggested};
+    *move = (struct chi_move){.link = obj->move_last,
+                              .element = element,
+                              .to = to,
+                              .alone = alone,
+                              .suggested = suggested};
+    *obj->move_last = move;
+    obj->move_last = &move->next;
     obj->suggestions += suggested;
     element->moving = true;
     move_ask(obj, move);
@@ -280,24 +294,17 @@ chi_move_drop(struct chi_obj *obj, const struct chi_element *element)
 void
 chi_moves_retry(struct chi_obj *obj)
 {
-    size_t cursor = 0;
-    uint64_t key;
-    void *value;
+    struct chi_move *move;
 
-    if (obj->moves.count == 0) {
-        return;
-    }
-    while (chi_map_next(&obj->moves, &cursor, &key, &value)) {
-        struct chi_move *move = value;
-
+    /* Any of these may end others. */
+    for (move = obj->move_first; move != NULL; move = obj->move_next) {
+        obj->move_next = move->next;
         if (!move->asked && move->to == obj->pe->rank) {
             chi_move_end(obj, move);
-            cursor = 0;
         } else if (!move->asked) {
             move_ask(obj, move);
         } else if (move->grants == 0) {
             move_go(obj, move);
-            cursor = 0;
         }
     }
 }

@@ -41,6 +41,8 @@ chi_element_type(const struct chi_obj *obj, const struct chi_element *element)
 
 /* A chare that is to move; of bound ones, that which the others follow. */
 struct chi_move {
+    struct chi_move *next; /* in the order of the wishes: obj->move_first */
+    struct chi_move **link;
     const struct chi_element *element;
     uint32_t to;
     uint32_t grants; /* that have not come */
@@ -151,9 +153,17 @@ void chi_far_member_contribute(struct chi_obj *obj, struct chi_member *member,
                                const chare_element *self, uint32_t reducer,
                                struct chi_msg *value,
                                const chare_callback *callback);
+
+/* A chare's contribution is lost: its section is no more, and it could not
+ * know (F3). */
+void chi_far_member_late(struct chi_obj *obj, chare_collection section,
+                         const chare_element *self);
 void chi_far_member_leaves(struct chi_obj *obj,
                            const struct chi_member *member,
                            const chare_element *self);
+
+/* A member that lives elsewhere is no more one. */
+void chi_far_member_free(struct chi_member *member);
 
 /* What a chare that moves takes along of its memberships. */
 struct chi_far_member { /* a wire format */

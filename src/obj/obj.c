@@ -49,8 +49,10 @@ set_over(void *context, struct chi_coll_set *set)
 {
     struct chi_collection *collection = (struct chi_collection *)set;
 
-    collection->over = true;
-    chi_bury_check(context, collection); /* E3 */
+    if (!collection->over) {
+        collection->over = true;
+        chi_bury_check(context, collection); /* E3 */
+    }
 }
 
 static void
@@ -258,6 +260,7 @@ chi_obj_create(struct chi_pe *pe, struct chi_registry *registry,
     chi_map_init(&obj->pending);
     chi_map_init(&obj->alikes);
     chi_map_init(&obj->moves);
+    obj->move_last = &obj->move_first;
     obj->lane_epoch = 1;
     chi_talk_init(obj);
     status =

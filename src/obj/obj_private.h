@@ -56,8 +56,9 @@ struct chi_member {
     uint64_t reduction_next;        /* the number of its next contribution */
     size_t at;                      /* in the section's members */
     chare_collection id;
-    chare_element *away; /* the name of one that lives elsewhere */
-    uint64_t leaves_at;  /* it was destroyed there before this contribution */
+    chare_element *away;  /* the name of one that lives elsewhere */
+    struct chi_msg *held; /* from there, before those that it has sent first */
+    uint64_t leaves_at;   /* it was destroyed there before this contribution */
     uint32_t pe;
     bool leaves;
 };
@@ -215,6 +216,9 @@ struct chi_obj {
     struct chi_map alikes;  /* entry, type -> entry of that name; see below */
     bool again_dropped;     /* insertions at taken indices */
     struct chi_map moves;   /* chi_element -> struct chi_move */
+    struct chi_move *move_first;
+    struct chi_move **move_last;    /* where the next one goes */
+    struct chi_move *move_next;     /* of chi_moves_retry() */
     struct chi_msg_queue moving_in; /* of steps that have not come whole */
     uint64_t bound_count;           /* arrays that are bound to others */
     uint64_t early_count;           /* struct chi_early in all sections */

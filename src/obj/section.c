@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * section.c - sections on one PE: members, forming, contributions.
+ * section.c - sections on one PE: members, forming, calls.
  *
  * Invariants (README.md has the states):
  *  S1  a chare is a member of a section at most once, and its membership, with
@@ -100,20 +100,11 @@ chi_section_free(struct chi_obj *obj, struct chi_section *section)
         return;
     }
     unreported_remove(obj, section);
-    while (section->early_head != NULL) {
-        struct chi_early *early = section->early_head;
-
-        section->early_head = early->next;
-        if (early->value != NULL) {
-            chi_msg_release(early->value);
-        }
-        free(early);
-    }
+    chi_early_free(obj, section);
     former_free(section->former);
     for (size_t i = 0; i < section->count; i++) {
         if (chi_section_away(section, i) != NULL) {
-            free(section->members[i]->away);
-            free(section->members[i]);
+            chi_far_member_free(section->members[i]);
         }
     }
     free(section->members);
@@ -123,9 +114,8 @@ chi_section_free(struct chi_obj *obj, struct chi_section *section)
 
 /* ---- members */
 
-/* The part of a chare in a section, moved to the front; NULL: it has none. */
-static struct chi_member *
-member_find(struct chi_element *element, chare_collection section)
+struct chi_member *
+chi_member_find(struct chi_element *element, chare_collection section)
 {
     struct chi_member *first = element->members;
     struct chi_member **link;
@@ -156,7 +146,7 @@ chi_section_join(struct chi_obj *obj, struct chi_collection *collection,
 
     chi_assert(!collection->populated); /* S3 */
     chi_assert(!section->absent);
-    if (member_find(element, collection->spec.id) != NULL) {
+    if (chi_member_find(element, collection->spec.id) != NULL) {
         return false; /* S1 */
     }
     if (section->count == section->room) {
@@ -274,17 +264,18 @@ chi_section_end(struct chi_obj *obj, struct chi_collection *collection)
         same++;
         collection->gone++;
         if (member->element != NULL) {
-            (void)member_find(member->element, member->id); /* comes first */
+            (void)chi_member_find(member->element,
+                                  member->id); /* comes first */
             chi_assert(member->element->members == member);
             member->element->members = member->next;
         }
-        free(member->away); /* what it has sent is dropped */
-        free(member);
+        chi_far_member_free(member); /* what it has sent is dropped */
     }
     free(section->members);
     chi_map_fini(&section->away);
     section->members = NULL;
     section->count = section->room = section->left = 0;
+    chi_early_run(obj, collection, CHI_STRANGERS_DROP);
     if (same > 0) {
         chi_coll_leave(obj->coll, &collection->set, tag, same);
     }
@@ -305,192 +296,6 @@ member_compare(const void *a, const void *b)
         }
     }
     return x.collection < y.collection ? -1 : x.collection > y.collection;
-}
-
-/* ---- contributions */
-
-static void
-contribute(struct chi_obj *obj, struct chi_collection *collection,
-           struct chi_member *member, uint32_t reducer, struct chi_msg *value,
-           const chare_callback *callback)
-{
-    chare_element self;
-
-    chi_element_self(member->element, &self);
-    chi_coll_contribute(obj->coll, &collection->set, member->reduction_next++,
-                        reducer, value, &self, callback, false);
-}
-
-static void
-early_add(struct chi_obj *obj, struct chi_section *section,
-          const chare_element *self, uint32_t reducer, struct chi_msg *value,
-          const chare_callback *callback)
-{
-    struct chi_early *early = malloc(sizeof(*early));
-
-    if (early == NULL) {
-        chi_pe_die(obj->pe, "out of memory for a contribution that waits");
-    }
-    *early = (struct chi_early){
-        .self = *self,
-        .reducer = reducer,
-        .value = value,
-        .callback = *callback,
-    };
-    if (section->early_head == NULL) {
-        section->early_head = early;
-    } else {
-        section->early_tail->next = early;
-    }
-    section->early_tail = early;
-    obj->early_count++;
-}
-
-bool
-chi_section_has_early(const struct chi_obj *obj,
-                      const struct chi_element *element)
-{
-    size_t cursor = 0;
-    chare_element self;
-    uint64_t id;
-    void *value;
-
-    if (chi_likely(obj->early_count == 0)) {
-        return false;
-    }
-    chi_element_self(element, &self);
-    while (chi_map_next(&obj->collections, &cursor, &id, &value)) {
-        const struct chi_section *section =
-            ((const struct chi_collection *)value)->section;
-        const struct chi_early *early =
-            section == NULL ? NULL : section->early_head;
-
-        for (; early != NULL; early = early->next) {
-            if (memcmp(&early->self, &self, sizeof(self)) == 0) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-/* It was found out too late for a status. */
-static void
-not_a_member(struct chi_obj *obj, const struct chi_early *early,
-             chare_collection section)
-{
-    char name[256];
-    char section_name[256];
-    char text[1024];
-
-    chi_element_text(obj, &early->self, name, sizeof(name));
-    chi_collection_text(obj, section, section_name, sizeof(section_name));
-    snprintf(text, sizeof(text),
-             "chare %s contributed to %s, that it is no member of", name,
-             section_name);
-    if (!obj->pe->ended) {
-        obj->fatal(obj->fatal_context, text);
-    }
-}
-
-/* What was contributed before members were known; S4. */
-static void
-early_run(struct chi_obj *obj, struct chi_collection *collection)
-{
-    struct chi_section *section = collection->section;
-
-    while (section->early_head != NULL) {
-        struct chi_early *early = section->early_head;
-        struct chi_collection *own =
-            chi_collection_find(obj, early->self.collection);
-        struct chi_element *element =
-            own == NULL ? NULL
-                        : chi_element_find_index(own, &early->self.index);
-        struct chi_member *member =
-            element == NULL ? NULL : member_find(element, collection->spec.id);
-
-        section->early_head = early->next;
-        obj->early_count--;
-        if (member != NULL) {
-            contribute(obj, collection, member, early->reducer, early->value,
-                       &early->callback);
-        } else {
-            not_a_member(obj, early, collection->spec.id);
-            if (early->value != NULL) {
-                chi_msg_release(early->value);
-            }
-        }
-        free(early);
-    }
-}
-
-static void
-ask(struct chi_obj *obj, chare_collection id)
-{
-    struct chi_msg *msg = chi_pe_msg(obj->pe, CHI_HANDLER_SECTION, 0);
-
-    msg->env.collection = id;
-    msg->env.spare = CHI_SECTION_ASK;
-    chi_pe_send(obj->pe, chi_collection_creator(id), msg);
-}
-
-chare_status
-chi_obj_section_contribute(struct chi_obj *obj, const chare_element *self,
-                           chare_collection id, uint32_t reducer,
-                           const chare_data *value,
-                           const chare_callback *callback)
-{
-    struct chi_collection *own = chi_collection_find(obj, self->collection);
-    struct chi_element *element =
-        own == NULL ? NULL : chi_element_find_index(own, &self->index);
-    struct chi_collection *collection = chi_collection_find(obj, id);
-    struct chi_member *member = NULL;
-    struct chi_msg *msg;
-    chare_status status;
-
-    if (chi_tombs_has(&obj->strangers, id) || chi_is_buried(obj, id)) {
-        return CHARE_ERR_NOT_FOUND;
-    }
-    if (!chi_section_id_ok(obj, id) || callback == NULL ||
-        !chi_coll_has_reducer(obj->coll, reducer) ||
-        (value == NULL && reducer != CHARE_REDUCE_NOP) ||
-        (collection == NULL && chi_collection_creator(id) == obj->pe->rank)) {
-        return CHARE_ERR_INVALID;
-    }
-    if (element != NULL) {
-        member = member_find(element, id);
-    }
-    if (element == NULL ||
-        (collection != NULL && member == NULL &&
-         (collection->populated || collection->section->absent))) {
-        return CHARE_ERR_NOT_FOUND;
-    }
-    status =
-        chi_value_msg(obj, reducer == CHARE_REDUCE_NOP ? NULL : value, &msg);
-    if (status != CHARE_OK) {
-        return status;
-    }
-    if (member != NULL && member->section == NULL) {
-        chare_element name;
-
-        chi_element_self(element, &name);
-        chi_far_member_contribute(obj, member, &name, reducer, msg, callback);
-        return CHARE_OK;
-    }
-    if (collection != NULL && collection->populated) {
-        contribute(obj, collection, member, reducer, msg, callback);
-        return CHARE_OK;
-    }
-    if (collection == NULL) {
-        collection = chi_section_get(obj, id);
-    }
-    if (collection->section->count == 0 && !collection->section->asked &&
-        chi_collection_creator(id) != obj->pe->rank) {
-        collection->section->asked = true;
-        ask(obj, id); /* S4 */
-    }
-    early_add(obj, collection->section, self, reducer, msg, callback);
-    return CHARE_OK;
 }
 
 chare_status
@@ -571,7 +376,8 @@ chi_section_form(struct chi_obj *obj, struct chi_collection *collection,
     section->former = NULL;
     collection->populated = true;
     collection->complete = true;
-    early_run(obj, collection);
+    chi_early_run(obj, collection,
+                  is_root ? CHI_STRANGERS_REFUSE : CHI_STRANGERS_WAIT);
     chi_kept_for_population(obj, collection, &kept);
     chi_dispatch_kept(obj, &kept);
     chi_destroy_retry(obj);
@@ -623,16 +429,22 @@ chi_section_form_execute(struct chi_obj *obj,
 }
 
 void
-chi_section_absent(struct chi_obj *obj, struct chi_collection *collection)
+chi_section_absent(struct chi_obj *obj, struct chi_collection *collection,
+                   bool is_over)
 {
     struct chi_section *section = collection->section;
 
-    if (collection->populated || section->count > 0 || section->absent) {
-        return; /* S4: the tree comes, or has come */
+    section->asked = false;
+    if ((section->count > 0 && !collection->populated) || section->absent) {
+        return; /* S4: the tree comes */
+    }
+    chi_early_run(obj, collection,
+                  is_over ? CHI_STRANGERS_DROP : CHI_STRANGERS_REFUSE);
+    chi_moves_retry(obj);
+    if (collection->populated) {
+        return;
     }
     section->absent = true;
-    early_run(obj, collection);
-    chi_moves_retry(obj);
     if (collection->waiting.head != NULL) {
         return; /* nothing comes here but by mistake */
     }

@@ -91,10 +91,9 @@ void chi_section_reported(struct chi_obj *obj, struct chi_section *section);
 /* A chare is in a section that is not formed here yet, and must stay. */
 bool chi_members_stay(const struct chi_element *element);
 
-/* A chare has contributed to a section here before it was known to be a
- * member, and must stay. */
-bool chi_section_has_early(const struct chi_obj *obj,
-                           const struct chi_element *element);
+/* The part of a chare in a section, moved to the front; NULL: it has none. */
+struct chi_member *chi_member_find(struct chi_element *element,
+                                   chare_collection section);
 
 /* A chare ceases to exist here: it is in no section any more. */
 void chi_members_leave(struct chi_obj *obj, struct chi_element *element);
@@ -117,9 +116,9 @@ void chi_section_form_execute(struct chi_obj *obj,
                               struct chi_collection *collection,
                               const struct chi_msg *msg);
 
-/* This PE is not in the section's tree. */
-void chi_section_absent(struct chi_obj *obj,
-                        struct chi_collection *collection);
+/* This PE is not in the section's tree, or it is destroyed. */
+void chi_section_absent(struct chi_obj *obj, struct chi_collection *collection,
+                        bool is_over);
 
 /* A section is known at its root from the start; false: it never was, and the
  * message is gone. */
@@ -132,13 +131,33 @@ void chi_section_run(struct chi_obj *obj, struct chi_collection *collection,
 /* The entry of a type with the method name of 'entry'; 0: there is none. */
 uint32_t chi_entry_alike(struct chi_obj *obj, uint32_t entry, uint32_t type);
 
+/* ---- early.c: contributions */
+
+/* What becomes of those of chares that are no members here. */
+enum chi_strangers {
+    CHI_STRANGERS_WAIT,   /* for the root: it may be destroyed by now */
+    CHI_STRANGERS_REFUSE, /* S4 */
+    CHI_STRANGERS_DROP,   /* nobody knows any more who was in it */
+};
+
+/* Look at what was contributed before members were known. */
+void chi_early_run(struct chi_obj *obj, struct chi_collection *collection,
+                   enum chi_strangers strangers);
+void chi_early_free(struct chi_obj *obj, struct chi_section *section);
+
+/* A chare has contributed to a section here before it was known to be a
+ * member, and must stay. */
+bool chi_early_has(const struct chi_obj *obj,
+                   const struct chi_element *element);
+
 /* ---- enlist.c: how members become known */
 
 enum chi_section_op {         /* env.spare of a SECTION message */
     CHI_SECTION_ENLISTED = 1, /* to the root: key more members are here */
     CHI_SECTION_FORM = 2,     /* down the tree */
     CHI_SECTION_ASK = 3,      /* to the root: is this PE in the tree? */
-    CHI_SECTION_ABSENT = 4,   /* from the root: not unless FORM says so */
+    CHI_SECTION_ABSENT = 4,   /* from the root: not unless FORM says so;
+                                 key 1: it is destroyed */
 };
 
 void chi_section_execute(void *context, struct chi_msg *msg);

@@ -65,6 +65,8 @@ struct test {
     uint32_t function_created;
     bool closing;
     bool to_section; /* results are broadcast to the section itself */
+    bool moves;      /* chares of the array do */
+    uint32_t moved;
     struct set sets[SETS];
     struct chare chares[CHARES_MAX];
     uint32_t chare_count;
@@ -74,5 +76,10 @@ struct test {
     uint32_t cast_count;
     uint32_t asked;
 };
+
+bool sim_ends_register(struct sim_job *job, chare_runtime *runtime);
+
+/* What a chare contributes to reduction k of section s. */
+int64_t sim_ends_value(uint32_t s, uint32_t chare, uint32_t k);
 
 #endif /* CHARE_TESTS_SIM_SIM_SECTION_END_H */

@@ -245,9 +245,12 @@ chi_lb_put_stats(struct chi_lb *lb, const void *bytes, size_t len)
 float
 chi_lb_work(const struct chi_lb *lb, const struct chi_obj_load *load)
 {
-    return load->work >= 0
-               ? load->work
-               : (float)((double)load->ticks * lb->sec_per_tick) * lb->speed;
+    const float own =
+        load->work >= 0
+            ? load->work
+            : (float)((double)load->ticks * lb->sec_per_tick) * lb->speed;
+
+    return own + load->carried;
 }
 
 void

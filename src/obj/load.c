@@ -83,14 +83,6 @@ chi_obj_measure_pause(struct chi_obj *obj)
     chi_talk_meter(obj, false);
 }
 
-/* It follows no other chare. */
-static bool
-leads(struct chi_obj *obj, struct chi_element *element)
-{
-    return element->collection->spec.bound_to == 0 ||
-           chi_move_anchor(obj, element) == element;
-}
-
 static bool
 can_move(struct chi_obj *obj, struct chi_element *element)
 {
@@ -111,22 +103,29 @@ chi_load_is_in(const struct chi_obj *obj,
            obj->registry->types[collection->spec.type].ops.pack != NULL;
 }
 
-/* A chare that follows another one costs what that one costs. */
+/* The load of the chare that this one follows; NULL: it follows none. */
+static struct chi_load *
+anchor_load(struct chi_obj *obj, struct chi_element *element)
+{
+    struct chi_element *anchor = chi_move_anchor(obj, element);
+
+    return anchor != element ? load_at(anchor->collection, anchor->at) : NULL;
+}
+
+/* A chare that follows another one costs what that one costs; what it says
+ * itself is added up anew each time. */
 static void
 charge_anchors(struct chi_obj *obj, struct chi_collection *collection)
 {
     for (size_t i = 0; i < collection->count && i < collection->load_room;
          i++) {
         struct chi_load *load = &collection->loads[i];
-        struct chi_element *anchor =
-            chi_move_anchor(obj, collection->elements[i]);
-        struct chi_load *its = anchor != collection->elements[i]
-                                   ? load_at(anchor->collection, anchor->at)
-                                   : NULL;
+        struct chi_load *its = anchor_load(obj, collection->elements[i]);
 
         if (its != NULL) {
             its->ticks += load->ticks;
             its->calls += load->calls;
+            its->carried += load->work > 0 ? load->work : 0;
             load->ticks = 0;
             load->calls = 0;
         }
@@ -134,26 +133,59 @@ charge_anchors(struct chi_obj *obj, struct chi_collection *collection)
 }
 
 static void
-each_of(struct chi_obj *obj, struct chi_collection *collection, bool reset,
-        chi_obj_load_fn fn, void *context)
+forget_carried(struct chi_obj *obj, struct chi_collection *collection)
 {
     for (size_t i = 0; i < collection->count; i++) {
+        struct chi_load *its = anchor_load(obj, collection->elements[i]);
+
+        if (its != NULL) {
+            its->carried = 0;
+        }
+    }
+}
+
+static void
+each_bound(struct chi_obj *obj,
+           void (*fn)(struct chi_obj *obj, struct chi_collection *collection))
+{
+    size_t cursor = 0;
+    uint64_t id;
+    void *value;
+
+    while (chi_map_next(&obj->collections, &cursor, &id, &value)) {
+        if (((struct chi_collection *)value)->spec.bound_to != 0) {
+            fn(obj, value);
+        }
+    }
+}
+
+static void
+each_of(struct chi_obj *obj, struct chi_collection *collection,
+        enum chi_load_set set, bool reset, chi_obj_load_fn fn, void *context)
+{
+    for (size_t i = 0; i < collection->count; i++) {
+        struct chi_element *element = collection->elements[i];
+        struct chi_element *anchor = chi_move_anchor(obj, element);
         struct chi_load *load = load_at(collection, (uint32_t)i);
         struct chi_obj_load told = {.work = -1};
 
-        chi_element_self(collection->elements[i], &told.element);
-        told.can_move = can_move(obj, collection->elements[i]) &&
-                        leads(obj, collection->elements[i]);
+        chi_element_self(element, &told.element);
+        told.can_move = anchor == element && can_move(obj, element);
         if (load != NULL) {
             told.ticks = load->ticks;
             told.synced = load->synced;
             told.work = load->work;
+            told.carried = load->carried;
             told.calls = load->calls;
             told.bytes = load->bytes;
             if (reset) {
                 load->ticks = 0;
                 load->calls = 0;
             }
+        }
+        if (anchor != element && told.work > 0 &&
+            chi_load_is_in(obj, anchor->collection, set)) {
+            told.work = 0; /* the anchor carries it */
         }
         fn(context, &told);
     }
@@ -167,20 +199,15 @@ chi_obj_each_load(struct chi_obj *obj, enum chi_load_set set, bool reset,
     uint64_t id;
     void *value;
 
-    while (obj->bound_count > 0 &&
-           chi_map_next(&obj->collections, &cursor, &id, &value)) {
-        struct chi_collection *collection = value;
-
-        if (collection->spec.bound_to != 0 && !collection->spec.at_sync) {
-            charge_anchors(obj, collection);
-        }
+    if (obj->bound_count > 0) {
+        each_bound(obj, forget_carried);
+        each_bound(obj, charge_anchors);
     }
-    cursor = 0;
     while (chi_map_next(&obj->collections, &cursor, &id, &value)) {
         struct chi_collection *collection = value;
 
         if (chi_load_is_in(obj, collection, set)) {
-            each_of(obj, collection, reset, fn, context);
+            each_of(obj, collection, set, reset, fn, context);
         }
     }
 }

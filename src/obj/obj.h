@@ -143,8 +143,8 @@ chare_buffer *chi_obj_share_buffer(const chare_call *call);
 enum chi_load_set {
     CHI_LOAD_SYNCED, /* chares of arrays that say when they may be balanced */
     CHI_LOAD_FREE,   /* of other arrays whose chares can move, but for those
-                        of bound ones: what they cost is their anchors' */
-};
+                        of bound ones */
+};                   /* What chares of bound arrays cost is their anchors'. */
 
 /* One chare of them. */
 struct chi_obj_load {
@@ -152,6 +152,7 @@ struct chi_obj_load {
     uint64_t ticks;  /* that it has executed, see pe->meter */
     uint64_t synced; /* the session that it waits for, + 2; see chi_load */
     float work;      /* what it says of itself, in seconds; below 0: nothing */
+    float carried;   /* what those that follow it say, in seconds */
     uint32_t calls;  /* that it has executed */
     uint32_t bytes;  /* of its state when it moved last; 0: it never did */
     bool can_move;   /* now */

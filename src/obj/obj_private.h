@@ -649,6 +649,8 @@ struct chi_load {
     float work;      /* what it says of itself, in seconds; below 0: nothing */
     uint32_t calls;
     uint32_t bytes; /* of its state when it moved last; 0: it never did */
+    float carried;  /* what those that follow it say of themselves, while all
+                       are looked at */
 };
 
 /* A chare that is on this PE; else NULL. */

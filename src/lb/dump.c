@@ -575,6 +575,22 @@ write_object(FILE *file, const struct chi_lb_problem *problem, size_t i,
     fputc('\n', file);
 }
 
+static void
+write_sensor(FILE *file, const char *name, float value)
+{
+    if (!isnan(value)) {
+        fprintf(file, " %s=%g", name, (double)value);
+    }
+}
+
+static void
+write_sensors(FILE *file, const struct chi_lb_sensors *sensors)
+{
+    write_sensor(file, "mhz", sensors->mhz);
+    write_sensor(file, "celsius", sensors->celsius);
+    write_sensor(file, "watts", sensors->watts);
+}
+
 chare_status
 chi_dump_write(FILE *file, const struct chi_lb_problem *problem,
                char *const *names)
@@ -582,11 +598,14 @@ chi_dump_write(FILE *file, const struct chi_lb_problem *problem,
     fprintf(file, "chare-load %d\npes %" PRIu32 "\n", CHI_DUMP_VERSION,
             problem->pe_count);
     for (uint32_t pe = 0; pe < problem->pe_count; pe++) {
-        fprintf(file,
-                "pe %" PRIu32 " node=%" PRIu32 " speed=%.9g background=%.9g\n",
-                pe, chi_lb_node(problem, pe),
-                (double)chi_lb_speed(problem, pe),
-                (double)chi_lb_background(problem, pe));
+        fprintf(
+            file, "pe %" PRIu32 " node=%" PRIu32 " speed=%.9g background=%.9g",
+            pe, chi_lb_node(problem, pe), (double)chi_lb_speed(problem, pe),
+            (double)chi_lb_background(problem, pe));
+        if (problem->sensors != NULL) {
+            write_sensors(file, &problem->sensors[pe]);
+        }
+        fputc('\n', file);
     }
     for (size_t i = 0; i < problem->object_count; i++) {
         write_object(file, problem, i, names);

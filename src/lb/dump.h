@@ -15,6 +15,7 @@
  *
  * Numbers of objects count from 0, in order. 'load' is seconds of work on a PE
  * of speed 1; what is left out is: speed 1, background 0, bytes 0, not fixed.
+ * What sensors of a PE said is written as mhz=, celsius= and watts=.
  * A word 'key=value' whose key is unknown is passed over.
  */
 

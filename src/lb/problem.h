@@ -27,6 +27,13 @@ enum {
 /* Work above the lower bound that a strategy which avoids moves accepts. */
 #define CHI_LB_TOLERANCE 0.02f
 
+/* What a PE's sensors say, for dumps; NAN: nothing. See topo/sense.h. */
+struct chi_lb_sensors {
+    float mhz;
+    float celsius;
+    float watts;
+};
+
 struct chi_lb_problem {
     size_t object_count;
     uint32_t pe_count;
@@ -47,6 +54,8 @@ struct chi_lb_problem {
     const uint32_t *edge_to;
     const float *edge_bytes;
     const float *edge_messages; /* NULL: unknown */
+
+    const struct chi_lb_sensors *sensors; /* of PEs; NULL: nobody knows */
 
     float tolerance; /* 0: CHI_LB_TOLERANCE */
     double goal;     /* seconds that are good enough; 0: as tolerance says */

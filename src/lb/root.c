@@ -27,6 +27,7 @@ struct gathered {
     float *places;
     float *speeds;
     float *background;
+    struct chi_lb_sensors *sensors;
     uint32_t *to;
     bool has_edges;
     double lost_bytes; /* that were counted, and not kept */
@@ -44,12 +45,13 @@ gathered_alloc(struct gathered *gathered, size_t objects, uint32_t pes)
     gathered->places = calloc((objects + 1) * CHI_LB_DIMS_MAX, sizeof(float));
     gathered->speeds = calloc(pes, sizeof(float));
     gathered->background = calloc(pes, sizeof(float));
+    gathered->sensors = calloc(pes, sizeof(*gathered->sensors));
     gathered->to = malloc((objects + 1) * sizeof(uint32_t));
     return gathered->work != NULL && gathered->from != NULL &&
            gathered->numbers != NULL && gathered->bytes != NULL &&
            gathered->fixed != NULL && gathered->places != NULL &&
            gathered->speeds != NULL && gathered->background != NULL &&
-           gathered->to != NULL;
+           gathered->sensors != NULL && gathered->to != NULL;
 }
 
 static void
@@ -63,6 +65,7 @@ gathered_free(struct gathered *gathered)
     free(gathered->places);
     free(gathered->speeds);
     free(gathered->background);
+    free(gathered->sensors);
     free(gathered->to);
     chi_lb_edges_fini(&gathered->edges);
 }
@@ -116,6 +119,8 @@ walk(const struct chi_lb *lb, struct gathered *out, size_t *count_out)
         if (out != NULL) {
             out->speeds[pe.rank] = pe.speed;
             out->background[pe.rank] = pe.background;
+            out->sensors[pe.rank] =
+                (struct chi_lb_sensors){pe.mhz, pe.celsius, pe.watts};
             lb->pes[pe.rank] = pe;
         }
         measured |= pe.measured != 0;
@@ -162,6 +167,7 @@ problem_init(const struct chi_lb *lb, struct gathered *gathered, size_t count)
         .fixed = gathered->fixed,
         .speeds = gathered->speeds,
         .background = gathered->background,
+        .sensors = gathered->sensors,
         .seed = lb->session + 1,
     };
     if (gathered->has_edges) {

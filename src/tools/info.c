@@ -12,12 +12,14 @@
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "base/settings.h"
 #include "ofi/ofi.h"
 #include "rt/runtime.h"
 #include "tools/tools.h"
+#include "topo/sense.h"
 #include "topo/show.h"
 
 enum {
@@ -73,6 +75,27 @@ show_nets(const chare_runtime *runtime)
 #endif
 }
 
+/* Power needs two readings; nobody waits for that. */
+static void
+show_sensors(const chare_runtime *runtime)
+{
+    struct chi_sense sense = CHI_SENSE_INIT;
+    struct chi_sensed sensed;
+
+    chi_sense_read(&sense, runtime->settings.sysfs, -1, &chi_clock_real,
+                   &sensed);
+    if (!isnan(sensed.mhz)) {
+        printf("processor clock now: %g MHz\n", sensed.mhz);
+    }
+    if (!isnan(sensed.celsius)) {
+        printf("hottest processor sensor: %g degrees Celsius\n",
+               sensed.celsius);
+    }
+    if (sense.joules >= 0) {
+        printf("power of packages: shown in reports of load balancing\n");
+    }
+}
+
 static void
 show_machine(const chare_runtime *runtime)
 {
@@ -86,6 +109,7 @@ show_machine(const chare_runtime *runtime)
         printf("processors this process may use: %" PRIu32 "\n",
                chi_machine_usable_cpu_count(machine));
     }
+    show_sensors(runtime);
     chi_machine_close(machine);
 }
 

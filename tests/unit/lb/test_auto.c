@@ -51,6 +51,36 @@ sums_tell_whether_to_look_closer(void)
     CHECK(!chi_lb_auto_promises(&self, &sum));
 }
 
+/* One PE has all chares, the other none, and is as busy otherwise. */
+static void
+pes_without_chares_are_busy_if_any_was_measured(void)
+{
+    struct chi_lb_sum sum = {.work = 1,
+                             .speeds = 1,
+                             .most = 1,
+                             .period = 1,
+                             .largest = 0.1,
+                             .fastest = 1,
+                             .count = OBJECTS,
+                             .measured = 1};
+    const struct chi_lb_sum empty = {.speeds = 1,
+                                     .fastest = 1,
+                                     .empty_background = 1,
+                                     .empty_most = 1,
+                                     .empty_period = 1};
+    struct chi_lb_sum said = sum;
+    struct chi_lb_auto self;
+
+    chi_lb_auto_init(&self);
+    chi_lb_sum_add(&sum, &empty);
+    chi_lb_sum_close(&sum);
+    CHECK(!chi_lb_auto_promises(&self, &sum));
+    said.measured = 0;
+    chi_lb_sum_add(&said, &empty);
+    chi_lb_sum_close(&said);
+    CHECK(chi_lb_auto_promises(&self, &said));
+}
+
 static void
 sums_add_up(void)
 {
@@ -177,7 +207,8 @@ costs_are_learnt(void)
     CHECK(self.move_s > 0.99e-4);
 }
 
-TAP_MAIN(TAP_CASE(sums_tell_whether_to_look_closer), TAP_CASE(sums_add_up),
-         TAP_CASE(what_wins_more_than_it_costs_moves),
+TAP_MAIN(TAP_CASE(sums_tell_whether_to_look_closer),
+         TAP_CASE(pes_without_chares_are_busy_if_any_was_measured),
+         TAP_CASE(sums_add_up), TAP_CASE(what_wins_more_than_it_costs_moves),
          TAP_CASE(promises_that_do_not_hold_make_it_careful),
          TAP_CASE(costs_are_learnt))

@@ -235,5 +235,24 @@ a_pe_reports(void)
     chare_close(test.rt);
 }
 
+/* Its chares are not those that a look is about. */
+static void
+a_look_sees_a_pe_without_chares(void)
+{
+    struct test test = {0};
+    const struct chi_lb_sum *sum;
+
+    CHECK(open_one(&test, false));
+    CHECK_EQ(chare_lb_every(test.rt, 0.001), CHARE_OK);
+    while (test.rt->lb->report.looks == 0 && settle(&test, 0)) {
+    }
+    sum = &test.rt->lb->sum;
+    CHECK_EQ(test.rt->lb->report.looks, 1);
+    CHECK_EQ(sum->count, 0);
+    CHECK(sum->empty_background > 0 && sum->empty_most > 0);
+    CHECK(sum->background <= 0 && sum->measured == 0);
+    chare_close(test.rt);
+}
+
 TAP_MAIN(TAP_CASE(who_follows_costs_its_anchor), TAP_CASE(with_at_sync_too),
-         TAP_CASE(a_pe_reports))
+         TAP_CASE(a_pe_reports), TAP_CASE(a_look_sees_a_pe_without_chares))

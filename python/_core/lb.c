@@ -288,6 +288,24 @@ lb_count_calls(PyObject *module, PyObject *number)
     Py_RETURN_NONE;
 }
 
+/* (file name) */
+static PyObject *
+lb_history(PyObject *module, PyObject *name)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    const char *text = PyUnicode_AsUTF8(name);
+    chare_status status;
+
+    if (pe == NULL || text == NULL) {
+        return NULL;
+    }
+    status = chare_lb_history(pe->runtime, text);
+    if (status != CHARE_OK) {
+        return core_raise(pe->state, status, text);
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 lb_report(PyObject *module, PyObject *unused)
 {
@@ -358,6 +376,8 @@ PyMethodDef core_lb_functions[] = {
      PyDoc_STR("Balance by the clock: seconds, or 0.")},
     {"lb_count_calls", lb_count_calls, METH_O,
      PyDoc_STR("Count who calls whom: one call in so many, or 0.")},
+    {"lb_history", lb_history, METH_O,
+     PyDoc_STR("Keep what happens, for a file at the end: its name.")},
     {"lb_report", lb_report, METH_NOARGS,
      PyDoc_STR("What balancing has done, as a dict.")},
     {"lb_pe", lb_pe, METH_O,

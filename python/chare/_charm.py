@@ -203,6 +203,7 @@ class Charm(
         return found
 
     def _run(self, entry, classes):
+        picture = _lb.Picture(self.options.balancer_picture)
         try:
             _core.open()
             _core.auto_flush(self.options.auto_flush_wait_queues)
@@ -211,6 +212,7 @@ class Charm(
                 _registry.register(cls)
             Reducer._register()
             _lb.start(self._balancer())
+            picture.start()
             _core.start()
             _lb.started(self.options.balancer_period)
         except _core.Error as error:
@@ -230,6 +232,7 @@ class Charm(
         if os.getpid() != pid:
             _end_child(code)
         _core.close()
+        picture.draw()
         return code
 
     def _boot(self, entry):

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """_lb.py - charm.lb: load balancing, as programs see it."""
 
+import os
+import sys
+
 from chare import _core
 
 OWN = "python"  # the name of a strategy that is a callable
@@ -30,6 +33,13 @@ class LoadBalancing:
     move; the speeds of the PEs; the seconds that they were busy otherwise. It
     returns the PE of each object. If it raises, or its answer makes no sense,
     nothing moves, and that is said on stderr.
+
+    A picture of the run, drawn when it ends in order: how busy each PE was
+    over time, which chares moved when, and what each balancing has won.
+    ``charm.options.balancer_picture = "run.svg"``, or CHARE_LB_PICTURE=run.svg
+    from outside, balanced or not. It needs Matplotlib; the data are left in
+    "run.svg.history", and ``python3 -m chare.lbplot run.svg.history`` draws
+    them again.
 
     Example::
 
@@ -155,3 +165,54 @@ def started(period):
     """The job has started: balance by the clock, if the program said so."""
     if period and _core.my_pe() == 0:
         _core.lb_every(period)
+
+
+class Picture:
+    """That of a run, when it was asked for."""
+
+    def __init__(self, path):
+        path = path or os.environ.get("CHARE_LB_PICTURE", "")
+        self.path = os.path.abspath(path) if path else ""
+        self.mine = False  # PE 0 draws
+
+    def start(self):
+        """Between opening the runtime and its start; raises Error."""
+        if not self.path:
+            return
+        from chare import lbplot
+
+        if not self.path.endswith(lbplot.SUFFIXES):
+            raise _core.Error(
+                f"the picture of balancing, {self.path}, should end in "
+                + ", ".join(lbplot.SUFFIXES))
+        history = self.path + lbplot.END
+        _core.lb_history(history)
+        self.mine = _core.my_pe() == 0
+        if not self.mine:
+            return
+        if os.path.exists(history):  # of an earlier run
+            os.remove(history)
+        why = lbplot.missing()
+        if why:
+            self._say(f"no {self.path} is drawn: {why}; 'python3 -m "
+                      f"chare.lbplot {history}' will, where it is")
+            self.mine = False
+
+    def draw(self):
+        """The runtime is closed, and has left the data."""
+        if not self.mine:
+            return
+        from chare import lbplot
+
+        history = self.path + lbplot.END
+        if not os.path.exists(history):
+            return  # the job was aborted, or that was said
+        try:
+            lbplot.draw(lbplot.read(history), self.path)
+            self._say(f"the picture of balancing is in {self.path}")
+        except (OSError, ValueError) as error:
+            self._say(f"no picture of balancing: {error}")
+
+    @staticmethod
+    def _say(text):
+        print(f"chare: {text}", file=sys.stderr, flush=True)

@@ -30,6 +30,9 @@ class Options:
         The load balancing strategy, a name or a callable; see charm.lb.
     ``balancer_period`` (0)
         Seconds, as of charm.lb.every(), from the start.
+    ``balancer_picture`` ("")
+        A file, such as "run.svg", for a picture of how busy each PE was over
+        time and which chares moved; see charm.lb.
     ``auto_flush_wait_queues`` (True)
         Look at conditions of ``@when`` and ``wait`` after each method.
 
@@ -91,6 +94,7 @@ def defaults():
         auto_flush_wait_queues=True,
         balancer="",
         balancer_period=0,
+        balancer_picture="",
         interactive=Options(broadcast_imports=True, verbose=1),
         local_msg_buf_size=50,
         local_msg_optim=False,

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "api/api.h"
+#include "lb/history.h"
 
 chare_status
 chare_at_sync(chare_runtime *runtime, const chare_element *self,
@@ -67,6 +68,18 @@ chare_lb_every(chare_runtime *runtime, double seconds)
         return CHARE_ERR_STATE;
     }
     return chi_lb_every(runtime->lb, seconds);
+}
+
+chare_status
+chare_lb_history(chare_runtime *runtime, const char *file)
+{
+    if (file == NULL || file[0] == '\0') {
+        return CHARE_ERR_INVALID;
+    }
+    if (runtime->state != CHI_RT_OPEN) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_lb_history_open(runtime->lb, file);
 }
 
 const bool *

@@ -1496,6 +1496,24 @@ CHARE_MUST_CHECK chare_status chare_lb_every(chare_runtime *runtime,
                                              double seconds);
 
 /**
+ * chare_lb_history() - keep how busy each PE is, and what moves when.
+ *
+ * When the job ends in order, PE 0 writes it to a text file, from which
+ * 'python3 -m chare.lbplot' draws a picture. Each PE keeps some kilobytes, and
+ * its moves up to a megabyte; nothing is sent before the end. It does not
+ * matter whether anything is balanced.
+ *
+ * @runtime: an open runtime, not yet started; the same call on every PE.
+ * @file:    its name, copied. What cannot be written is said on stderr.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_INVALID - no name, or it has 256 bytes or
+ *            more; CHARE_ERR_STATE - it has started; CHARE_ERR_NO_MEMORY.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_lb_history(chare_runtime *runtime,
+                                               const char *file);
+
+/**
  * chare_lb_meter() - whether costs are measured on this PE.
  *
  * For embedders who call chare_lb_charge(): it says when that is of use.

@@ -30,6 +30,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "lb/history.h"
 #include "lb/lb_private.h"
 #include "lb/live.h"
 #include "msg/buffer.h"
@@ -395,6 +396,9 @@ resume(struct chi_lb *lb)
     struct chi_lb_list synced = {0};
 
     chi_assert(lb->leaving == 0);
+    if (lb->pe->rank == 0) {
+        chi_lb_history_over(lb);
+    }
     if (!lb->timed) {
         synced = lb->synced;
         lb->synced = lb->next;
@@ -545,6 +549,7 @@ chi_lb_destroy(struct chi_lb *lb)
     }
     free(lb->users);
     chi_lb_live_fini(lb);
+    chi_lb_history_close(lb);
     free(lb->automatic);
     chi_map_fini(&lb->leaving_by_key);
     free(lb->synced.items);

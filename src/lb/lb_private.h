@@ -203,6 +203,7 @@ struct chi_lb {
     enum chi_lb_spread spread; /* how this session decides: PE 0 said so */
     struct chi_lb_live *live;  /* NULL: not yet so */
     struct chi_lb_early *early;
+    struct chi_lb_history *history; /* NULL: none is kept; history.h */
 
     void (*chained_idle)(void *context);
     void *chained_context;
@@ -212,6 +213,7 @@ struct chi_lb {
 
 struct chi_lb_live;
 struct chi_lb_early;
+struct chi_lb_history;
 
 /* lb.c */
 struct chi_msg *chi_lb_message(struct chi_lb *lb, enum chi_lb_kind kind,

@@ -17,6 +17,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -299,6 +300,8 @@ chi_lb_live_report(struct chi_lb *lb)
     if (lb->spread == CHI_LB_CENTRAL) {
         return;
     }
+    snprintf(lb->report.strategy, sizeof(lb->report.strategy), "%s",
+             names[lb->spread]);
     lb->report.moves += live->result.moves;
     lb->report.time_after = live->result.most;
     lb->live->result = (struct result){0};

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/prng.h"
+#include "lb/history.h"
 #include "lb/lb_private.h"
 #include "lb/live.h"
 
@@ -211,6 +212,7 @@ chi_lb_moved(void *context, const chare_element *element, uint32_t from,
 
     if (came) {
         lb->report.arrived++;
+        chi_lb_history_came(lb, element, from);
     }
     /* Where the balancer has sent it from, a session is under way (T2, A2),
      * and so it is here. */

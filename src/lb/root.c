@@ -12,6 +12,7 @@
 
 #include "lb/dump.h"
 #include "lb/edges.h"
+#include "lb/history.h"
 #include "lb/lb_private.h"
 #include "lb/synth.h"
 
@@ -342,6 +343,7 @@ decide(struct chi_lb *lb, struct gathered *gathered)
     }
     snprintf(lb->report.strategy, sizeof(lb->report.strategy), "%s",
              name_of(lb, &choice));
+    chi_lb_history_decided(lb, &gathered->problem, gathered->to);
     chi_log_info(
         lb->pe->options.log,
         "load balancing %" PRIu64 " by %s: %zu chares, the fullest PE "

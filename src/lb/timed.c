@@ -35,6 +35,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "lb/history.h"
 #include "lb/lb_private.h"
 #include "lb/live.h"
 
@@ -74,7 +75,7 @@ uint64_t
 chi_lb_timers(const struct chi_lb *lb)
 {
     return (uint64_t)(lb->pace.timer != 0) +
-           (lb->timed && lb->look_timer != 0);
+           (lb->timed && lb->look_timer != 0) + chi_lb_history_timers(lb);
 }
 
 /* ---- PE 0 */
@@ -385,6 +386,7 @@ chi_lb_start(struct chi_lb *lb)
     const double seconds =
         set_s > 0 ? set_s : (lb->is_automatic ? PERIOD_AUTO_S : 0);
 
+    chi_lb_history_start(lb);
     if (lb->pe->rank == 0 && seconds > 0 && !lb->pe->simulated &&
         chi_lb_every(lb, seconds) != CHARE_OK) {
         chi_log_warn(lb->pe->options.log,

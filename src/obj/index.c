@@ -148,3 +148,10 @@ chi_element_text(const struct chi_obj *obj, const chare_element *element,
         snprintf(out + len, room - len, "]");
     }
 }
+
+void
+chi_obj_text(const struct chi_obj *obj, const chare_element *element,
+             char *out, size_t room)
+{
+    chi_element_text(obj, element, out, room);
+}

@@ -68,7 +68,7 @@ void
 chi_obj_measure(struct chi_obj *obj, bool on)
 {
     obj->pe->meter.on = on && !obj->pe->simulated;
-    obj->pe->meter.laps = obj->pe->meter.on || obj->pe->stats.on;
+    chi_pe_look_at_laps(obj->pe);
     obj->pe->meter.idle = false;
     obj->pe->meter.idle_ticks = 0;
     chi_talk_meter(obj, on);
@@ -79,7 +79,7 @@ void
 chi_obj_measure_pause(struct chi_obj *obj)
 {
     obj->pe->meter.on = false;
-    obj->pe->meter.laps = obj->pe->stats.on;
+    chi_pe_look_at_laps(obj->pe);
     chi_talk_meter(obj, false);
 }
 

@@ -124,6 +124,10 @@ typedef void (*chi_on_move_fn)(void *context, const chare_element *element,
 void chi_obj_set_on_move(struct chi_obj *obj, chi_on_move_fn fn,
                          void *context);
 
+/* What people call a chare: its type and its index. */
+void chi_obj_text(const struct chi_obj *obj, const chare_element *element,
+                  char *out, size_t room);
+
 /* Messages kept for collections and elements that do not exist here yet. */
 uint64_t chi_obj_kept_count(const struct chi_obj *obj);
 

@@ -132,8 +132,9 @@ struct chi_pe {
 
     /* What chares cost, see load.c in obj: laps of the cycle counter. */
     struct {
-        bool laps; /* 'on', or the statistics are */
+        bool laps; /* 'on' or 'watched', or the statistics are */
         bool on;
+        bool watched;            /* somebody wants to know 'idle_ticks' */
         bool idle;               /* the queue was empty when it last looked */
         uint64_t last;           /* what came before belongs to somebody */
         uint64_t idle_ticks;     /* since the meter was set to 0 */
@@ -253,6 +254,22 @@ chi_pe_lap(struct chi_pe *pe)
 
     pe->meter.last = now;
     return lap;
+}
+
+/* After a change of what needs laps. */
+static inline void
+chi_pe_look_at_laps(struct chi_pe *pe)
+{
+    pe->meter.laps = pe->meter.on || pe->meter.watched || pe->stats.on;
+}
+
+/* Know from now on how long the PE idles, whoever measures; or do not. */
+static inline void
+chi_pe_watch_idling(struct chi_pe *pe, bool on)
+{
+    pe->meter.watched = on;
+    chi_pe_look_at_laps(pe);
+    (void)chi_pe_lap(pe);
 }
 
 /* Mark what has come into the queue since the last time: it waits from the

@@ -91,7 +91,7 @@ chi_stats_measure(struct chi_pe *pe, bool on)
         return;
     }
     stats->on = on;
-    pe->meter.laps = on || pe->meter.on;
+    chi_pe_look_at_laps(pe);
     pe->meter.stamped = NULL;
     if (!on) {
         return;

@@ -5,6 +5,8 @@
  * In order, on the tree of PE 0:
  *  ASK   somebody called chare_exit(): tell PE 0;
  *  STOP  down: execute nothing more, and expect neighbours to go;
+ *  TOLD  up, before DONE, from each PE to PE 0: its part of the history of
+ *        balancing, where one is kept;
  *  DONE  up: this subtree has stopped;
  *  GO    down: all have stopped, so nobody misses anybody: end the loop.
  *
@@ -19,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "lb/history.h"
 #include "rt/runtime.h"
 
 enum {
@@ -26,6 +29,7 @@ enum {
     PHASE_STOP,
     PHASE_DONE,
     PHASE_GO,
+    PHASE_TOLD,
     EXIT_CODE_MAX = 255,
     FLUSH_NS_MAX = 1000000000, /* what is left to send has this long */
 };
@@ -38,15 +42,25 @@ enum {
 #define GO_GRACE_NS (2 * UINT64_C(1000000000))
 
 static struct chi_msg *
-exit_msg(chare_runtime *runtime, enum chi_handler handler, uint16_t phase)
+exit_msg_with(chare_runtime *runtime, enum chi_handler handler, uint16_t phase,
+              const void *bytes, size_t len)
 {
-    struct chi_msg *msg = chi_pe_msg(runtime->pe, handler, 0);
+    struct chi_msg *msg = chi_pe_msg(runtime->pe, handler, len);
 
+    if (len > 0) {
+        memcpy(msg->bytes, bytes, len);
+    }
     msg->env.flags = CHI_ENV_UNCOUNTED;
     msg->env.priority = CHARE_PRIORITY_MIN;
     msg->env.spare = phase;
     msg->env.entry = (uint32_t)runtime->exit_code;
     return msg;
+}
+
+static struct chi_msg *
+exit_msg(chare_runtime *runtime, enum chi_handler handler, uint16_t phase)
+{
+    return exit_msg_with(runtime, handler, phase, NULL, 0);
 }
 
 static void
@@ -76,6 +90,7 @@ subtree_stopped(chare_runtime *runtime)
 
     if (runtime->pe->rank == 0) {
         chi_rt_stats_end_print(runtime);
+        chi_lb_history_write(runtime->lb);
         msg = exit_msg(runtime, CHI_HANDLER_EXIT, PHASE_GO);
         chi_pe_send(runtime->pe, 0, msg);
         return;
@@ -85,14 +100,37 @@ subtree_stopped(chare_runtime *runtime)
     chi_pe_send(runtime->pe, chi_coll_edges(runtime->coll, 0)->parent, msg);
 }
 
+/* A PE's history goes to PE 0, which has its own already. */
+static void
+tell_history(chare_runtime *runtime, const void *text, size_t len)
+{
+    if (len > 0) {
+        chi_pe_send(
+            runtime->pe, chi_coll_edges(runtime->coll, 0)->parent,
+            exit_msg_with(runtime, CHI_HANDLER_EXIT, PHASE_TOLD, text, len));
+    }
+}
+
 static void
 stop(chare_runtime *runtime, const struct chi_msg *msg)
 {
+    const char *history;
+    size_t len;
+
     runtime->exit_code = (int)(msg->env.entry & EXIT_CODE_MAX);
     runtime->state = CHI_RT_CLOSING;
     runtime->pe->closing = true;
     send_down(runtime, msg);
     chi_rt_stats_end_own(runtime);
+    history = chi_lb_history_end(
+        runtime->lb,
+        runtime->layout == NULL
+            ? 0
+            : chi_layout_node_of(runtime->layout, runtime->pe->rank),
+        &len);
+    if (runtime->pe->rank != 0) {
+        tell_history(runtime, history, len);
+    }
     runtime->exit_missing = chi_coll_edges(runtime->coll, 0)->child_count;
     if (runtime->exit_missing == 0) {
         subtree_stopped(runtime);
@@ -117,6 +155,13 @@ exit_execute(void *context, struct chi_msg *msg)
         break;
     case PHASE_STOP:
         stop(runtime, msg);
+        break;
+    case PHASE_TOLD:
+        if (runtime->pe->rank == 0) {
+            chi_lb_history_add(runtime->lb, msg->bytes, msg->env.len);
+        } else {
+            tell_history(runtime, msg->bytes, msg->env.len);
+        }
         break;
     case PHASE_DONE:
         chi_assert(runtime->exit_missing > 0);

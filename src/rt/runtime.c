@@ -13,6 +13,7 @@
 #include <sys/random.h>
 
 #include "base/check.h"
+#include "lb/history.h"
 
 static chare_status
 settings_open(chare_runtime *runtime)
@@ -61,6 +62,21 @@ settings_warn(const chare_runtime *runtime)
     }
 }
 
+/* Who draws the picture at the end, finds there what is to be drawn. */
+static chare_status
+history_open(chare_runtime *runtime)
+{
+    char file[CHI_SETTING_TEXT_MAX + sizeof(".history")];
+    chare_status status;
+
+    snprintf(file, sizeof(file), "%s.history", runtime->settings.lb_picture);
+    status = chi_lb_history_open(runtime->lb, file);
+    if (status == CHARE_ERR_INVALID) {
+        chi_log_error(&runtime->log, "CHARE_LB_PICTURE: the name is too long");
+    }
+    return status;
+}
+
 /* The rooms above the PE, lowest first. */
 static chare_status
 lb_open(chare_runtime *runtime)
@@ -75,6 +91,9 @@ lb_open(chare_runtime *runtime)
                       "chare lb --list",
                       name);
         status = CHARE_ERR_INVALID;
+    }
+    if (status == CHARE_OK && runtime->settings.lb_picture[0] != '\0') {
+        status = history_open(runtime);
     }
     return status;
 }

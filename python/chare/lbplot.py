@@ -10,6 +10,7 @@ Needs Matplotlib.
 
 import argparse
 import collections
+import importlib
 import importlib.util
 import os
 import sys
@@ -84,7 +85,7 @@ def _read_line(history, kind, words):
 
 def _align(history):
     """Let the time of each PE count from the start of its node's first."""
-    firsts = {}
+    firsts: dict[int, float] = {}
     for node, clock in history.clocks.values():
         firsts[node] = min(clock, firsts.get(node, clock))
     late = {pe: clock - firsts[node]
@@ -125,7 +126,8 @@ def read(path):
 def missing():
     """Why no picture can be drawn here; "": it can."""
     if importlib.util.find_spec("matplotlib") is None:
-        return "Matplotlib is not installed (python3 -m pip install matplotlib)"
+        return ("Matplotlib is not installed "
+                "(python3 -m pip install matplotlib)")
     return ""
 
 
@@ -253,7 +255,8 @@ def _draw_sessions(axes, history):
 
 def who_moved(history, lines_max=LINES_MAX):
     """Lines of text: which chares moved, by the time of each."""
-    lines, told = [], 0
+    lines: list[str] = []
+    told = 0
     for time, _, moves in _by_session(history):
         ends = sorted({(move.source, move.target) for move in moves})
         for source, target in ends:
@@ -292,15 +295,16 @@ def draw(history, path):
     """
     if not history.busy:
         raise ValueError("the history is empty: no PE has told anything")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+    # Not pyplot, which looks for a display, and keeps what it has drawn.
+    figures = importlib.import_module("matplotlib.figure")
+    agg = importlib.import_module("matplotlib.backends.backend_agg")
     names = who_moved(history)
     heights = [min(max(0.35 * history.pes, 1.6), 6), 1.8]
     heights += [1.8] if history.sessions else []
     heights += [0.17 * len(names) + 0.1] if names else []
-    figure = Figure(figsize=(10, sum(heights) + 1.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = figures.Figure(figsize=(10, sum(heights) + 1.2),
+                            layout="constrained")
+    agg.FigureCanvasAgg(figure)
     panels = list(figure.subplots(len(heights), 1, squeeze=False,
                                   height_ratios=heights)[:, 0])
     bin_s, rows = _grid(history)

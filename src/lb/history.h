@@ -79,7 +79,8 @@ void chi_lb_history_over(struct chi_lb *lb);
 
 /*
  * The job ends: the lines of this PE, which is on that node, in memory of the
- * history's; NULL where none are kept. PE 0 adds those of the others, and writes the file.
+ * history's; NULL where none are kept. PE 0 adds those of the others, and
+ * writes the file.
  */
 const char *chi_lb_history_end(struct chi_lb *lb, uint32_t node,
                                size_t *len_out);

@@ -97,7 +97,7 @@ class PictureCase(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         (self.folder / "program.py").write_text(PROGRAM)
-        self.environment = dict(os.environ)
+        self.environment = dict(os.environ, CHARE_LB_SPEEDS="1")
         self.environment.setdefault("CHARE_START_TIMEOUT", "30")
 
     def stand_in(self):
@@ -145,7 +145,8 @@ class HistoryTest(PictureCase):
             chain = [(move.source, move.target) for move in history.moves
                      if move.name == name]
             self.assertEqual(
-                chain, [((places[name] + i) % pes, (places[name] + i + 1) % pes)
+                chain, [((places[name] + i) % pes,
+                         (places[name] + i + 1) % pes)
                         for i in range(len(chain))])
 
     def test_sessions_moves_and_loads(self):

@@ -115,6 +115,12 @@ chi_coll_has_reducer(const struct chi_coll *coll, uint32_t reducer)
             reducer - CHI_COLL_REDUCER_CUSTOM_FIRST < coll->reducer_count);
 }
 
+const struct chi_layout *
+chi_coll_layout(const struct chi_coll *coll)
+{
+    return coll->layout;
+}
+
 uint32_t
 chi_coll_node_count(const struct chi_coll *coll)
 {

@@ -122,6 +122,9 @@ CHARE_MUST_CHECK chare_status chi_coll_add_reducer(struct chi_coll *coll,
                                                    uint32_t *id_out);
 bool chi_coll_has_reducer(const struct chi_coll *coll, uint32_t reducer);
 
+/* The layout; NULL: not yet, or this PE is alone. */
+const struct chi_layout *chi_coll_layout(const struct chi_coll *coll);
+
 /* Nodes in the job, and the lowest PE of one. */
 uint32_t chi_coll_node_count(const struct chi_coll *coll);
 uint32_t chi_coll_node_first_pe(const struct chi_coll *coll, uint32_t node);

@@ -27,6 +27,7 @@ struct talk {
     uint32_t a;
     uint32_t b;
     float bytes;
+    float messages;
 };
 
 struct reading {
@@ -51,6 +52,9 @@ struct reading {
     float *speeds;
     float *background;
     uint32_t *nodes;
+    struct chi_lb_spot *spots;
+    bool has_spots;
+    bool has_messages; /* all talks say how many */
 };
 
 __attribute__((format(printf, 2, 3))) static chare_status
@@ -227,13 +231,82 @@ read_pes(struct reading *reading)
     reading->speeds = malloc(count * sizeof(*reading->speeds));
     reading->background = calloc(count, sizeof(*reading->background));
     reading->nodes = malloc(count * sizeof(*reading->nodes));
+    reading->spots = malloc(count * sizeof(*reading->spots));
     if (reading->speeds == NULL || reading->background == NULL ||
-        reading->nodes == NULL) {
+        reading->nodes == NULL || reading->spots == NULL) {
         return no_memory(reading);
     }
     for (uint32_t pe = 0; pe < count; pe++) {
         reading->speeds[pe] = 1;
         reading->nodes[pe] = pe / CHI_LB_NODE_PES;
+        reading->spots[pe] = (struct chi_lb_spot){
+            .package = CHI_LB_SPOT_UNKNOWN,
+            .numa = CHI_LB_SPOT_UNKNOWN,
+            .cache = CHI_LB_SPOT_UNKNOWN,
+            .core = CHI_LB_SPOT_UNKNOWN,
+        };
+    }
+    return CHARE_OK;
+}
+
+/* "3.14": switches, outermost first. */
+static chare_status
+read_switches(struct reading *reading, const char *word,
+              struct chi_lb_spot *spot)
+{
+    const char *at = word;
+
+    spot->switch_levels = 0;
+    for (;;) {
+        char *end;
+        const unsigned long value = strtoul(at, &end, 10);
+
+        if (!isdigit((unsigned char)*at) || value > UINT32_MAX ||
+            spot->switch_levels == CHI_LB_SWITCHES_MAX ||
+            (*end != '.' && *end != '\0')) {
+            return complain(reading,
+                            "switch '%.40s' should be 1 to %d numbers, "
+                            "separated by dots",
+                            word, CHI_LB_SWITCHES_MAX);
+        }
+        spot->switches[spot->switch_levels++] = (uint32_t)value;
+        if (*end == '\0') {
+            return CHARE_OK;
+        }
+        at = end + 1;
+    }
+}
+
+/* A word of where a PE is; words that are unknown are passed over. */
+static chare_status
+read_spot_word(struct reading *reading, uint64_t pe, const char *key,
+               const char *value)
+{
+    struct chi_lb_spot *spot = &reading->spots[pe];
+    const struct {
+        const char *key;
+        uint16_t *at;
+    } parts[] = {
+        {"package", &spot->package},
+        {"numa", &spot->numa},
+        {"cache", &spot->cache},
+        {"core", &spot->core},
+    };
+
+    if (strcmp(key, "switch") == 0) {
+        reading->has_spots = true;
+        return read_switches(reading, value, spot);
+    }
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (strcmp(key, parts[i].key) == 0) {
+            uint64_t number = 0;
+            const chare_status status =
+                read_count(reading, key, value, CHI_LB_SPOT_UNKNOWN, &number);
+
+            reading->has_spots = true;
+            *parts[i].at = (uint16_t)number;
+            return status;
+        }
     }
     return CHARE_OK;
 }
@@ -262,6 +335,8 @@ read_pe(struct reading *reading)
         } else if (strcmp(word, "node") == 0) {
             status = read_count(reading, "node", value, CHARE_PES_MAX, &node);
             reading->nodes[pe] = (uint32_t)node;
+        } else {
+            status = read_spot_word(reading, pe, word, value);
         }
     }
     return status;
@@ -366,6 +441,8 @@ read_talk(struct reading *reading)
     uint64_t a = 0;
     uint64_t b = 0;
     float bytes = 0;
+    float messages = -1;
+    char *word;
     chare_status status =
         read_count(reading, "an object", next_word(reading), objects, &a);
 
@@ -376,9 +453,17 @@ read_talk(struct reading *reading)
     if (status == CHARE_OK) {
         status = read_amount(reading, "the bytes", next_word(reading), &bytes);
     }
+    while (status == CHARE_OK && (word = next_word(reading)) != NULL) {
+        const char *value = value_of(reading, word, &status);
+
+        if (value != NULL && strcmp(word, "messages") == 0) {
+            status = read_amount(reading, "messages", value, &messages);
+        }
+    }
     if (status != CHARE_OK) {
         return status;
     }
+    reading->has_messages &= messages >= 0;
     if (reading->talk_count == reading->talk_room) {
         const size_t room =
             reading->talk_room == 0 ? ROOM_FIRST : 2 * reading->talk_room;
@@ -392,7 +477,7 @@ read_talk(struct reading *reading)
         reading->talk_room = room;
     }
     reading->talks[reading->talk_count++] =
-        (struct talk){(uint32_t)a, (uint32_t)b, bytes};
+        (struct talk){(uint32_t)a, (uint32_t)b, bytes, messages};
     return CHARE_OK;
 }
 
@@ -441,10 +526,14 @@ make_edges(struct reading *reading)
     uint32_t *to = malloc((2 * reading->talk_count + 1) * sizeof(*to));
     float *bytes = malloc((2 * reading->talk_count + 1) * sizeof(*bytes));
 
+    float *messages =
+        malloc((2 * reading->talk_count + 1) * sizeof(*messages));
+
     reading->out->edge_first = first;
     reading->out->edge_to = to;
     reading->out->edge_bytes = bytes;
-    if (first == NULL || to == NULL || bytes == NULL) {
+    reading->out->edge_messages = messages;
+    if (first == NULL || to == NULL || bytes == NULL || messages == NULL) {
         return no_memory(reading);
     }
     for (size_t i = 0; i < reading->talk_count; i++) {
@@ -463,6 +552,12 @@ make_edges(struct reading *reading)
         bytes[x] = talk->bytes;
         to[y] = talk->a;
         bytes[y] = talk->bytes;
+        messages[x] = talk->messages;
+        messages[y] = talk->messages;
+    }
+    if (!reading->has_messages) {
+        free(messages);
+        reading->out->edge_messages = NULL;
     }
     return CHARE_OK;
 }
@@ -492,6 +587,7 @@ give_out(struct reading *reading)
     reading->out->speeds = reading->speeds;
     reading->out->background = reading->background;
     reading->out->nodes = reading->nodes;
+    reading->out->spots = reading->spots;
 }
 
 static chare_status
@@ -508,6 +604,10 @@ finish(struct reading *reading)
         free(reading->places);
         reading->places = NULL;
     }
+    if (!reading->has_spots) {
+        free(reading->spots);
+        reading->spots = NULL;
+    }
     if (reading->object_room == 0 && grow_objects(reading) != CHARE_OK) {
         return CHARE_ERR_NO_MEMORY;
     }
@@ -522,7 +622,8 @@ chare_status
 chi_dump_read(FILE *file, const char *name, struct chi_lb_problem *out,
               char *error)
 {
-    struct reading reading = {.name = name, .error = error, .out = out};
+    struct reading reading = {
+        .name = name, .error = error, .out = out, .has_messages = true};
     char line[CHI_DUMP_LINE_BYTES_MAX];
     chare_status status = CHARE_OK;
 
@@ -591,6 +692,43 @@ write_sensors(FILE *file, const struct chi_lb_sensors *sensors)
     write_sensor(file, "watts", sensors->watts);
 }
 
+/* What is known of where a PE is; the line goes on. */
+static void
+write_spot(FILE *file, const struct chi_lb_spot *spot)
+{
+    const struct {
+        const char *key;
+        uint16_t value;
+    } parts[] = {
+        {"package", spot->package},
+        {"numa", spot->numa},
+        {"cache", spot->cache},
+        {"core", spot->core},
+    };
+
+    for (uint32_t i = 0; i < spot->switch_levels; i++) {
+        fprintf(file, "%s%" PRIu32, i == 0 ? " switch=" : ".",
+                spot->switches[i]);
+    }
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (parts[i].value != CHI_LB_SPOT_UNKNOWN) {
+            fprintf(file, " %s=%u", parts[i].key, parts[i].value);
+        }
+    }
+}
+
+static void
+write_talk(FILE *file, const struct chi_lb_problem *problem, size_t i,
+           size_t e)
+{
+    fprintf(file, "talk %zu %" PRIu32 " %.9g", i, problem->edge_to[e],
+            (double)problem->edge_bytes[e]);
+    if (problem->edge_messages != NULL) {
+        fprintf(file, " messages=%.9g", (double)problem->edge_messages[e]);
+    }
+    fputc('\n', file);
+}
+
 chare_status
 chi_dump_write(FILE *file, const struct chi_lb_problem *problem,
                char *const *names)
@@ -605,6 +743,9 @@ chi_dump_write(FILE *file, const struct chi_lb_problem *problem,
         if (problem->sensors != NULL) {
             write_sensors(file, &problem->sensors[pe]);
         }
+        if (problem->spots != NULL) {
+            write_spot(file, &problem->spots[pe]);
+        }
         fputc('\n', file);
     }
     for (size_t i = 0; i < problem->object_count; i++) {
@@ -615,8 +756,7 @@ chi_dump_write(FILE *file, const struct chi_lb_problem *problem,
         for (size_t e = problem->edge_first[i]; e < problem->edge_first[i + 1];
              e++) {
             if (problem->edge_to[e] > i) {
-                fprintf(file, "talk %zu %" PRIu32 " %.9g\n", i,
-                        problem->edge_to[e], (double)problem->edge_bytes[e]);
+                write_talk(file, problem, i, e);
             }
         }
     }

@@ -11,7 +11,10 @@
  *     pes 4                            how many; before what follows
  *     pe 2 node=0 speed=0.5 background=1.25e-3
  *     object 0 pe=2 load=1.5e-3 bytes=800 at=0.25,1 fixed=1 name=Cell[3,4]
- *     talk 0 1 4096                    bytes between two objects
+ *     talk 0 1 4096 messages=4         bytes between two objects
+ *
+ * Of a PE 'package=', 'numa=', 'cache=', 'core=', and 'switch=1.4', outermost
+ * first, say how far it is from others (spots.h).
  *
  * Numbers of objects count from 0, in order. 'load' is seconds of work on a PE
  * of speed 1; what is left out is: speed 1, background 0, bytes 0, not fixed.

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "lb/spots.h"
 
 static bool
 is_amount(float value)
@@ -131,14 +132,6 @@ chi_lb_bound(const struct chi_lb_problem *problem, double *bound_out,
     return CHARE_OK;
 }
 
-static double
-hops(const struct chi_lb_problem *problem, uint32_t a, uint32_t b)
-{
-    return chi_lb_node(problem, a) == chi_lb_node(problem, b)
-               ? 1
-               : CHI_LB_HOPS_NODES;
-}
-
 static void
 evaluate_objects(const struct chi_lb_problem *problem, const uint32_t *to,
                  struct chi_lb_quality *out)
@@ -161,7 +154,7 @@ evaluate_objects(const struct chi_lb_problem *problem, const uint32_t *to,
                 const double bytes = (double)problem->edge_bytes[e] / 2;
 
                 out->cut_bytes += bytes;
-                out->hop_bytes += bytes * hops(problem, to[i], other);
+                out->hop_bytes += bytes * chi_lb_hops(problem, to[i], other);
             }
         }
     }

@@ -21,7 +21,19 @@ enum {
     CHI_LB_DIMS_MAX = 3, /* coordinates that bisection looks at */
     CHI_LB_TEXT_BYTES = 256,
     CHI_LB_NODE_PES = 16,  /* on one node, where nobody says */
-    CHI_LB_HOPS_NODES = 5, /* from node to node; 1 in a node */
+    CHI_LB_HOPS_NODES = 5, /* from node to node; see spots.h */
+    CHI_LB_SWITCHES_MAX = 6,
+    CHI_LB_SPOT_UNKNOWN = 0xffff,
+};
+
+/* Where a PE is in its node, and its node below switches. */
+struct chi_lb_spot {
+    uint16_t package; /* or CHI_LB_SPOT_UNKNOWN, as those that follow */
+    uint16_t numa;
+    uint16_t cache; /* last level */
+    uint16_t core;
+    uint16_t switch_levels;
+    uint32_t switches[CHI_LB_SWITCHES_MAX]; /* numbers, outermost first */
 };
 
 /* Work above the lower bound that a strategy which avoids moves accepts. */
@@ -47,6 +59,7 @@ struct chi_lb_problem {
     const float *background;  /* a PE's own seconds; NULL: none */
     const uint32_t *nodes;    /* the node of each PE; NULL: CHI_LB_NODE_PES
                                  in turn on each */
+    const struct chi_lb_spot *spots; /* NULL: unknown */
 
     /* Who talks to whom: for object i, edges edge_first[i] up to
      * edge_first[i + 1]; each in both directions. NULL: unknown. */

@@ -14,6 +14,7 @@
 #include "lb/edges.h"
 #include "lb/history.h"
 #include "lb/lb_private.h"
+#include "lb/spots.h"
 #include "lb/synth.h"
 
 /* ---- what was collected, as a problem */
@@ -30,6 +31,8 @@ struct gathered {
     float *background;
     struct chi_lb_sensors *sensors;
     uint32_t *to;
+    uint32_t *nodes;
+    struct chi_lb_spot *spots;
     bool has_edges;
     double lost_bytes; /* that were counted, and not kept */
     struct chi_lb_edges edges;
@@ -48,11 +51,14 @@ gathered_alloc(struct gathered *gathered, size_t objects, uint32_t pes)
     gathered->background = calloc(pes, sizeof(float));
     gathered->sensors = calloc(pes, sizeof(*gathered->sensors));
     gathered->to = malloc((objects + 1) * sizeof(uint32_t));
+    gathered->nodes = malloc(pes * sizeof(uint32_t));
+    gathered->spots = malloc(pes * sizeof(struct chi_lb_spot));
     return gathered->work != NULL && gathered->from != NULL &&
            gathered->numbers != NULL && gathered->bytes != NULL &&
            gathered->fixed != NULL && gathered->places != NULL &&
            gathered->speeds != NULL && gathered->background != NULL &&
-           gathered->sensors != NULL && gathered->to != NULL;
+           gathered->sensors != NULL && gathered->to != NULL &&
+           gathered->nodes != NULL && gathered->spots != NULL;
 }
 
 static void
@@ -68,6 +74,8 @@ gathered_free(struct gathered *gathered)
     free(gathered->background);
     free(gathered->sensors);
     free(gathered->to);
+    free(gathered->nodes);
+    free(gathered->spots);
     chi_lb_edges_fini(&gathered->edges);
 }
 
@@ -171,6 +179,14 @@ problem_init(const struct chi_lb *lb, struct gathered *gathered, size_t count)
         .sensors = gathered->sensors,
         .seed = lb->session + 1,
     };
+    if (chi_coll_layout(lb->coll) != NULL) {
+        if (chi_lb_spots_of_layout(chi_coll_layout(lb->coll), gathered->spots,
+                                   gathered->nodes) != CHARE_OK) {
+            chi_pe_die(lb->pe, "out of memory for load balancing");
+        }
+        gathered->problem.nodes = gathered->nodes;
+        gathered->problem.spots = gathered->spots;
+    }
     if (gathered->has_edges) {
         if (chi_lb_edges_finish(&gathered->edges, count) != CHARE_OK) {
             chi_pe_die(lb->pe, "out of memory for load balancing");

@@ -226,6 +226,7 @@ chi_lb_problem_free(struct chi_lb_problem *problem)
     free((void *)(uintptr_t)problem->speeds);
     free((void *)(uintptr_t)problem->background);
     free((void *)(uintptr_t)problem->nodes);
+    free((void *)(uintptr_t)problem->spots);
     free((void *)(uintptr_t)problem->edge_first);
     free((void *)(uintptr_t)problem->edge_to);
     free((void *)(uintptr_t)problem->edge_bytes);

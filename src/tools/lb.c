@@ -53,6 +53,10 @@ static const char help[] =
     "ratio    that over the lower bound max(mean, largest object)\n"
     "moves    objects that move, and their bytes where they are known\n"
     "cut      bytes between objects on different PEs, where they are known\n"
+    "hop      the same, each byte times how far it goes: 1 in a cache, 2 in "
+    "a\n"
+    "         NUMA node, 3 in a node, 5 between nodes, 2 more for each level\n"
+    "         of switches\n"
     "decision how long the strategy took\n";
 
 struct what_if {
@@ -259,6 +263,8 @@ change_pes(struct chi_lb_problem *problem, uint32_t pes)
         problem->speeds = NULL;
         problem->background = NULL;
         problem->nodes = NULL;
+        free((void *)(uintptr_t)problem->spots);
+        problem->spots = NULL;
     }
     problem->pe_count = pes;
     return 0;
@@ -328,13 +334,13 @@ print_head(const struct what_if *what_if, const struct chi_lb_problem *problem,
 {
     if (what_if->csv) {
         printf("strategy,makespan,ratio,moves,moved_bytes,cut_bytes,"
-               "decision_s\n");
+               "hop_bytes,decision_s\n");
         return;
     }
     printf("%zu objects on %" PRIu32 " PEs; bound %.6g s, mean %.6g s\n\n"
-           "%-14s %12s %8s %10s %14s %14s %10s\n",
+           "%-14s %12s %8s %10s %14s %14s %14s %10s\n",
            problem->object_count, problem->pe_count, now->bound, now->mean,
-           "strategy", "time s", "ratio", "moves", "bytes", "cut",
+           "strategy", "time s", "ratio", "moves", "bytes", "cut", "hop",
            "decision s");
 }
 
@@ -346,14 +352,15 @@ print_row(const struct what_if *what_if, const char *name,
         quality->bound > 0 ? quality->makespan / quality->bound : 1;
 
     if (what_if->csv) {
-        printf("%s,%.9g,%.6f,%" PRIu64 ",%" PRIu64 ",%.9g,%.6f\n", name,
+        printf("%s,%.9g,%.6f,%" PRIu64 ",%" PRIu64 ",%.9g,%.9g,%.6f\n", name,
                quality->makespan, ratio, quality->moves, quality->moved_bytes,
-               quality->cut_bytes, seconds);
+               quality->cut_bytes, quality->hop_bytes, seconds);
     } else {
         printf("%-14s %12.6g %8.4f %10" PRIu64 " %14" PRIu64
-               " %14.6g %10.4f\n",
+               " %14.6g %14.6g %10.4f\n",
                name, quality->makespan, ratio, quality->moves,
-               quality->moved_bytes, quality->cut_bytes, seconds);
+               quality->moved_bytes, quality->cut_bytes, quality->hop_bytes,
+               seconds);
     }
 }
 

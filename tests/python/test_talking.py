@@ -11,8 +11,13 @@ Method: a torus of cells whose neighbours are shuffled over the PEs. They say
         messages between two sessions.
 """
 
+import csv
+import os
+import subprocess
+import tempfile
+
 import tapunit
-from program import ProgramCase
+from program import LAUNCHER, ProgramCase
 
 # 64 cells; cell i of the array is at place PLACES[i] of a torus of 8 x 8.
 PROGRAM = """
@@ -149,6 +154,135 @@ class CountTest(TalkCase):
     assert report["talk_messages"] == 64 * 4 * 3, report
     assert report["cut_before"] > 0, report
 """, 2, f"charm.options.balancer = {name!r}", {"CHARE_LB_COMM": "1"})
+
+    def test_coroutines_channels_and_the_rest(self):
+        """What counts is what a chare calls on another, whoever resumes it;
+        what is broadcast, answered, reduced, or sent to oneself does not."""
+        self.good("""
+    both = Array(Talker, 2, useAtSync=True)
+    done = Future()
+    both.go(done)
+    done.get()
+    report = charm.lb.report()
+    # Each: 5 in go(), 3 after its wait, and what a channel takes to send 2.
+    assert report["talk_messages"] in (2 * 10, 2 * 11), report
+    assert 2 * 10 * 48 < report["talk_bytes"] < 2 * 11 * 100, report
+""", 1, """
+class Talker(Chare):
+    def __init__(self):
+        self.heard = 0
+
+    async def go(self, done):
+        me = self.thisIndex[0]
+        other = self.thisProxy[1 - me]
+        for i in range(5):
+            other.hear(i)
+        self.thisProxy[me].hear(0)
+        await charm.sleep(0.01)
+        for i in range(3):
+            other.hear(i)
+        await self.allreduce(1, Reducer.sum)
+        channel = Channel(self, remote=other)
+        channel.send(me)
+        channel.send(me)
+        for i in range(2):
+            assert await channel.recv() == 1 - me
+        await self.allreduce(1, Reducer.sum)
+        self.done = done
+        charm.lb.set_load(self, 1.0)
+        self.AtSync()
+
+    def hear(self, i):
+        self.heard += 1
+
+    def resumeFromSync(self):
+        assert self.heard == 9, self.heard
+        self.reduce(self.done)
+charm.options.balancer = "greedy"
+""", {"CHARE_LB_COMM": "1"})
+
+    def test_c_interface_says_what_it_may_be(self):
+        self.good("""
+    for every, error in (-1, (ValueError, OverflowError)), \
+                        (2 ** 20 + 1, ValueError), ("x", TypeError):
+        try:
+            charm.lb.count_calls(every)
+        except error:
+            pass
+        else:
+            assert False, every
+    charm.lb.count_calls(4)
+""", 1)
+
+
+class WhatIfTest(TalkCase):
+    def test_dump(self):
+        """What was counted is in the dump, and can be tried again."""
+        for balancer in "greedy", "graph", "tree":
+            with tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, "run.load")
+                err = self.good("""
+    loads, report = run()
+    print(int(report["cut_before"]), file=sys.stderr)
+""", 4, f"import sys\ncharm.options.balancer = {balancer!r}",
+                                {"CHARE_LB_DUMP": path, "CHARE_LB_COMM": "1"})
+                out = subprocess.run(
+                    [LAUNCHER, "lb", "--csv", "-s", "none", "-s", "graph",
+                     "-s", "scotch", "-s", "rotate", path],
+                    capture_output=True, text=True, check=True).stdout
+                with open(path, encoding="utf-8") as file:
+                    talks = [line for line in file if line[:5] == "talk "]
+            rows = {row["strategy"]: row
+                    for row in csv.DictReader(out.splitlines())}
+            self.assertEqual(len(talks), 128)
+            self.assertTrue(all(" messages=6" in line for line in talks))
+            cut = float(rows["none"]["cut_bytes"])
+            if balancer != "tree":
+                self.assertAlmostEqual(cut, float(err), delta=1)
+            self.assertEqual(cut, float(rows["none"]["hop_bytes"]))
+            self.assertEqual(cut, float(rows["rotate"]["cut_bytes"]))
+            for name in "graph", "scotch":
+                self.assertLess(float(rows[name]["hop_bytes"]), 0.6 * cut)
+
+
+class FallbackTest(TalkCase):
+    def test_without_counts(self):
+        err = self.good("""
+    loads, report = run()
+    assert report["strategy"] == "greedy-refine", report
+    assert max(loads) <= 33, loads
+""", 2, "charm.options.balancer = 'scotch'", {"CHARE_LB_COMM": "0"})
+        self.assertIn("nobody counts who talks to whom", err)
+        self.assertIn("greedy-refine decides instead", err)
+
+    def test_without_talk(self):
+        err = self.good("""
+    cells = Array(Silent, 8, useAtSync=True)
+    done = Future()
+    cells.go(done)
+    done.get()
+    report = charm.lb.report()
+    assert report["strategy"] == "greedy-refine", report
+    assert report["time_after"] == 4, report
+""", 2, """
+class Silent(Chare):
+    def go(self, done):
+        self.done = done
+        charm.lb.set_load(self, 2.0 if self.thisIndex[0] == 0 else
+                          1.0 if self.thisIndex[0] < 7 else 0.0)
+        self.AtSync()
+
+    def resumeFromSync(self):
+        self.reduce(self.done)
+charm.options.balancer = "graph"
+""")
+        self.assertEqual(err, "")
+
+    def test_nonsense(self):
+        err = self.good("    loads, report = run()\n", 1,
+                        "charm.options.balancer = 'greedy'",
+                        {"CHARE_LB_COMM": "often"})
+        self.assertIn("CHARE_LB_COMM=often", err)
 
 
 if __name__ == "__main__":

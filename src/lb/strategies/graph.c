@@ -5,13 +5,16 @@
  * irregular graphs", SIAM J. Sci. Comput. 20(1), 1998).
  *
  * Parts are given to the PEs that already have most of them, so that what need
- * not move does not. Objects that cannot move are taken back at the end.
+ * not move does not; then parts that talk to each other are brought near
+ * (arrange.c). Objects that cannot move are taken back at the end.
  */
 #include "config.h"
 
 #include "lb/strategies/strategy.h"
 
 #include <stdio.h>
+
+#include "lb/strategies/arrange.h"
 
 #if CHI_WITH_METIS
 
@@ -238,6 +241,7 @@ partition(struct graph *graph, uint32_t *to, char *text)
     idx_t cut;
     idx_t options[METIS_NOPTIONS];
     int result = METIS_OK;
+    chare_status status;
 
     weights_init(graph);
     parts = (idx_t)graph->pe_count;
@@ -259,7 +263,8 @@ partition(struct graph *graph, uint32_t *to, char *text)
         snprintf(text, CHI_LB_TEXT_BYTES, "METIS failed, code %d", result);
         return CHARE_ERR_SYSTEM;
     }
-    return assign(graph, to);
+    status = assign(graph, to);
+    return status == CHARE_OK ? chi_lb_arrange(graph->problem, to) : status;
 }
 
 static chare_status

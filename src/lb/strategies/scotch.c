@@ -5,8 +5,10 @@
  * process and architecture graphs", SHPCC 1994): what talks much is put on
  * near PEs, not only on the same.
  *
- * Where all nodes have as many PEs, of one speed, the machine is a tree of
- * nodes and PEs; else all PEs are as near, and weigh what their speeds say.
+ * Where all PEs are of one speed, and all switches, nodes, NUMA nodes and
+ * caches of a level have as many, the machine is a tree of them (spots.h);
+ * else all PEs are as near, and weigh what their speeds say. Parts are
+ * exchanged at the end where that wins (arrange.c).
  *
  * The library is loaded by who asks. Its header is not needed: its objects
  * are opaque, and it tells how long its numbers are. Its random numbers are
@@ -20,13 +22,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lb/spots.h"
+#include "lb/strategies/arrange.h"
 #include "lb/strategies/strategy.h"
 
 enum {
     WEIGHT_MAX = 10000,    /* of the largest object, edge or speed */
     WEIGHTS_MAX = 1 << 30, /* of all objects */
-    LEVELS = 2,            /* nodes, PEs */
-    DETERMINISTIC = 0,     /* SCOTCH_OPTIONNUMDETERMINISTIC */
+    LEVELS_MAX = CHI_LB_PATH_LEVELS + 1, /* the last: PEs */
+    DETERMINISTIC = 0,                   /* SCOTCH_OPTIONNUMDETERMINISTIC */
 };
 
 static const char *const libraries[] = {
@@ -90,8 +94,15 @@ struct mapping {
     int *edge_weights;
     int *part;
     int *pe_weights;
-    uint32_t *pes; /* those with a speed */
+    uint32_t *pes; /* those with a speed, in the order of their paths */
     uint32_t pe_count;
+};
+
+/* The machine as a regular tree, from the root. */
+struct tree {
+    int levels; /* 0: it is none */
+    int sizes[LEVELS_MAX];
+    int costs[LEVELS_MAX]; /* two PEs are as far as the sum from here on */
 };
 
 /* ---- the library */
@@ -240,68 +251,121 @@ edges_init(struct mapping *mapping)
 
 /* ---- the machine */
 
-static void
+static chare_status
 pes_init(struct mapping *mapping)
 {
     const struct chi_lb_problem *problem = mapping->problem;
     float fastest = 0;
+    chare_status status;
 
     for (uint32_t pe = 0; pe < problem->pe_count; pe++) {
         fastest = fmaxf(fastest, chi_lb_speed(problem, pe));
-    }
-    for (uint32_t pe = 0; pe < problem->pe_count; pe++) {
-        const float speed = chi_lb_speed(problem, pe);
-
-        if (speed > 0) {
-            mapping->pe_weights[mapping->pe_count] =
-                (int)ceilf(speed / fastest * WEIGHT_MAX);
+        if (chi_lb_speed(problem, pe) > 0) {
             mapping->pes[mapping->pe_count++] = pe;
         }
     }
+    status = chi_lb_path_sort(problem, mapping->pes, mapping->pe_count);
+    for (uint32_t i = 0; i < mapping->pe_count; i++) {
+        mapping->pe_weights[i] = (int)ceilf(
+            chi_lb_speed(problem, mapping->pes[i]) / fastest * WEIGHT_MAX);
+    }
+    return status;
 }
 
-/* PEs of each node, if all have as many, one after the other, and all PEs have
- * one speed; else 0. */
+/* Levels at which the paths of two PEs are the same, from the root. */
 static uint32_t
-node_pes(const struct mapping *mapping)
+levels_shared(const struct mapping *mapping, uint32_t a, uint32_t b)
 {
-    const struct chi_lb_problem *problem = mapping->problem;
+    struct chi_lb_path x;
+    struct chi_lb_path y;
+    uint32_t level = 0;
+
+    chi_lb_path(mapping->problem, mapping->pes[a], &x);
+    chi_lb_path(mapping->problem, mapping->pes[b], &y);
+    while (level < CHI_LB_PATH_LEVELS && x.names[level] == y.names[level]) {
+        level++;
+    }
+    return level;
+}
+
+/* shared[i]: levels that PE i shares with the one before it. PEs of each group
+ * of a level; 0: groups differ. */
+static uint32_t
+group_pes(const struct mapping *mapping, const uint8_t *shared, uint32_t level)
+{
     uint32_t each = 1;
 
-    while (each < mapping->pe_count &&
-           chi_lb_node(problem, mapping->pes[each]) ==
-               chi_lb_node(problem, mapping->pes[0])) {
+    while (each < mapping->pe_count && shared[each] > level) {
         each++;
     }
-    for (uint32_t i = 0; i < mapping->pe_count; i++) {
-        const uint32_t first = i - i % each;
-        const bool same = chi_lb_node(problem, mapping->pes[i]) ==
-                          chi_lb_node(problem, mapping->pes[first]);
-        const bool begins = i == 0 || i % each != 0 ||
-                            chi_lb_node(problem, mapping->pes[i]) !=
-                                chi_lb_node(problem, mapping->pes[i - 1]);
-
-        if (!same || !begins ||
-            mapping->pe_weights[i] != mapping->pe_weights[0]) {
+    for (uint32_t i = 1; i < mapping->pe_count; i++) {
+        if ((shared[i] <= level) != (i % each == 0)) {
             return 0;
         }
     }
-    return mapping->pe_count % each == 0 && each < mapping->pe_count ? each
-                                                                     : 0;
+    return mapping->pe_count % each == 0 ? each : 0;
+}
+
+static void
+tree_init(const struct mapping *mapping, const uint8_t *shared,
+          struct tree *tree)
+{
+    const struct chi_lb_problem *problem = mapping->problem;
+    uint32_t above = mapping->pe_count; /* PEs of a group one level up */
+    uint32_t hops[LEVELS_MAX + 1] = {0};
+
+    *tree = (struct tree){0};
+    for (uint32_t level = 0; level <= CHI_LB_PATH_LEVELS; level++) {
+        const uint32_t each =
+            level < CHI_LB_PATH_LEVELS ? group_pes(mapping, shared, level) : 1;
+
+        if (each == 0 || above % each != 0) {
+            tree->levels = 0;
+            return;
+        }
+        if (each < above) {
+            hops[tree->levels] = chi_lb_path_hops(problem, level);
+            tree->sizes[tree->levels++] = (int)(above / each);
+            above = each;
+        }
+    }
+    for (int level = 0; level < tree->levels; level++) {
+        tree->costs[level] = (int)(hops[level] - hops[level + 1]);
+    }
+}
+
+static bool
+same_speeds(const struct mapping *mapping)
+{
+    for (uint32_t i = 1; i < mapping->pe_count; i++) {
+        if (mapping->pe_weights[i] != mapping->pe_weights[0]) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static int
 machine_init(const struct mapping *mapping, void *arch)
 {
     const struct scotch *scotch = &mapping->scotch;
-    const uint32_t each = node_pes(mapping);
-    const int sizes[LEVELS] = {each > 0 ? (int)(mapping->pe_count / each) : 0,
-                               (int)each};
-    const int costs[LEVELS] = {CHI_LB_HOPS_NODES - 1, 1};
+    uint8_t *shared = calloc(mapping->pe_count, 1);
+    struct tree tree = {0};
 
-    return each > 1 ? scotch->arch_tree(arch, LEVELS, sizes, costs)
-                    : scotch->arch_weights(arch, (int)mapping->pe_count,
-                                           mapping->pe_weights);
+    if (shared == NULL) {
+        return 1;
+    }
+    for (uint32_t i = 1; i < mapping->pe_count; i++) {
+        shared[i] = (uint8_t)levels_shared(mapping, i - 1, i);
+    }
+    if (same_speeds(mapping)) {
+        tree_init(mapping, shared, &tree);
+    }
+    free(shared);
+    return tree.levels > 1
+               ? scotch->arch_tree(arch, tree.levels, tree.sizes, tree.costs)
+               : scotch->arch_weights(arch, (int)mapping->pe_count,
+                                      mapping->pe_weights);
 }
 
 /* ---- mapping */
@@ -381,18 +445,18 @@ map_all(struct mapping *mapping, uint32_t *to, char *text)
     void *graph = scotch->graph_alloc();
     void *arch = scotch->arch_alloc();
     void *strategy = scotch->strategy_alloc();
-    chare_status status = CHARE_ERR_NO_MEMORY;
+    chare_status status;
 
     objects_init(mapping);
     edges_init(mapping);
-    pes_init(mapping);
-    if (mapping->pe_count == 1) {
-        status = CHARE_OK; /* all is part 0 */
-    } else if (graph != NULL && arch != NULL && strategy != NULL) {
+    status = pes_init(mapping);
+    if (graph == NULL || arch == NULL || strategy == NULL) {
+        status = CHARE_ERR_NO_MEMORY;
+    } else if (status == CHARE_OK && mapping->pe_count > 1) {
         status = map(mapping, graph, arch, strategy) == 0 ? CHARE_OK
                                                           : CHARE_ERR_SYSTEM;
         snprintf(text, CHI_LB_TEXT_BYTES, "Scotch failed");
-    }
+    } /* else all is part 0 */
     for (size_t i = 0; status == CHARE_OK && i < problem->object_count; i++) {
         if (problem->fixed == NULL || problem->fixed[i] == 0) {
             to[i] = mapping->pes[mapping->part[i]];
@@ -433,6 +497,9 @@ scotch_decide(const struct chi_lb_problem *problem, uint32_t *to, char *text)
                           mapping.pe_weights != NULL;
 
         status = room ? map_all(&mapping, to, text) : CHARE_ERR_NO_MEMORY;
+    }
+    if (status == CHARE_OK) {
+        status = chi_lb_arrange(problem, to);
     }
     scotch_close(&mapping.scotch);
     free(mapping.first);

@@ -34,6 +34,10 @@ PATHS = {
     "await": "await proxy.answer(7, ret=True) in an async def, one PE",
     "coro": "proxy.answer(7, ret=True).get() in a @coro method, one PE",
     "array": "proxy.take(ndarray of 8 bytes), one PE, copied on the way",
+    "leave8": "a chare with an int moves: on the PE that it leaves",
+    "arrive8": "the same: where it arrives",
+    "leave8192": "a chare with an array of 8 KiB moves: where it leaves",
+    "arrive8192": "the same: where it arrives",
     "element": "broadcast to an array and sum of a float, for each element",
 }
 

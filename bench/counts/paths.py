@@ -22,6 +22,7 @@ from chare import Array, Chare, Future, Reducer, charm, coro
 import numpy
 
 LENGTHS = (100, 600)
+MOVES = (10, 60)  # so many large ones fit into a ring
 LIBRARY = ctypes.CDLL(sys.argv[1])
 FOLDER = sys.argv[2]
 
@@ -120,6 +121,35 @@ class Path(Chare):
         other.end("receive", length, done)
         touch("sent")
 
+    # Chares whose home is here leave; then they arrive on the other PE.
+
+    def leave(self, movers, size, length, done):
+        other = self.thisProxy[1]
+        other.hold(length)
+        wait_for("held")
+        start()
+        for i in range(length):
+            movers[i].go(1)
+        self.me.left(size, length, done, True)
+
+    def left(self, size, length, done, again):
+        if again:  # once more behind what lets them go
+            self.me.left(size, length, done, False)
+            return
+        stop(f"leave{size}", length)
+        self.thisProxy[1].end(f"arrive{size}", length, done)
+        touch("sent")
+
+
+class Mover(Chare):
+    """Moves from PE 0 to PE 1, and back when nobody counts."""
+
+    def __init__(self, size):
+        self.state = 7 if size <= 8 else numpy.zeros(size // 8)
+
+    def go(self, to):
+        self.migrate(to)
+
 
 class Member(Chare):
     """All of them are called, and contribute."""
@@ -148,12 +178,28 @@ def go(method, *arguments):
             done.get()
 
 
+def move(path, size):
+    """All that go are on PE 0: the first half of an array."""
+    movers = Array(Mover, 2 * MOVES[-1], args=[size])
+    charm.awaitCreation(movers)
+    for lengths in (MOVES[::-1], MOVES):
+        for length in lengths:
+            done = Future()
+            path.leave(movers, size, length, done)
+            done.get()
+            for i in range(length):
+                movers[i].go(0)
+            charm.waitQD()
+
+
 def main(args):
     gc.disable()
     paths = Array(Path, charm.numPes())
     charm.awaitCreation(paths)
     if charm.numPes() > 1:
         go(paths[0].send)
+        for size in (8, 8192):
+            move(paths[0], size)
         charm.exit()
     for method in (paths[0].plain, paths[0].call, paths[0].array,
                    paths[0].awaits, paths[0].coro):

@@ -21,7 +21,7 @@ enum {
     CLASS_SHIFT_MIN = 8, /* 256 bytes */
     CLASS_LARGE = 9,     /* the first beyond 64 KiB: not from slabs */
     CLASS_COUNT = 16,    /* up to 8 MiB */
-    CLASS_SOURCED = 7,   /* the first beyond CHI_MSG_SOURCE_BYTES */
+    CLASS_SOURCED = 6,   /* the first beyond CHI_MSG_SOURCE_BYTES */
     CLASS_HEAP = CLASS_COUNT,
     CLASS_SOURCE, /* from the pool's source */
     SLAB_BYTES = 64 * 1024,

@@ -34,7 +34,7 @@ enum {
 };
 
 enum {
-    CHI_MSG_SOURCE_BYTES = 16 * 1024, /* in whole: what is large */
+    CHI_MSG_SOURCE_BYTES = 8 * 1024, /* in whole: what is large */
 };
 
 /* Longer than any message; a length beyond it is out of memory at once. */

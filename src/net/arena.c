@@ -39,7 +39,7 @@
 #include "base/check.h"
 
 enum {
-    ORDERS_MAX = 25, /* CHI_ARENA_BYTES_MAX / CHI_ARENA_BLOCK_BYTES_MIN */
+    ORDERS_MAX = 27, /* CHI_ARENA_BYTES_MAX / CHI_ARENA_BLOCK_BYTES_MIN */
     LOOKED_AT = 4,   /* given blocks that an allocation looks at */
     NO_LEAF = -1,
     WARM_BYTES_MAX = 512 * 1024 * 1024, /* that are free */

@@ -38,7 +38,7 @@
 #include "base/log.h"
 
 enum {
-    CHI_ARENA_BLOCK_BYTES_MIN = 64 * 1024,
+    CHI_ARENA_BLOCK_BYTES_MIN = 16 * 1024,
     CHI_ARENA_HEAD_BYTES = 64, /* of a block, before its memory */
 };
 

@@ -41,7 +41,7 @@
 #include "net/shm_private.h"
 
 enum {
-    EAGER_BYTES_DEFAULT = 16 * 1024,
+    EAGER_BYTES_DEFAULT = 8 * 1024,
     EAGER_BYTES_MIN = 1024,
 };
 

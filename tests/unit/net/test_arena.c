@@ -236,7 +236,7 @@ static void
 held_by_others_for_long(void)
 {
     enum {
-        BLOCKS = 16 * 16
+        BLOCKS = ARENA_BYTES / CHI_ARENA_BLOCK_BYTES_MIN
     };
     unsigned char *block;
     unsigned char *taken[BLOCKS];
@@ -559,7 +559,8 @@ messages_are_passed_on(void)
         CHECK_EQ(chi_route_send(here->route, (uint32_t)(~to & 1), came),
                  CHARE_OK);
         CHECK_EQ(chi_arena_used_bytes(ends[1].arena), 0);
-        CHECK_EQ(chi_arena_used_bytes(ends[0].arena), (1 << 20) + (1 << 16));
+        CHECK_EQ(chi_arena_used_bytes(ends[0].arena),
+                 (1 << 20) + CHI_ARENA_BLOCK_BYTES_MIN);
     }
     CHECK(chi_msg_pool_live(ends[0].pool) == 0);
     (void)chi_route_progress(ends[0].route, 16);
@@ -582,7 +583,8 @@ no_room_is_wasted(void)
     blocks[1] = chi_arena_alloc(arena, bytes, &room);
     blocks[2] = chi_arena_alloc(arena, bytes / 3, &room);
     CHECK(blocks[0] != NULL && blocks[1] != NULL && blocks[2] != NULL);
-    CHECK(chi_arena_used_bytes(arena) < 2 * bytes + bytes / 3 + (3 << 16));
+    CHECK(chi_arena_used_bytes(arena) <
+          2 * bytes + bytes / 3 + 3 * CHI_ARENA_BLOCK_BYTES_MIN);
     chi_arena_release(arena, blocks[1]);
     chi_arena_release(arena, blocks[0]);
     chi_arena_release(arena, blocks[2]);

@@ -137,6 +137,8 @@ chare_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->rare->results);
     Py_VISIT(self->rare->section_results);
     Py_VISIT(self->rare->failure);
+    Py_VISIT(self->rare->restarts);
+    Py_VISIT(self->rare->adopted);
     if (result == 0) {
         result = core_build_visit(self, visit, arg);
     }
@@ -154,6 +156,8 @@ chare_clear(PyObject *op)
     Py_CLEAR(rare->results);
     Py_CLEAR(rare->section_results);
     Py_CLEAR(rare->failure);
+    Py_CLEAR(rare->restarts);
+    Py_CLEAR(rare->adopted);
     core_when_clear((struct core_chare *)op);
     core_build_clear((struct core_chare *)op);
     core_channels_clear((struct core_chare *)op);
@@ -599,6 +603,8 @@ static PyMethodDef chare_methods[] = {
     {"_chare_result", (PyCFunction)(void (*)(void))chare_result, METH_FASTCALL,
      NULL},
     {"_chare_ready", chare_ready, METH_NOARGS, NULL},
+    {"_chare_future", (PyCFunction)(void (*)(void))core_chare_future,
+     METH_FASTCALL, NULL},
     {"_chare_enlist", (PyCFunction)(void (*)(void))chare_enlist, METH_FASTCALL,
      NULL},
     {NULL, NULL, 0, NULL},

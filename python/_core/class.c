@@ -303,6 +303,8 @@ class_entry_function(struct core_class *self, Py_ssize_t i)
         self->ready_index = i;
     } else if (PyUnicode_CompareWithASCIIString(name, "_chare_result") == 0) {
         self->result_index = i;
+    } else if (PyUnicode_CompareWithASCIIString(name, "_chare_future") == 0) {
+        self->future_index = i;
     } else if (self->is_map &&
                PyUnicode_CompareWithASCIIString(name, "procNum") == 0) {
         self->place_index = i;
@@ -406,6 +408,7 @@ core_class_register(PyObject *module, PyObject *args)
     self->is_map = PyObject_HasAttrString(cls, "__chare_map__");
     self->when_index = -1;
     self->channel_index = -1;
+    self->future_index = -1;
     PyObject_GC_Track(self);
     if (core_entry_init(&self->init, self, init) < 0 ||
         class_register_type(self, pe) < 0 ||

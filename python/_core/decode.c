@@ -240,6 +240,9 @@ get_extern(struct core_reader *reader, const chare_value *value)
     switch (value->as.bytes.kind) {
     case CORE_EXTERN_PICKLE:
         return get_pickle(reader, value);
+    case CORE_EXTERN_FUTURE:
+        return core_future_adopt(reader->pe, value->as.bytes.at,
+                                 value->as.bytes.len);
     case CORE_EXTERN_PROXY:
         if (!core_proxy_name_read(value->as.bytes.at, value->as.bytes.len,
                                   &name)) {

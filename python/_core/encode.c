@@ -336,6 +336,11 @@ put_other(struct writer *writer, PyObject *object)
     if (Py_IS_TYPE(object, state->FutureType)) {
         chare_future name;
 
+        if (core_future_comes_along(writer->pe,
+                                    (struct core_future *)object)) {
+            return core_future_follow(writer->pe, writer->encoder,
+                                      (struct core_future *)object);
+        }
         if (core_future_name(writer->pe, (struct core_future *)object, &name) <
             0) {
             return -1;

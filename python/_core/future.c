@@ -172,6 +172,20 @@ core_future_new(struct core_pe *pe, int64_t value_count)
 }
 
 struct core_future *
+core_future_new_adopted(struct core_pe *pe, const chare_future *name)
+{
+    struct core_future *self = future_alloc(pe->state);
+
+    if (self != NULL) {
+        self->pe = pe;
+        self->name = *name;
+        self->value_count = 1;
+        self->adopted = true;
+    }
+    return self;
+}
+
+struct core_future *
 core_future_new_local(struct core_pe *pe, const char *what)
 {
     struct core_future *self = future_alloc(pe->state);
@@ -245,7 +259,7 @@ core_future_name(struct core_pe *pe, struct core_future *self,
     }
     *name_out = self->name;
     core_future_own(self);
-    if (self->pe != pe || self->known) {
+    if (self->pe != pe || self->known || self->adopted) {
         return 0;
     }
     if (pe->known == NULL && (pe->known = PyDict_New()) == NULL) {
@@ -278,9 +292,8 @@ core_future_forget_name(struct core_future *self)
     Py_XDECREF(key);
 }
 
-/* One of our own that was sent and is back; new reference or NULL. */
-static PyObject *
-future_find(struct core_pe *pe, uint64_t id)
+PyObject *
+core_future_find(struct core_pe *pe, uint64_t id)
 {
     PyObject *key;
     PyObject *address;
@@ -306,7 +319,7 @@ core_future_of(struct core_pe *pe, const chare_future *name)
     struct core_future *self;
 
     if (name->pe == pe->rank) {
-        PyObject *found = future_find(pe, name->id);
+        PyObject *found = core_future_find(pe, name->id);
 
         if (found != NULL || PyErr_Occurred()) {
             return found;
@@ -327,13 +340,15 @@ core_future_load(PyObject *module, PyObject *args)
     unsigned long long id;
     unsigned where;
     chare_future name = {0, 0, 0};
+    int along = 0;
 
-    if (pe == NULL || !PyArg_ParseTuple(args, "KI", &id, &where)) {
+    if (pe == NULL || !PyArg_ParseTuple(args, "KI|p", &id, &where, &along)) {
         return NULL;
     }
     name.id = id;
     name.pe = where;
-    return core_future_of(pe, &name);
+    return along ? core_future_adopt_name(pe, &name)
+                 : core_future_of(pe, &name);
 }
 
 /* ---- values */
@@ -384,7 +399,7 @@ future_finish(struct core_future *self, bool drop)
 
     self->waiter = NULL;
     Py_INCREF(self);
-    if (self->name.id != 0) {
+    if (self->name.id != 0 && !self->adopted) {
         chare_future_release(self->pe->runtime, &self->name, drop);
     }
     if (self->listed) {

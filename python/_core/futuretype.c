@@ -379,11 +379,16 @@ future_reduce(PyObject *op, PyTypeObject *defining_class,
     struct core_pe *pe = core_pe_get(state);
     chare_future name;
     PyObject *load;
+    bool along;
 
     (void)args;
     (void)arg_count;
     (void)kwnames;
-    if (pe == NULL ||
+    if (pe == NULL) {
+        return NULL;
+    }
+    along = core_future_comes_along(pe, (struct core_future *)op);
+    if ((along && core_future_send_after(pe, (struct core_future *)op) < 0) ||
         core_future_name(pe, (struct core_future *)op, &name) < 0) {
         return NULL;
     }
@@ -392,8 +397,8 @@ future_reduce(PyObject *op, PyTypeObject *defining_class,
     if (load == NULL) {
         return NULL;
     }
-    return Py_BuildValue("N(KI)", load, (unsigned long long)name.id,
-                         (unsigned)name.pe);
+    return Py_BuildValue("N(KIi)", load, (unsigned long long)name.id,
+                         (unsigned)name.pe, (int)along);
 }
 
 void
@@ -504,6 +509,7 @@ future_clear(PyObject *op)
     Py_CLEAR(self->keeps);
     Py_CLEAR(self->into);
     Py_CLEAR(self->made_in);
+    Py_CLEAR(self->follower);
     return 0;
 }
 

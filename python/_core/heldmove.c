@@ -52,9 +52,13 @@ core_when_pack(struct core_pe *pe, struct core_chare *chare)
          group = group->next) {
         for (struct waiting *waiting = group->head;
              list != NULL && waiting != NULL; waiting = waiting->next) {
-            PyObject *packed =
-                waiting->entry != NULL ? waiting_pack(waiting) : NULL;
+            PyObject *packed;
 
+            if (waiting->entry == NULL &&
+                core_future_is_complete(waiting->future)) {
+                continue; /* nobody waits there any more */
+            }
+            packed = waiting->entry != NULL ? waiting_pack(waiting) : NULL;
             if (packed == NULL || PyList_Append(list, packed) < 0) {
                 Py_CLEAR(list);
             }

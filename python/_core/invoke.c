@@ -118,9 +118,14 @@ run(struct core_pe *pe, const struct core_entry *entry, PyObject *object,
                           NULL);
         return;
     }
-    if ((entry->flags & CORE_ENTRY_COROUTINE) != 0) {
+    if ((entry->flags & CORE_ENTRY_SUSPENDS) != 0) {
         if (call->wants_reply) {
             chare_call_take_reply(call, &reply);
+        }
+        if ((entry->flags & CORE_ENTRY_MOVABLE) != 0) {
+            core_movable_start(pe, entry, (struct core_chare *)object, slots,
+                               arg_count, call->wants_reply ? &reply : NULL);
+            return;
         }
         core_coroutine_start(pe, entry, entry->function, slots + 1, arg_count,
                              object, call->wants_reply ? &reply : NULL);
@@ -148,6 +153,11 @@ core_execute(struct core_pe *pe, const struct core_entry *entry,
 
     pe->args = slots + 1;
     pe->arg_count = arg_count;
+    if ((entry->flags & CORE_ENTRY_MOVABLE) != 0) {
+        core_movable_start(pe, entry, chare, slots, arg_count, reply);
+        pe->arg_count = 0;
+        return;
+    }
     if ((entry->flags & CORE_ENTRY_COROUTINE) != 0) {
         core_coroutine_start(pe, entry, entry->function, slots + 1, arg_count,
                              (PyObject *)chare, reply);

@@ -4,17 +4,18 @@
  *
  * A chare moves as a tuple
  *
- *     (flavour, messages that wait for conditions, channels, state)
+ *     (flavour, luggage, state)
  *
- * whose state is the attributes, or what __getstate__() gives. On the other PE
- * an object is made without calling the constructor; its channels come first,
- * for the state may refer to them: a Channel in it is the name of its other
- * end and a number.
+ * whose luggage is None, or (messages that wait for conditions, channels,
+ * methods to be begun again), and whose state is the attributes, or what
+ * __getstate__() gives. On the other PE an object is made without calling the
+ * constructor; its channels come first, for the state may refer to them: a
+ * Channel in it is the name of its other end and a number.
  *
- * A chare with a suspended method, or a future of allreduce(), stays until
- * there is none: what is on a stack cannot be written. pe->unmovable is set
- * when one was asked to move; from then on the runtime is told when a
- * coroutine has run.
+ * A chare with a suspended method that is not movable (restart.c), or a future
+ * of allreduce(), stays until there is none: what is on a stack cannot be
+ * written. pe->unmovable is set when one was asked to move; from then on the
+ * runtime is told when a coroutine has run.
  */
 #include "migrate.h"
 
@@ -32,13 +33,34 @@ enum {
 
 /* ---- when */
 
-/* Whether nobody waits for what comes from a peer. */
+/* Whether who receives from a channel can do so elsewhere. */
 static bool
-peer_is_quiet(const struct core_peer *peer)
+end_is_quiet(const struct core_chare *chare, const struct core_channel *end)
+{
+    const struct core_ring *ring = &end->receivers;
+
+    for (uint32_t i = 0; i < ring->count; i++) {
+        const struct core_future *future =
+            (const struct core_future *)
+                ring->at[(ring->first + i) & (ring->room - 1)];
+
+        if (!core_future_is_complete(future) &&
+            (future->waiter == NULL ||
+             !core_restarts_allow_waiter(chare->owner->state, chare,
+                                         future->waiter))) {
+            return false;
+        }
+    }
+    return end->watcher == NULL;
+}
+
+/* Whether nobody waits for what comes from a peer, who has to do it here. */
+static bool
+peer_is_quiet(const struct core_chare *chare, const struct core_peer *peer)
 {
     for (const struct core_channel *end = peer->channels; end != NULL;
          end = end->next) {
-        if (end->receivers.count > 0 || end->watcher != NULL) {
+        if (!end_is_quiet(chare, end)) {
             return false;
         }
     }
@@ -54,7 +76,7 @@ rings_are_quiet(const struct core_chare *chare)
     for (uint32_t i = 0; channels != NULL && i < channels->room; i++) {
         for (const struct core_peer *peer = channels->slots[i]; peer != NULL;
              peer = peer->next) {
-            if (!peer_is_quiet(peer)) {
+            if (!peer_is_quiet(chare, peer)) {
                 return false;
             }
         }
@@ -84,13 +106,24 @@ awaits_result(const struct core_rare *rare)
 bool
 core_chare_movable(void *object, void *context)
 {
-    const struct core_chare *chare = (const struct core_chare *)object;
+    struct core_chare *chare = (struct core_chare *)object;
+    struct core_rare *rare = chare->rare;
     struct core_pe *pe = ((struct core_class *)context)->state->pe;
 
-    if (chare->building ||
-        (chare->rare != NULL &&
-         (chare->rare->waiters != NULL || awaits_result(chare->rare) ||
-          !rings_are_quiet(chare)))) {
+    if (chare->building) {
+        pe->unmovable = true;
+        return false;
+    }
+    if (rare == NULL) {
+        return true;
+    }
+    if (rare->restarts != NULL) { /* it was packed, and stayed */
+        core_restarts_post(pe, chare);
+        pe->unmovable = true;
+        return false;
+    }
+    rare->kept = !core_restarts_allow(pe->state, chare);
+    if (rare->kept || awaits_result(rare) || !rings_are_quiet(chare)) {
         pe->unmovable = true;
         return false;
     }
@@ -111,94 +144,6 @@ core_chare_retry(struct core_pe *pe, const struct core_chare *chare)
 }
 
 /* ---- leaving */
-
-/* [(sequence, is a value, value)...], of what has come too early. */
-static PyObject *
-early_pack(const struct core_channel *end)
-{
-    PyObject *list = PyList_New(0);
-
-    for (const struct core_early *early = end->early;
-         list != NULL && early != NULL; early = early->next) {
-        PyObject *item =
-            Py_BuildValue("(KOO)", (unsigned long long)early->sequence,
-                          early->value != NULL ? Py_True : Py_False,
-                          early->value != NULL ? early->value : Py_None);
-
-        if (item == NULL || PyList_Append(list, item) < 0) {
-            Py_CLEAR(list);
-        }
-        Py_XDECREF(item);
-    }
-    return list;
-}
-
-static PyObject *
-channel_pack(const struct core_channel *end)
-{
-    PyObject *unread = PyList_New(end->unread.count);
-    PyObject *early = unread != NULL ? early_pack(end) : NULL;
-
-    if (early == NULL) {
-        Py_XDECREF(unread);
-        return NULL;
-    }
-    for (uint32_t i = 0; i < end->unread.count; i++) {
-        PyList_SET_ITEM(unread, i,
-                        Py_NewRef(end->unread.at[(end->unread.first + i) &
-                                                 (end->unread.room - 1)]));
-    }
-    return Py_BuildValue(
-        "(KKKiiNN)", (unsigned long long)end->number,
-        (unsigned long long)end->sent, (unsigned long long)end->received,
-        (int)end->closed_here, (int)end->closed_there, unread, early);
-}
-
-/* (name of the peer, ends made, [ends], oldest first). */
-static PyObject *
-peer_pack(const struct core_peer *peer)
-{
-    PyObject *ends = PyList_New(0);
-
-    for (const struct core_channel *end = peer->channels;
-         ends != NULL && end != NULL; end = end->next) {
-        PyObject *packed = channel_pack(end);
-
-        if (packed == NULL || PyList_Insert(ends, 0, packed) < 0) {
-            Py_CLEAR(ends);
-        }
-        Py_XDECREF(packed);
-    }
-    return ends == NULL ? NULL
-                        : Py_BuildValue("(y#KN)", (const char *)&peer->element,
-                                        (Py_ssize_t)sizeof(peer->element),
-                                        (unsigned long long)peer->made, ends);
-}
-
-static PyObject *
-channels_pack(const struct core_chare *chare)
-{
-    const struct core_channels *channels =
-        chare->rare != NULL ? chare->rare->channels : NULL;
-    PyObject *list;
-
-    if (channels == NULL) {
-        return Py_NewRef(Py_None);
-    }
-    list = PyList_New(0);
-    for (uint32_t i = 0; list != NULL && i < channels->room; i++) {
-        for (const struct core_peer *peer = channels->slots[i];
-             list != NULL && peer != NULL; peer = peer->next) {
-            PyObject *packed = peer_pack(peer);
-
-            if (packed == NULL || PyList_Append(list, packed) < 0) {
-                Py_CLEAR(list);
-            }
-            Py_XDECREF(packed);
-        }
-    }
-    return list;
-}
 
 /* Whether a class says itself what its state is. */
 static bool
@@ -237,27 +182,52 @@ state_pack(struct core_pe *pe, struct core_chare *chare)
     return PyObject_GenericGetDict((PyObject *)chare, NULL);
 }
 
-/* Write all four parts; -1 with an exception. */
+/* What few chares have; NULL with an exception. */
+static PyObject *
+luggage_pack(struct core_pe *pe, struct core_chare *chare)
+{
+    PyObject *held = core_when_pack(pe, chare);
+    PyObject *channels = held != NULL ? core_channels_pack(chare) : NULL;
+
+    if (channels == NULL) {
+        Py_XDECREF(held);
+        return NULL;
+    }
+    return Py_BuildValue("(NNO)", held, channels,
+                         chare->rare->restarts != NULL ? chare->rare->restarts
+                                                       : Py_None);
+}
+
+/* Write all parts; -1 with an exception. */
 static int
 pack(struct core_pe *pe, struct core_chare *chare, chare_encoder *encoder)
 {
-    PyObject *state = state_pack(pe, chare);
-    PyObject *held = state != NULL ? core_when_pack(pe, chare) : NULL;
-    PyObject *channels = held != NULL ? channels_pack(chare) : NULL;
+    PyObject *state;
+    PyObject *luggage;
     int result = -1;
 
-    if (channels != NULL) {
-        chare_put_container(encoder, CHARE_TAG_TUPLE, 4);
-        chare_put_int(encoder, chare->flavour);
-        result = core_encode(pe, encoder, held) < 0 ||
-                         core_encode(pe, encoder, channels) < 0 ||
-                         core_encode(pe, encoder, state) < 0
-                     ? -1
-                     : 0;
+    if (chare->rare != NULL && core_restarts_pack(pe, chare) < 0) {
+        return -1;
     }
+    pe->moving = chare;
+    state = state_pack(pe, chare);
+    luggage = state == NULL         ? NULL
+              : chare->rare != NULL ? luggage_pack(pe, chare)
+                                    : Py_NewRef(Py_None);
+    if (luggage != NULL) {
+        chare_put_container(encoder, CHARE_TAG_TUPLE, 3);
+        chare_put_int(encoder, chare->flavour);
+        if (luggage == Py_None) {
+            chare_put_none(encoder);
+            result = 0;
+        } else {
+            result = core_encode(pe, encoder, luggage);
+        }
+        result = result < 0 ? -1 : core_encode(pe, encoder, state);
+    }
+    pe->moving = NULL;
     Py_XDECREF(state);
-    Py_XDECREF(held);
-    Py_XDECREF(channels);
+    Py_XDECREF(luggage);
     return result;
 }
 
@@ -274,9 +244,7 @@ core_chare_pack(void *object, void *context, chare_encoder *encoder)
         return CHARE_ERR_AGAIN; /* what it holds is to be looked at first */
     }
     core_enter(pe);
-    pe->moving = chare;
     result = pack(pe, chare, encoder);
-    pe->moving = NULL;
     if (result < 0) {
         core_chare_name(chare, &name);
         core_failed(pe, &self->init, &name, NULL);
@@ -298,81 +266,6 @@ core_chare_depart(void *object, void *context)
 }
 
 /* ---- arriving */
-
-static int
-channel_unpack(struct core_state *state, struct core_peer *peer,
-               PyObject *packed)
-{
-    unsigned long long number;
-    unsigned long long sent;
-    unsigned long long received;
-    struct core_channel *end;
-    PyObject *unread;
-    PyObject *early;
-    int closed_here;
-    int closed_there;
-
-    if (!PyArg_ParseTuple(packed, "KKKiiO!O!", &number, &sent, &received,
-                          &closed_here, &closed_there, &PyList_Type, &unread,
-                          &PyList_Type, &early)) {
-        return -1;
-    }
-    end = core_channel_new(state, peer, number); /* the peer owns it */
-    if (end == NULL) {
-        return -1;
-    }
-    end->sent = sent;
-    end->received = received;
-    end->closed_here = closed_here != 0;
-    end->closed_there = closed_there != 0;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(unread); i++) {
-        core_ring_push(&end->unread, PyList_GET_ITEM(unread, i));
-    }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(early); i++) {
-        unsigned long long sequence;
-        PyObject *value;
-        int is_value;
-
-        if (!PyArg_ParseTuple(PyList_GET_ITEM(early, i), "KpO", &sequence,
-                              &is_value, &value)) {
-            return -1;
-        }
-        core_channel_arrived(state, end, sequence, is_value ? value : NULL);
-    }
-    return 0;
-}
-
-static int
-channels_unpack(struct core_state *state, struct core_chare *chare,
-                PyObject *list)
-{
-    for (Py_ssize_t i = 0; list != Py_None && i < PyList_GET_SIZE(list); i++) {
-        unsigned long long made;
-        const char *bytes;
-        Py_ssize_t len;
-        PyObject *ends;
-        chare_element element;
-        struct core_peer *peer;
-
-        if (!PyArg_ParseTuple(PyList_GET_ITEM(list, i), "y#KO!", &bytes, &len,
-                              &made, &PyList_Type, &ends) ||
-            len != sizeof(element)) {
-            return -1;
-        }
-        memcpy(&element, bytes, sizeof(element));
-        peer = core_peer_get(chare, &element);
-        if (peer == NULL) {
-            return -1;
-        }
-        peer->made = made;
-        for (Py_ssize_t k = 0; k < PyList_GET_SIZE(ends); k++) {
-            if (channel_unpack(state, peer, PyList_GET_ITEM(ends, k)) < 0) {
-                return -1;
-            }
-        }
-    }
-    return 0;
-}
 
 static int
 state_unpack(struct core_pe *pe, struct core_chare *chare, PyObject *state)
@@ -448,26 +341,47 @@ state_read(struct core_pe *pe, struct core_chare *chare,
     return result;
 }
 
+static int
+restarts_unpack(struct core_chare *chare, PyObject *list)
+{
+    struct core_rare *rare;
+
+    if (list == Py_None) {
+        return 0;
+    }
+    rare = PyList_CheckExact(list) ? core_chare_rare(chare) : NULL;
+    if (rare == NULL) {
+        return -1;
+    }
+    Py_XSETREF(rare->restarts, Py_NewRef(list));
+    return 0;
+}
+
 /* The value that follows; then what is in it; -1 with an exception. The state
  * comes last: its channels must be there. */
 static int
 unpack(struct core_pe *pe, struct core_chare *chare,
        struct core_reader *reader)
 {
-    PyObject *held = core_decode(reader);
-    PyObject *channels = held != NULL ? core_decode(reader) : NULL;
+    PyObject *luggage = core_decode(reader);
+    PyObject *held = Py_None;
+    PyObject *channels = Py_None;
+    PyObject *restarts = Py_None;
     int result = -1;
 
-    if (channels != NULL && channels_unpack(pe->state, chare, channels) == 0 &&
+    if (luggage != NULL &&
+        (luggage == Py_None ||
+         PyArg_ParseTuple(luggage, "OOO", &held, &channels, &restarts)) &&
+        core_channels_unpack(pe->state, chare, channels) == 0 &&
         state_read(pe, chare, reader) == 0 &&
-        core_when_unpack(pe, chare, held) == 0) {
+        core_when_unpack(pe, chare, held) == 0 &&
+        restarts_unpack(chare, restarts) == 0) {
         result = 0;
     }
     if (result < 0 && !PyErr_Occurred()) {
         core_raise(pe->state, CHARE_ERR_FORMAT, "a chare that moves");
     }
-    Py_XDECREF(held);
-    Py_XDECREF(channels);
+    Py_XDECREF(luggage);
     return result;
 }
 
@@ -523,6 +437,7 @@ core_chare_migrated(void *object, void *context)
     }
     core_enter(pe);
     if (self->migrated_kind == MIGRATED_UNTOLD) {
+        core_restarts_run(pe, (struct core_chare *)object);
         core_when_changed(pe, object);
         core_leave(pe);
         return;
@@ -537,6 +452,7 @@ core_chare_migrated(void *object, void *context)
         core_task_start(pe, &self->init, result, object, NULL);
     }
     Py_XDECREF(result);
+    core_restarts_run(pe, (struct core_chare *)object);
     core_when_changed(pe, object);
     core_leave(pe);
 }
@@ -547,9 +463,10 @@ const char core_chare_migrate_doc[] = "migrate($self, toPe)\n--\n\n\
 Move this chare of an array to another PE, by number.\n\
 \n\
 It moves as soon as it can: after the method that runs now, and when none of\n\
-its methods is suspended. Calls find it wherever it is. Its state are its\n\
-attributes, or what __getstate__() gives to __setstate__(); messages held by\n\
-@when, channels and memberships of sections come along. The constructor is\n\
+its methods is suspended, but for those with @movable. Calls find it wherever\n\
+it is. Its state are its attributes, or what __getstate__() gives to\n\
+__setstate__(); messages held by @when, channels, futures and memberships of\n\
+sections come along. The constructor is\n\
 not called again; migrated() is, if there is such a method.\n\
 \n\
 Also a method of proxies: of a chare, or of a whole array.\n\
@@ -650,74 +567,3 @@ core_chare_get_migratable(PyObject *op, void *closure)
     core_chare_name(self, &name);
     return PyBool_FromLong(chare_is_migratable(pe->runtime, &name));
 }
-
-/* ---- channels in the state */
-
-PyObject *
-core_channel_reduce(PyObject *op, PyTypeObject *defining_class,
-                    PyObject *const *args, Py_ssize_t arg_count,
-                    PyObject *kwnames)
-{
-    struct core_state *state = core_state_of(defining_class);
-    struct core_channel *self = (struct core_channel *)op;
-    struct core_pe *pe = core_pe_get(state);
-    PyObject *loader;
-
-    (void)args;
-    (void)arg_count;
-    (void)kwnames;
-    if (pe == NULL) {
-        return NULL;
-    }
-    if (pe->moving == NULL || self->chare != pe->moving) {
-        PyErr_SetString(PyExc_TypeError,
-                        "a Channel belongs to its chare and cannot be sent; "
-                        "send what comes out of it");
-        return NULL;
-    }
-    loader = PyObject_GetAttrString(PyType_GetModule(defining_class),
-                                    "_channel_load");
-    return loader == NULL ? NULL
-                          : Py_BuildValue("(N(OK))", loader, self->remote,
-                                          (unsigned long long)self->number);
-}
-
-/* _channel_load(remote, number): an end of the chare that is being made. */
-static PyObject *
-migrate_channel_load(PyObject *module, PyObject *args)
-{
-    struct core_state *state = core_state_get(module);
-    struct core_pe *pe = core_pe_get(state);
-    unsigned long long number;
-    struct core_channel *end;
-    struct core_peer *peer;
-    PyObject *remote;
-
-    if (pe == NULL || !PyArg_ParseTuple(args, "OK", &remote, &number)) {
-        return NULL;
-    }
-    if (pe->moving == NULL || !core_is_proxy(state, remote)) {
-        PyErr_SetString(PyExc_TypeError, "a Channel cannot be sent");
-        return NULL;
-    }
-    peer = core_peer_get(pe->moving, &((struct core_proxy *)remote)->element);
-    end = peer != NULL ? core_channel_find(peer, number) : NULL;
-    if (end == NULL) {
-        if (peer != NULL) {
-            PyErr_SetString(state->Error, "a channel did not come along");
-        }
-        return NULL;
-    }
-    if (end->chare != NULL) {
-        return Py_NewRef((PyObject *)end);
-    }
-    end->chare = (struct core_chare *)Py_NewRef((PyObject *)pe->moving);
-    end->remote = Py_NewRef(remote);
-    return (PyObject *)end; /* the peer's reference */
-}
-
-PyMethodDef core_migrate_functions[] = {
-    {"_channel_load", migrate_channel_load, METH_VARARGS,
-     PyDoc_STR("For pickle.")},
-    {NULL, NULL, 0, NULL},
-};

@@ -27,6 +27,13 @@ PyObject *core_chare_get_migratable(PyObject *op, void *closure);
 extern const char core_chare_migrate_doc[];
 extern const char core_chare_set_migratable_doc[];
 
+/* ---- channelmove.c */
+
+/* A list, or None; NULL with an exception. And back; -1 with one. */
+PyObject *core_channels_pack(const struct core_chare *chare);
+int core_channels_unpack(struct core_state *state, struct core_chare *chare,
+                         PyObject *list);
+
 /* Channel.__reduce__(), for channels in the state of a chare that moves. */
 PyObject *core_channel_reduce(PyObject *op, PyTypeObject *defining_class,
                               PyObject *const *args, Py_ssize_t arg_count,

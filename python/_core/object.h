@@ -34,9 +34,12 @@ struct core_rare {
     struct core_channels *channels; /* their ends here, or NULL */
     struct core_build *build;       /* calls that wait for its constructor */
     struct core_waiter *waiters;    /* that have suspended here; waiter.h */
-    PyObject *failure; /* the exception of its constructor, or NULL */
-    uint32_t maker;    /* the PE that asked for it, while it is built */
-    bool told;         /* somebody has got, or will get, the failure */
+    PyObject *restarts; /* list: methods to be begun again; restart.c */
+    PyObject *adopted;  /* dict: futures that came along; follow.c */
+    PyObject *failure;  /* the exception of its constructor, or NULL */
+    uint32_t maker;     /* the PE that asked for it, while it is built */
+    bool told;          /* somebody has got, or will get, the failure */
+    bool kept;          /* it was to move, and what is suspended kept it */
 };
 
 /*

@@ -69,8 +69,9 @@ core_is_plain(struct core_state *state, PyObject *object, int depth)
         return true;
     }
     return type == &PyComplex_Type || core_is_proxy(state, object) ||
-           type == state->FutureType || type == state->CallbackType ||
-           is_fixed_array(state, object);
+           (type == state->FutureType &&
+            !((struct core_future *)object)->adopted) ||
+           type == state->CallbackType || is_fixed_array(state, object);
 }
 
 static struct core_payload *

@@ -43,6 +43,7 @@ enum {
     CORE_EXTERN_PICKLE = 1,       /* a pickle */
     CORE_EXTERN_PICKLE_PARTS = 2, /* one whose buffers follow in the tuple */
     CORE_EXTERN_PROXY = 3,        /* struct core_proxy_name */
+    CORE_EXTERN_FUTURE = 4,       /* of a chare that moves; follow.c */
 };
 
 /* The kinds of collections, as Python users tell them apart. */
@@ -290,9 +291,12 @@ enum {
     CORE_ENTRY_NO_SELF = 2,       /* a static method */
     CORE_ENTRY_KEYWORDS = 4,      /* the last argument is a dict, or None */
     CORE_ENTRY_GENERATOR = 8,     /* calls are refused: it would never run */
+    CORE_ENTRY_MOVABLE = 16,      /* begins again where its chare moves to */
     CORE_ENTRY_HAS_PRIORITY = 32, /* a parameter of its own: priority */
     CORE_ENTRY_HAS_WHEN = 64,     /* a parameter of its own: when */
     CORE_ENTRY_AGGREGATE = 128,   /* its calls travel together */
+    /* It is not simply called. */
+    CORE_ENTRY_SUSPENDS = CORE_ENTRY_COROUTINE | CORE_ENTRY_MOVABLE,
 };
 
 /* Keywords that belong to the call and not to the method. */
@@ -407,6 +411,7 @@ struct core_class {
     uint8_t migrated_kind;
     Py_ssize_t when_index;
     Py_ssize_t channel_index;
+    Py_ssize_t future_index;
 };
 
 /* Whether it is the hidden method that answers awaitCreation(). */
@@ -571,6 +576,9 @@ struct core_future {
     PyObject *made_in;               /* the code that made it, a label, or
                                         NULL */
     int made_at;                     /* its instruction there */
+    PyObject *follower; /* the name of a chare that gets the value, too; bytes,
+                           or NULL */
+    bool adopted;   /* it came along with a chare; 'name' is the original's */
     bool gathers;   /* the value is a list, from all chares of a broadcast */
     bool discard;   /* the value does not matter: None */
     bool known;     /* it is in pe->known */
@@ -698,6 +706,10 @@ void core_task_step(struct core_pe *pe, PyObject *task);
 
 /* Its coroutine object, borrowed; NULL when it has ended. */
 PyObject *core_task_coroutine(PyObject *task);
+
+/* ---- restart.c, follow.c */
+
+#include "restart.h"
 
 /* ---- coroutine.c: the only file that knows greenlets */
 

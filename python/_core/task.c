@@ -21,6 +21,7 @@ struct core_task {
     struct core_waiter base;
     PyObject *coroutine;
     struct core_future *result; /* completed at the end, or NULL */
+    PyObject *args;             /* a movable method was called with; or NULL */
     chare_reply reply;
     bool replies;
 };
@@ -37,6 +38,7 @@ task_new(struct core_pe *pe, PyObject *coroutine)
     core_waiter_init(&self->base, pe);
     self->coroutine = Py_NewRef(coroutine);
     self->result = NULL;
+    self->args = NULL;
     self->replies = false;
     PyObject_GC_Track(self);
     return self;
@@ -198,6 +200,7 @@ core_task_step(struct core_pe *pe, PyObject *task)
     }
     core_waiter_ended(&self->base);
     Py_CLEAR(self->coroutine);
+    Py_CLEAR(self->args);
 }
 
 /* Make its first step, now or when the scheduler has control. */
@@ -212,9 +215,9 @@ task_begin(struct core_pe *pe, struct core_task *self)
 }
 
 void
-core_task_start(struct core_pe *pe, const struct core_entry *entry,
-                PyObject *coroutine, struct core_chare *chare,
-                const chare_reply *reply)
+core_task_start_movable(struct core_pe *pe, const struct core_entry *entry,
+                        PyObject *coroutine, struct core_chare *chare,
+                        const chare_reply *reply, PyObject *args)
 {
     struct core_task *self = task_new(pe, coroutine);
 
@@ -223,12 +226,51 @@ core_task_start(struct core_pe *pe, const struct core_entry *entry,
         return;
     }
     core_waiter_runs(&self->base, entry, chare);
+    self->args = Py_XNewRef(args);
     if (reply != NULL) {
         self->reply = *reply;
         self->replies = true;
     }
     task_begin(pe, self);
     Py_DECREF(self);
+}
+
+void
+core_task_start(struct core_pe *pe, const struct core_entry *entry,
+                PyObject *coroutine, struct core_chare *chare,
+                const chare_reply *reply)
+{
+    core_task_start_movable(pe, entry, coroutine, chare, reply, NULL);
+}
+
+PyObject *
+core_task_record(struct core_waiter *task)
+{
+    struct core_task *self = (struct core_task *)task;
+
+    return Py_BuildValue("(IOy#)", self->base.entry->id, self->args,
+                         (const char *)&self->reply,
+                         self->replies ? (Py_ssize_t)sizeof(self->reply) : 0);
+}
+
+int
+core_task_leave(struct core_pe *pe, struct core_waiter *task)
+{
+    struct core_task *self = (struct core_task *)task;
+    PyObject *coroutine = self->coroutine;
+    PyObject *closed;
+
+    Py_INCREF(self);
+    self->coroutine = NULL;
+    core_waiter_stop(task);
+    pe->running = task->entry; /* its 'finally' blocks may send */
+    closed = PyObject_CallMethod(coroutine, "close", NULL);
+    pe->running = NULL;
+    core_waiter_ended(task);
+    Py_DECREF(coroutine);
+    Py_DECREF(self);
+    Py_XDECREF(closed);
+    return closed != NULL ? 0 : -1;
 }
 
 int
@@ -294,6 +336,7 @@ task_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->base.chare);
     Py_VISIT(self->coroutine);
     Py_VISIT(self->result);
+    Py_VISIT(self->args);
     return 0;
 }
 
@@ -305,6 +348,7 @@ task_clear(PyObject *op)
     core_waiter_fini(&self->base);
     Py_CLEAR(self->coroutine);
     Py_CLEAR(self->result);
+    Py_CLEAR(self->args);
     return 0;
 }
 

@@ -127,7 +127,17 @@ thread_outside(PyObject *module, PyObject *object)
     Py_RETURN_NONE;
 }
 
-/* One that waits: (runs, function or None, method, index, for what). */
+/* Whether its chare was to move, and stays for it. */
+static bool
+keeps_chare(const struct core_waiter *waiter)
+{
+    return waiter->chare != NULL && waiter->chare->rare->kept &&
+           (waiter->entry == NULL ||
+            (waiter->entry->flags & CORE_ENTRY_MOVABLE) == 0);
+}
+
+/* One that waits: (runs, function or None, method, index, for what, whether
+ * it keeps its chare from moving). */
 static PyObject *
 describe_waiter(struct core_state *state, struct core_waiter *waiter)
 {
@@ -152,11 +162,11 @@ describe_waiter(struct core_state *state, struct core_waiter *waiter)
         Py_SETREF(awaited,
                   core_future_describe((struct core_future *)waiter->awaited));
     }
-    return Py_BuildValue("(OOONN)", runs != NULL ? runs : Py_None,
-                         function != NULL ? function : Py_None,
-                         waiter->entry != NULL ? waiter->entry->fullname
-                                               : Py_None,
-                         index, awaited);
+    return Py_BuildValue(
+        "(OOONNO)", runs != NULL ? runs : Py_None,
+        function != NULL ? function : Py_None,
+        waiter->entry != NULL ? waiter->entry->fullname : Py_None, index,
+        awaited, keeps_chare(waiter) ? Py_True : Py_False);
 }
 
 /* waiting(most): (how many wait here, [descriptions of the oldest]) */

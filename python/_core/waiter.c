@@ -172,6 +172,15 @@ core_waiter_interrupt(struct core_waiter *self, PyObject *error)
 }
 
 void
+core_waiter_stop(struct core_waiter *self)
+{
+    if (self->suspended && self->awaited != NULL) {
+        stop_awaiting(self);
+    }
+    core_waiter_resumed(self);
+}
+
+void
 core_waiter_init(struct core_waiter *self, struct core_pe *pe)
 {
     memset((char *)self + sizeof(PyObject), 0,

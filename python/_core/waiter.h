@@ -76,6 +76,9 @@ void core_resume(struct core_pe *pe, PyObject *waiter);
 /* Raise an exception where a waiter is suspended, or will suspend. */
 void core_waiter_interrupt(struct core_waiter *waiter, PyObject *error);
 
+/* It waits no longer, and is not to go on. */
+void core_waiter_stop(struct core_waiter *waiter);
+
 /* Bookkeeping of what suspends: around the switch away and back. */
 void core_waiter_suspended(struct core_waiter *waiter, PyObject *awaited);
 void core_waiter_resumed(struct core_waiter *waiter);

@@ -41,7 +41,9 @@ except ImportError as _error:
 from chare._charm import charm, coro, register, threaded
 from chare._collections import Array, ArrayMap, Group, NodeGroup
 from chare._data import empty, move
-from chare._marks import EXPEDITED, aggregate, local, priority, when
+from chare._marks import (
+    EXPEDITED, aggregate, local, movable, priority, when,
+)
 from chare._reducers import Reducer
 from chare._support import RemoteError, RemoteTraceback
 
@@ -67,6 +69,7 @@ __all__ = [
     "coro",
     "empty",
     "local",
+    "movable",
     "move",
     "priority",
     "readonlies",

@@ -98,6 +98,43 @@ def aggregate(function):
     return function
 
 
+def movable(function):
+    """Decorator: the chare may move while this ``async def`` method waits.
+
+    Nobody can send what is on the stack of a coroutine. So this method is one
+    that can be begun again: when its chare is to move while it waits at an
+    ``await``, it ends there, with its ``finally`` and ``with`` blocks (by a
+    GeneratorExit), and on the other PE it is called again with the same
+    arguments. How far it has come it keeps in attributes of ``self``. Who
+    waits for its result waits for that of the last call.
+
+    It moves only while what it awaits has not come: nothing that an ``await``
+    has given is lost. A message of a channel that has not been received comes
+    to the next ``recv()``; a future in an attribute can be awaited where the
+    chare is. What stands before an ``await`` may run again, so a call whose
+    result is awaited is made once, and its future kept in an attribute:
+
+        if self.answer is None:
+            self.answer = self.other.ask(ret=True)
+        value = await self.answer
+
+    A method without this decorator keeps its chare where it is until it has
+    ended. charm.start() raises Error for one that is no ``async def`` entry
+    method. The arguments are kept, so that ``move()`` cannot give them away.
+
+    Example::
+
+        @movable
+        async def sum_up(self, count):
+            while self.received < count:
+                self.sum += await self.channel.recv()
+                self.received += 1
+            return self.sum
+    """
+    _plain(function).__chare_movable__ = True
+    return function
+
+
 def local(function):
     """Decorator: no entry method, but one for the chare itself to call.
 

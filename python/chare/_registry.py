@@ -20,8 +20,8 @@ RESERVED = frozenset(
 HOOKS = frozenset({"migrated"})
 
 # Hidden entry methods that every class has.
-HIDDEN = ("_chare_ready", "_chare_result", "_chare_enlist", "migrate",
-          "setMigratable")
+HIDDEN = ("_chare_ready", "_chare_result", "_chare_enlist", "_chare_future",
+          "migrate", "setMigratable")
 
 # The same, but what runs them is in the extension.
 HIDDEN_IN_C = ("_chare_channel", "_chare_when")
@@ -30,6 +30,7 @@ ENTRY_COROUTINE = 1
 ENTRY_NO_SELF = 2
 ENTRY_KEYWORDS = 4
 ENTRY_GENERATOR = 8
+ENTRY_MOVABLE = 16
 ENTRY_HAS_PRIORITY = 32
 ENTRY_HAS_WHEN = 64
 ENTRY_AGGREGATE = 128
@@ -104,6 +105,8 @@ def _describe(name, function, flags, signature, condition=None):
         kind & CO_COROUTINE
     ):
         flags |= ENTRY_COROUTINE
+    if getattr(function, "__chare_movable__", False):
+        flags |= ENTRY_MOVABLE
     if getattr(function, "__chare_aggregate__", False):
         flags |= ENTRY_AGGREGATE
     if signature.has("priority"):
@@ -116,6 +119,20 @@ def _describe(name, function, flags, signature, condition=None):
         signature.any_keyword, signature.required, signature.positional_only,
         getattr(function, "__chare_priority__", 0), condition,
     )
+
+
+def _check_movable(cls, name, function, bound):
+    """@movable is for what can be begun again where the chare is then."""
+    if not getattr(function, "__chare_movable__", False):
+        return
+    code = getattr(function, "__code__", None)
+    if name in HOOKS or name == "__init__" or not bound or not (
+        isinstance(code, types.CodeType) and code.co_flags & CO_COROUTINE
+    ):
+        raise _core.Error(
+            f"{cls.__qualname__}.{name}(): @movable is for 'async def' entry "
+            "methods, which are begun again where their chare has moved to"
+        )
 
 
 def _check(cls, name, function, signature):
@@ -160,6 +177,7 @@ def _entry(cls, name, value):
         return None
     signature = _signature(function, not flags)
     _check(cls, name, function, signature)
+    _check_movable(cls, name, function, not flags)
     return _describe(
         name, function, flags, signature,
         _condition(cls, name, function, not flags),
@@ -174,6 +192,8 @@ def entries(cls):
             attributes.update(vars(base))
     found = []
     for name, value in attributes.items():
+        if name in HOOKS or name == "__init__":
+            _check_movable(cls, name, value, True)
         if name.startswith("__") or name in HOOKS:
             continue
         entry = _entry(cls, name, value)

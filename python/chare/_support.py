@@ -672,7 +672,7 @@ def stalled():
     """Nothing can happen any more: say who waits here; how many do."""
     count, shown = _core.waiting(WAITING_SHOWN_MAX)
     lines = []
-    for runs, function, method, index, awaited in shown:
+    for runs, function, method, index, awaited, keeps in shown:
         name = method or getattr(
             function if function is not None else runs, "__qualname__", "?"
         )
@@ -680,6 +680,8 @@ def stalled():
         lines.append(
             f"PE {_core.my_pe()}: {name}(){where} waits"
             f"{_place(runs)} for {awaited or 'something'}"
+            + (", and its chare, which is to move, for its end (it is not "
+               "@movable)" if keeps else "")
         )
     if count > len(shown):
         lines.append(f"PE {_core.my_pe()}: and {count - len(shown)} more")

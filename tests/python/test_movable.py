@@ -1,0 +1,414 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Chares that move while their methods wait: @movable.
+
+Goal:   what an 'async def' method with @movable waits for reaches it where its
+        chare is, once and in order; who waits for its result gets that; one
+        without it keeps its chare, and this is said.
+Method: real processes, on 1, 2 and 3 PEs; chares are moved while their methods
+        wait, and say where they were.
+"""
+
+import tapunit
+from program import ProgramCase
+
+WORKER = """
+class Worker(Chare):
+    def __init__(self):
+        self.got = []
+        self.begun = []
+        self.ended = 0
+        self.answer = None
+        self.channel = None
+
+    def go(self, to):
+        self.migrate(to)
+
+    def where(self):
+        return charm.myPe()
+
+    def state(self):
+        return self.got, self.begun, self.ended, charm.myPe()
+
+    def connect(self, other):
+        self.channel = Channel(self, other)
+
+    def send(self, first, count):
+        for k in range(count):
+            self.channel.send(first + k)
+
+    def put(self, value):
+        self.got.append(value)
+
+    def reply(self, value):
+        return value * 2
+
+    @when("self.got")
+    def held(self, value):
+        return value, charm.myPe()
+
+    @movable
+    async def receive(self, count):
+        self.begun.append(charm.myPe())
+        try:
+            while len(self.got) < count:
+                self.got.append(await self.channel.recv())
+        finally:
+            self.ended += 1
+        return list(self.got), charm.myPe()
+
+    @movable
+    async def wait_for(self, text, *, more=0):
+        self.begun.append(charm.myPe())
+        await self.wait(text)
+        return len(self.got) + more, charm.myPe()
+
+def settle(chare, pe):
+    while chare.where(ret=True).get() != pe:
+        charm.sleep(0.001)
+"""
+
+
+class MovableTest(ProgramCase):
+    def test_between_messages_of_a_channel(self):
+        """Each is received once, in order, wherever it finds the chare."""
+        self.check(WORKER + """
+def main(args):
+    P = charm.numPes()
+    a = Array(Worker, 2)
+    a[0].connect(a[1]); a[1].connect(a[0])
+    result = a[1].receive(60, ret=True)
+    places = []
+    for k in range(6):
+        a[0].send(10 * k, 5)
+        a[1].go(k % P)
+        a[0].send(10 * k + 5, 5)
+        if k % 2:
+            charm.waitQD()
+        places.append(k % P)
+    got, pe = result.get()
+    assert got == list(range(60)), got
+    got, begun, ended, pe = a[1].state(ret=True).get()
+    assert ended == len(begun), (begun, ended)
+    assert P == 1 or len(begun) > 1, begun
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2, 3))
+
+    def test_its_caller_gets_the_result(self):
+        self.check(WORKER + """
+def main(args):
+    P = charm.numPes()
+    a = Array(Worker, 3)
+    first = a[0].where(ret=True).get()
+    results = [a[0].wait_for("len(self.got) > 1", more=more, ret=True)
+               for more in (10, 20)]
+    for k in range(1, 5):
+        a[0].go((first + k) % P)
+        settle(a[0], (first + k) % P)
+    a[0].put(1)
+    assert not results[0].ready()
+    a[0].put(2)
+    here = (first + 4) % P
+    assert [r.get() for r in results] == [(12, here), (22, here)]
+    begun = a[0].state(ret=True).get()[1]
+    expected = [(first + k) % P for k in range(5) for _ in range(2)]
+    assert begun == (expected if P > 1 else expected[:2]), begun
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2, 3))
+
+    def test_a_future_comes_along(self):
+        """The call is made once; its answer comes to where the chare is."""
+        self.check(WORKER + """
+class Asker(Worker):
+    def slow(self, future):
+        self.future = future
+        self.begun.append(charm.myPe())
+
+    def asked_times(self):
+        return len(self.begun)
+
+    def finish(self, value):
+        self.future.send(value)
+
+    @movable
+    async def ask(self, other):
+        self.begun.append(charm.myPe())
+        if self.answer is None:
+            self.answer = Future()
+            other.slow(self.answer)
+        return await self.answer, charm.myPe()
+
+    async def again(self):
+        return await self.answer
+
+def main(args):
+    P = charm.numPes()
+    a = Array(Asker, 2)
+    other = a[1].where(ret=True).get()
+    first = a[0].where(ret=True).get()
+    result = a[0].ask(a[1], ret=True)
+    for k in (1, 2, 3, 4, 5):   # it is back where the future was made, too
+        to = (first + k) % P
+        a[0].go(to)
+        settle(a[0], to)
+    a[1].go((other + 1) % P)
+    settle(a[1], (other + 1) % P)
+    a[1].finish([7, (8, None)])
+    assert result.get() == ([7, (8, None)], to), result.get()
+    assert a[1].asked_times(ret=True).get() == 1
+    # It is complete now, and its value still comes along.
+    for k in (1, 2):
+        a[0].go((to + k) % P)
+        settle(a[0], (to + k) % P)
+        assert a[0].again(ret=True).get() == [7, (8, None)]
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2, 3))
+
+    def test_futures_that_fail_or_are_pickled(self):
+        self.check(WORKER + """
+class Odd:  # makes the state a pickle
+    def __init__(self, future):
+        self.future = future
+
+class Asker(Worker):
+    def make(self):
+        self.odd = Odd(Future())
+        self.same = self.odd.future
+
+    def fail(self):
+        raise ValueError("not today")
+
+    def call(self, other):
+        self.answer = other.fail(ret=True)
+
+    def give(self):
+        return self.same
+
+    async def see(self):
+        assert self.odd.future == self.same
+        return await self.odd.future, await self.same
+
+    async def see_answer(self):
+        try:
+            await self.answer
+        except ValueError as error:
+            return str(error)
+
+def main(args):
+    P = charm.numPes()
+    a = Array(Asker, 2)
+    first = a[0].where(ret=True).get()
+    a[0].make(awaitable=True).get()
+    a[0].go((first + 1) % P)
+    settle(a[0], (first + 1) % P)
+    seen = a[0].see(ret=True)
+    name = a[0].give(ret=True).get()   # by its name, sent to from here
+    name.send(5)
+    assert seen.get() == (5, 5)
+    a[0].call(a[1])
+    a[0].go(first)
+    settle(a[0], first)
+    assert "not today" in a[0].see_answer(ret=True).get()
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2, 3))
+
+    def test_with_what_is_held_and_returned(self):
+        """@when queues, and a message that a recv() gave back."""
+        self.check(WORKER + """
+class Both(Worker):
+    async def brief(self):
+        try:
+            await self.channel.recv(timeout=0.001)
+        except TimeoutError:
+            return "nothing"
+
+    async def drop(self):
+        # It receives a message that nobody looks at.
+        future = self.channel.recv()
+        while not future.ready():
+            await charm.sleep(0.001)
+        del future
+
+    @movable
+    async def both(self):
+        self.begun.append(charm.myPe())
+        first = await self.channel.recv()
+        self.got.append(first)
+        return first
+
+def main(args):
+    P = charm.numPes()
+    a = Array(Both, 2)
+    a[0].connect(a[1]); a[1].connect(a[0])
+    here = a[1].where(ret=True).get()
+    assert a[1].brief(ret=True).get() == "nothing"
+    held = [a[1].held(k, ret=True) for k in range(3)]
+    result = a[1].both(ret=True)
+    to = (here + 1) % P
+    a[1].go(to)
+    settle(a[1], to)
+    assert not result.ready()
+    a[0].send(41, 2)
+    assert result.get() == 41
+    assert [h.get() for h in held] == [(0, to), (1, to), (2, to)]
+    a[0].send(43, 1)
+    a[1].drop(awaitable=True).get()
+    a[1].go(here)
+    settle(a[1], here)
+    assert [a[1].both(ret=True).get() for _ in (42, 43)] == [42, 43]
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2, 3))
+
+    def test_by_its_own_wish_and_timers(self):
+        self.check(WORKER + """
+class Self(Worker):
+    @movable
+    async def tour(self, stops):
+        while len(self.begun) < len(stops):
+            to = stops[len(self.begun)]
+            self.begun.append(charm.myPe())
+            self.migrate(to)
+            await charm.sleep(0.01)
+        return self.begun, charm.myPe()
+
+def main(args):
+    P = charm.numPes()
+    a = Array(Self, 1)
+    here = a[0].where(ret=True).get()
+    stops = [(here + k + 1) % P for k in range(6)]
+    begun, pe = a[0].tour(stops, ret=True).get()
+    assert begun == ([here] + stops)[:6], begun
+    assert pe == stops[-1] or a[0].where(ret=True).get() == stops[-1]
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2, 3))
+
+    def test_balancers_move_them(self):
+        self.check(WORKER + """
+def main(args):
+    P = charm.numPes()
+    a = Array(Worker, 4 * P)
+    for i in range(4 * P):
+        a[i].connect(a[(i + 2 * P) % (4 * P)])
+    results = [a[i].receive(20, ret=True) for i in range(4 * P)]
+    for k in range(4):
+        for i in range(4 * P):
+            a[i].send(5 * k, 5)
+        for i in range(4 * P):
+            a[i].go((i + k) % P)
+    for result in results:
+        assert result.get()[0] == list(range(20))
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2, 3))
+
+    def test_one_that_is_not_keeps_its_chare(self):
+        """... as a @coro method does, and the report of the job says so."""
+        result = self.run_program(WORKER + """
+class Stays(Worker):
+    async def plain(self):
+        await self.wait("self.got")
+        return charm.myPe()
+
+    @movable
+    async def other(self):
+        await self.wait("self.got")
+        return charm.myPe()
+
+def main(args):
+    a = Array(Stays, 2)
+    here = a[0].where(ret=True).get()
+    results = a[0].plain(ret=True), a[0].other(ret=True)
+    a[0].go(1 - here)
+    charm.waitQD()
+    assert a[0].where(ret=True).get() == here
+    a[0].put(1)
+    assert [r.get() for r in results] == [here, here]
+    settle(a[0], 1 - here)
+    a[1].plain()
+    a[1].go(here)
+    Future().get()
+
+charm.start(main)
+""", 2)
+        self.assertNotEqual(result.returncode, 0, result.stderr)
+        self.assertIn("Stays.plain() of element (1,) waits", result.stderr)
+        self.assertIn("its chare, which is to move, for its end (it is not "
+                      "@movable)", result.stderr)
+
+    def test_what_fails_on_leaving(self):
+        """An error in a 'finally' block is the method's result."""
+        self.check(WORKER + """
+class Fails(Worker):
+    @movable
+    async def fail(self):
+        try:
+            await self.wait("self.got")
+        finally:
+            raise ValueError("when it left")
+
+    @movable
+    async def linger(self):
+        try:
+            await self.wait("self.got")
+        finally:
+            await self.wait("self.begun")
+
+def main(args):
+    if charm.numPes() > 1:
+        a = Array(Fails, 2)
+        for i, (method, kind, text) in enumerate((
+                (a[0].fail, ValueError, "when it left"),
+                (a[1].linger, NotThreadedError, "wait()"))):
+            here = a[i].where(ret=True).get()
+            result = method(ret=True)
+            a[i].go(1 - here)
+            try:
+                result.get()
+            except kind as error:
+                assert text in str(error), error
+            else:
+                assert False
+            settle(a[i], 1 - here)
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2))
+
+    def test_what_cannot_be_movable(self):
+        for method in ("def f(self): pass", "@coro\n    def f(self): pass",
+                       "async def __init__(self): pass",
+                       "async def migrated(self): pass",
+                       "@staticmethod\n    async def f(): pass"):
+            mark = "@movable\n    "
+            if method.startswith("@static"):
+                method = method.replace("async", "@movable\n    async")
+                mark = ""
+            result = self.run_program(
+                f"class C(Chare):\n    {mark}{method}\n"
+                "charm.start(lambda args: exit())\n", 1)
+            self.assertIn("@movable is for 'async def' entry methods",
+                          result.stderr, method)
+
+
+if __name__ == "__main__":
+    tapunit.main()

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -51,20 +50,17 @@ chi_pe_open(const struct chi_pe_options *options, struct chi_pe **out)
     pe->arrival_flags = CHI_ENV_PACK;
     chi_queue_init(&pe->queue);
     chi_timers_init(&pe->timers);
-    pe->epoll_fd = -1;
     pe->bell_fd = -1;
     if (!pe->simulated) {
-        struct epoll_event event = {.events = EPOLLIN};
-
         pe->bell_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-        pe->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-        if (pe->bell_fd < 0 || pe->epoll_fd < 0 ||
-            epoll_ctl(pe->epoll_fd, EPOLL_CTL_ADD, pe->bell_fd, &event) != 0) {
-            chi_log_error(options->log, "cannot make an epoll: %s",
+        if (pe->bell_fd < 0) {
+            chi_log_error(options->log, "cannot make a bell: %s",
                           strerror(errno));
             chi_pe_close(pe);
             return CHARE_ERR_SYSTEM;
         }
+        pe->wait_fds[0] = (struct pollfd){pe->bell_fd, POLLIN, 0};
+        pe->wait_fd_count = 1;
     }
     *out = pe;
     return CHARE_OK;
@@ -81,19 +77,19 @@ chi_pe_close(struct chi_pe *pe)
     chi_stats_fini(pe);
     chi_queue_fini(&pe->queue);
     chi_timers_fini(&pe->timers);
-    if (pe->epoll_fd >= 0) {
-        close(pe->epoll_fd);
-    }
     if (pe->bell_fd >= 0) {
         close(pe->bell_fd);
     }
     free(pe);
 }
 
+static_assert(CHI_PE_WAIT_FDS_MAX >= CHI_ROUTE_NETS_MAX + 1,
+              "the bell, and one descriptor for each net");
+
 chare_status
 chi_pe_attach(struct chi_pe *pe, struct chi_route *route)
 {
-    int fds[CHI_PE_WAIT_FDS_MAX];
+    int fds[CHI_ROUTE_NETS_MAX];
     uint32_t count;
 
     pe->route = route;
@@ -106,14 +102,7 @@ chi_pe_attach(struct chi_pe *pe, struct chi_route *route)
     }
     count = chi_route_wait_fds(route, fds, &pe->wait_polled);
     for (uint32_t i = 0; i < count; i++) {
-        struct epoll_event event = {.events = EPOLLIN};
-
-        if (epoll_ctl(pe->epoll_fd, EPOLL_CTL_ADD, fds[i], &event) != 0) {
-            chi_log_error(pe->options.log,
-                          "cannot wait on the descriptor of a net: %s",
-                          strerror(errno));
-            return CHARE_ERR_SYSTEM;
-        }
+        pe->wait_fds[pe->wait_fd_count++] = (struct pollfd){fds[i], POLLIN, 0};
     }
     return CHARE_OK;
 }

@@ -10,6 +10,7 @@
  * room's function executes it. Nothing above this room sees a net.
  */
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -104,11 +105,12 @@ struct chi_pe {
      * takes it, and then calls the 'posted' hook. */
     _Atomic bool posted;
     int bell_fd;
-    int epoll_fd;
+    struct pollfd wait_fds[CHI_PE_WAIT_FDS_MAX]; /* bell, nets' */
+    uint32_t wait_fd_count;
     bool wait_polled; /* some net has no descriptor */
 
     /* The route, where this PE naps in its only net instead of sleeping in
-     * the epoll: then both doors nudge it instead of ringing 'bell_fd'. Set
+     * poll(): then both doors nudge it instead of ringing 'bell_fd'. Set
      * once, by chi_pe_attach(), before it looks at the doors; who comes to a
      * door stores there before reading this. All are sequentially consistent:
      * who reads NULL rings, and the PE looks at the doors later than that. */

@@ -27,6 +27,7 @@ enum {
     SINGLE_RECV = 4, /* one message for each receive buffer */
     TRUSTING = 8,    /* believes what strangers write to its port */
     STICKY_FD = 16,  /* a stranger can keep its descriptor readable */
+    TAGGED = 32,     /* tagged messages are the cheaper ones */
 };
 
 /*
@@ -36,6 +37,9 @@ enum {
  * SINGLE_RECV: shm loses what came before a FI_MULTI_RECV buffer did; sockets
  * gives nobody else the buffer in which it waits for the rest of what a
  * stranger began, and would so give away a quarter of all room at once.
+ *
+ * TAGGED: over tcp, ofi_rxm copies a message behind 64 bytes of its own, but
+ * sends a tagged one as it is, and receives it where it is wanted.
  */
 struct known {
     const char *name;
@@ -51,7 +55,7 @@ static const struct known known_providers[] = {
     {"gni", 0},
     {"opx", 0},
     {"psm", 0},
-    {"tcp;ofi_rxm", 0},
+    {"tcp;ofi_rxm", TAGGED},
     {"tcp", LONG_EAGER | STICKY_FD},
     {"net", LONG_EAGER | STICKY_FD},
     {"net;ofi_rxm", STICKY_FD},
@@ -442,6 +446,8 @@ chi_ofi_plan_make(const struct fi_info *info, uint64_t eager_bytes,
         (info->rx_attr->comp_order & CHI_OFI_ORDER_STRICT) ==
             CHI_OFI_ORDER_STRICT &&
         (known_flags(info) & SINGLE_RECV) == 0 && !force->no_multi_recv;
+    out->tagged = (known_flags(info) & TAGGED) != 0 &&
+                  (info->caps & FI_TAGGED) != 0 && !out->multi_recv;
     out->chunk_bytes =
         force->chunk_bytes > 0 ? force->chunk_bytes : CHUNK_BYTES;
     if (out->chunk_bytes > info->ep_attr->max_msg_size) {

@@ -69,6 +69,7 @@ struct chi_ofi_plan {
     bool bounce;           /* send from own buffers, not from the message */
     bool local_mr;         /* local buffers are registered */
     bool multi_recv;
+    bool tagged; /* messages have a tag, which nobody looks at */
     bool rma;
     bool touch;         /* pages must be there before registering */
     bool endpoint_mr;   /* regions are bound to the endpoint */

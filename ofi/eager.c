@@ -171,24 +171,45 @@ bounce_fill(struct chi_ofi *ofi, struct chi_ofi_op *op)
     return true;
 }
 
+/* Give an op to libfabric, as a message or as a tagged one. */
+static ssize_t
+op_send(struct chi_ofi *ofi, struct chi_ofi_op *op, uint64_t flags)
+{
+    const size_t iov_count = ofi->plan.bounce ? 1 : 2;
+
+    if (ofi->plan.tagged) {
+        const struct fi_msg_tagged post = {
+            .msg_iov = op->iov,
+            .desc = op->desc,
+            .iov_count = iov_count,
+            .addr = op->peer->address,
+            .context = &op->request.context,
+        };
+
+        return fi_tsendmsg(ofi->ep, &post, flags);
+    }
+    return fi_sendmsg(ofi->ep,
+                      &(struct fi_msg){
+                          .msg_iov = op->iov,
+                          .desc = op->desc,
+                          .iov_count = iov_count,
+                          .addr = op->peer->address,
+                          .context = &op->request.context,
+                      },
+                      flags);
+}
+
 /* Offer an op to the provider. Returns 0 or a negative libfabric error. */
 static ssize_t
 op_post(struct chi_ofi *ofi, struct chi_ofi_op *op)
 {
     const bool inject = op->len <= ofi->plan.inject_bytes;
-    struct fi_msg post = {
-        .msg_iov = op->iov,
-        .desc = op->desc,
-        .iov_count = ofi->plan.bounce ? 1 : 2,
-        .addr = op->peer->address,
-        .context = &op->request.context,
-    };
     ssize_t rc;
 
     if (ofi->plan.bounce && op->bounce == NULL && !bounce_fill(ofi, op)) {
         return -FI_EAGAIN;
     }
-    rc = fi_sendmsg(ofi->ep, &post, FI_COMPLETION | (inject ? FI_INJECT : 0));
+    rc = op_send(ofi, op, FI_COMPLETION | (inject ? FI_INJECT : 0));
     if (rc == 0 && inject && op->msg != NULL) {
         chi_msg_release(op->msg);
         op->msg = NULL;

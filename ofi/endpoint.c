@@ -64,7 +64,7 @@ refine(struct chi_ofi *ofi, const struct fi_info *chosen)
     }
     chi_ofi_plan_make(chosen, 0, ofi->force, &plan);
     chi_ofi_survey_hints(hints);
-    hints->caps = FI_MSG | FI_SEND | FI_RECV |
+    hints->caps = FI_MSG | FI_SEND | FI_RECV | (plan.tagged ? FI_TAGGED : 0) |
                   (plan.multi_recv ? FI_MULTI_RECV : 0) |
                   (plan.rma ? CHI_OFI_RMA_CAPS : 0) |
                   (chosen->caps & (FI_LOCAL_COMM | FI_REMOTE_COMM));

@@ -47,7 +47,8 @@ kind_hash(const struct chi_ofi *ofi)
 {
     const char *name = ofi->info->fabric_attr->prov_name;
     const uint32_t protocol[] = {ofi->info->ep_attr->protocol,
-                                 ofi->info->addr_format, CHI_OFI_HEADER_BYTES};
+                                 ofi->info->addr_format, CHI_OFI_HEADER_BYTES,
+                                 ofi->plan.tagged};
 
     return (uint32_t)hash_bytes(hash_bytes(1, name, strlen(name)), protocol,
                                 sizeof(protocol));

@@ -138,22 +138,42 @@ chi_ofi_receive_close(struct chi_ofi *ofi)
     ofi->receive_bytes = NULL;
 }
 
-void
-chi_ofi_receive_post(struct chi_ofi *ofi)
+/* Give a buffer to libfabric: for any message, or any tagged one. */
+static ssize_t
+receive_give(struct chi_ofi *ofi, struct chi_ofi_receive *receive)
 {
     const uint64_t flags =
         FI_COMPLETION | (ofi->plan.multi_recv ? FI_MULTI_RECV : 0);
 
-    while (ofi->unposted != NULL) {
-        struct chi_ofi_receive *receive = ofi->unposted;
-        const struct fi_msg post = {
+    if (ofi->plan.tagged) {
+        const struct fi_msg_tagged post = {
             .msg_iov = &receive->iov,
             .desc = &receive->desc,
             .iov_count = 1,
             .addr = FI_ADDR_UNSPEC,
+            .ignore = UINT64_MAX,
             .context = &receive->request.context,
         };
-        const ssize_t rc = fi_recvmsg(ofi->ep, &post, flags);
+
+        return fi_trecvmsg(ofi->ep, &post, flags);
+    }
+    return fi_recvmsg(ofi->ep,
+                      &(struct fi_msg){
+                          .msg_iov = &receive->iov,
+                          .desc = &receive->desc,
+                          .iov_count = 1,
+                          .addr = FI_ADDR_UNSPEC,
+                          .context = &receive->request.context,
+                      },
+                      flags);
+}
+
+void
+chi_ofi_receive_post(struct chi_ofi *ofi)
+{
+    while (ofi->unposted != NULL) {
+        struct chi_ofi_receive *receive = ofi->unposted;
+        const ssize_t rc = receive_give(ofi, receive);
 
         if (rc != 0) {
             /* To be tried again; shm says -FI_ENOMEM for "no room now". */

@@ -307,6 +307,30 @@ a_plan_for_sockets(void)
     offer->info.caps &= ~FI_MULTI_RECV;
     chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
     CHECK(!plan.multi_recv);
+    CHECK(!plan.tagged);
+}
+
+/* Tagged where that is cheaper, if the provider can; then each in a buffer
+ * of its own. */
+static void
+a_plan_for_tags(void)
+{
+    struct market market = {.count = 0};
+    struct offer *offer =
+        offer_add(&market, "tcp;ofi_rxm", "eth0", "10.0.0.1");
+    struct chi_ofi_plan plan;
+
+    offer->rx.comp_order = 0;
+    offer->info.caps |= FI_TAGGED;
+    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    CHECK(plan.tagged && !plan.multi_recv);
+    offer->info.caps &= ~FI_TAGGED;
+    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    CHECK(!plan.tagged);
+    offer->info.caps |= FI_TAGGED;
+    offer->rx.comp_order = CHI_OFI_ORDER_STRICT;
+    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    CHECK(plan.tagged != plan.multi_recv);
 }
 
 static void
@@ -412,7 +436,7 @@ TAP_MAIN(TAP_CASE(providers_are_taken_in_order_of_preference),
          TAP_CASE(the_loser_is_told_why), TAP_CASE(wishes_are_followed),
          TAP_CASE(what_is_not_asked_for_is_not_taken),
          TAP_CASE(what_cannot_be_used_is_refused),
-         TAP_CASE(a_plan_for_sockets),
+         TAP_CASE(a_plan_for_sockets), TAP_CASE(a_plan_for_tags),
          TAP_CASE(a_plan_for_each_registration_mode),
          TAP_CASE(a_plan_for_limits_and_modes),
          TAP_CASE(names_are_listed_once))

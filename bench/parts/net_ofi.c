@@ -2,19 +2,28 @@
 /*
  * net_ofi.c - the libfabric net against a bare loop on the same provider.
  *
- *     net_ofi [PROVIDER [INTERFACE [nofd | json]]]   default: tcp;ofi_rxm lo
+ *     net_ofi [PROVIDER [INTERFACE [MODE]]]   default: tcp;ofi_rxm lo
+ *     net_ofi PROVIDER INTERFACE MODE WHAT COUNT
  *
  * Two processes on this host. Each round measures ours and then the bare loop
  * (fi_tsend and fi_trecv, nothing else): a ping-pong of 8 bytes, and 1 MiB
  * one way, ours by get() and in eager pieces. Rounds are short, so that some
  * pass undisturbed on a busy machine; the table shows the best and the median
- * of them, and the ratios of both. "nofd": ours without a descriptor to
- * sleep on, as the bare loop. "json": lines for run.py instead of the table.
+ * of them, and the ratios of both. MODE "nofd": ours without a descriptor to
+ * sleep on, as the bare loop; "json": lines for run.py instead of the table.
+ *
+ * NET_OFI_NETNS=PATH:PATH puts each process into a network namespace.
+ *
+ * WHAT (ping, get or eager; bare or bulk of the bare loop) and how often: only
+ * this is done and nothing printed, for strace -f -c or callgrind: what two
+ * COUNTs differ by is the cost of a round (of PINGS, or of BULKS).
  */
 #include "config.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +64,8 @@ struct side {
     const char *interface;
     struct chi_ofi_force *force;
     bool json;
+    const char *only; /* one measurement, or NULL: all */
+    int only_count;
 
     struct chi_net *net;
     struct chi_msg_pool *pool;
@@ -529,6 +540,30 @@ measured(struct side *side, double (*measure)(struct side *))
     return measure(side);
 }
 
+/* For counting: the measurement that was named, nothing else. */
+static void
+run_only(struct side *side)
+{
+    static const struct {
+        const char *name;
+        double (*measure)(struct side *);
+    } known[] = {{"ping", ours_ping},
+                 {"get", ours_get},
+                 {"eager", ours_eager},
+                 {"bare", bare_ping},
+                 {"bulk", bare_bulk}};
+    const size_t count = sizeof(known) / sizeof(known[0]);
+    size_t at = 0;
+
+    while (at < count && strcmp(known[at].name, side->only) != 0) {
+        at++;
+    }
+    must(at < count, "the name of what to do");
+    for (int i = 0; i < side->only_count; i++) {
+        (void)measured(side, known[at].measure);
+    }
+}
+
 static void
 run(struct side *side)
 {
@@ -538,6 +573,10 @@ run(struct side *side)
     chi_net_limits(side->net, &limits);
     (void)measured(side, ours_ping); /* connects */
     (void)measured(side, bare_ping);
+    if (side->only != NULL) {
+        run_only(side);
+        return;
+    }
     if (side->json) {
         for (int i = 0; i < ROUNDS_JSON; i++) {
             series_add(&bare_pings, measured(side, bare_ping));
@@ -571,6 +610,30 @@ run(struct side *side)
     row("empty progress()", &empty, &empty, false, "ns");
 }
 
+/*
+ * Go into the network of this side, where NET_OFI_NETNS names two, with a
+ * colon between. The sockets to the other side are of no network.
+ */
+static void
+enter_network(int rank)
+{
+    const char *both = getenv("NET_OFI_NETNS");
+    const char *colon = both != NULL ? strchr(both, ':') : NULL;
+    char path[200];
+    int fd;
+
+    if (both == NULL) {
+        return;
+    }
+    must(colon != NULL, "NET_OFI_NETNS");
+    (void)snprintf(path, sizeof(path), "%.*s",
+                   rank == 0 ? (int)(colon - both) : (int)strlen(colon + 1),
+                   rank == 0 ? both : colon + 1);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    must(fd >= 0 && setns(fd, CLONE_NEWNET) == 0, "to enter a network");
+    (void)close(fd);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -579,6 +642,8 @@ main(int argc, char **argv)
     struct side side = {
         .force = &force,
         .json = argc > 3 && strcmp(argv[3], "json") == 0,
+        .only = argc > 5 ? argv[4] : NULL,
+        .only_count = argc > 5 ? atoi(argv[5]) : 0,
         .provider = argc > 1 ? argv[1] : "tcp;ofi_rxm",
         .interface = argc > 2 ? argv[2] : "lo",
     };
@@ -597,6 +662,7 @@ main(int argc, char **argv)
     side.rank = child == 0 ? 1 : 0;
     side.peer = fds[side.rank];
     (void)close(fds[1 - side.rank]);
+    enter_network(side.rank);
     side.bulk = aligned_alloc(4096, BULK_BYTES);
     must(side.bulk != NULL, "memory");
     memset(side.bulk, 1, BULK_BYTES);

@@ -1,8 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Row 18: between nodes. One node has to do here: what goes through libfabric's
-tcp provider over the loopback, against a bare loop on the same provider."""
+tcp provider over the loopback, against a bare loop on the same provider; and
+the same between two network namespaces, where this machine lets us make some."""
+
+import os
+import sys
 
 from harness.score import Case, Goal, Measurement, Program
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                             "..", "..", "tests", "job"))
+
+import slurmbox  # noqa: E402 - beside the tests
 
 PROVIDERS = {"tcp;ofi_rxm": "tcp", "net": "net"}
 MIB = "1048576"
@@ -48,7 +57,31 @@ def together_case(at, provider, short):
     }, [Goal("chare, C, @aggregate", "chare, C", 0.5)])])
 
 
+def namespace_cases(at, provider, short):
+    """One end in each of two networks: no loopback, no shared memory."""
+    program = None
+    if "two nodes" not in at.missing:
+        program = Program(
+            [at.python, at.script("two_nodes.py"), at.build, provider,
+             at.count(5000, 500), at.count(400, 100), "--cpus",
+             ",".join(map(str, (at.cpus * 2)[:2]))], every=3)
+    yield Measurement(f"between two networks, {short}", {"two nodes": program}, [
+        Case(18, f"one way, 8 B, two networks, {short}", {
+            "chare, C": ("two nodes", "pingpong"),
+            "bare libfabric loop": ("two nodes", "bare 8"),
+        }, [Goal("chare, C", "bare libfabric loop", 1.15)]),
+        Case(18, f"1 MiB after 1 MiB, two networks, {short}", {
+            "chare, C": ("two nodes", "stream"),
+            "bare libfabric loop": ("two nodes", "bare 1M"),
+        }, [Goal("chare, C", "bare libfabric loop", 1 / 0.9)])])
+
+
 def measurements(at):
+    if not at.has("net_ofi"):
+        at.missing["two nodes"] = "bench/net_ofi is not built"
+    elif slurmbox.missing():
+        at.missing["two nodes"] = slurmbox.missing()
     for provider, short in PROVIDERS.items():
         yield from provider_cases(at, provider, short)
         yield from together_case(at, provider, short)
+        yield from namespace_cases(at, provider, short)

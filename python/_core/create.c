@@ -114,8 +114,9 @@ pe_parse_object(struct core_pe *pe, PyObject *object, uint32_t *pe_out)
 /* Make the exception of a failed creation; gives up the data. */
 static PyObject *
 creation_failed(struct core_state *state, struct core_class *cls,
-                chare_data *data, chare_status status)
+                PyObject *args, chare_data *data, chare_status status)
 {
+    core_moves_return_init(state->current, args, data);
     core_data_drop(data);
     return core_raise(state, status, PyUnicode_AsUTF8(cls->name));
 }
@@ -137,7 +138,7 @@ core_single_new(struct core_state *state, PyObject *cls, PyObject *args,
     status = chare_single_create(state->current->runtime, found->type, where,
                                  &data, NULL, &element);
     if (status != CHARE_OK) {
-        return creation_failed(state, found, &data, status);
+        return creation_failed(state, found, args, &data, status);
     }
     return core_proxy_new(state, found, &element, flavour,
                           element.index.ndims);
@@ -240,7 +241,7 @@ core_group_create(PyObject *module, PyObject *args)
                           &element.collection);
     PyMem_Free(pes);
     if (status != CHARE_OK) {
-        return creation_failed(state, found, &data, status);
+        return creation_failed(state, found, init_args, &data, status);
     }
     return core_proxy_new(state, found, &element, CORE_FLAVOUR_GROUP, 1);
 }
@@ -433,7 +434,7 @@ core_array_create(PyObject *module, PyObject *args)
         chare_array_create(state->current->runtime, &options,
                            constructs ? &data : NULL, &element.collection);
     if (status != CHARE_OK) {
-        return creation_failed(state, found, &data, status);
+        return creation_failed(state, found, init_args, &data, status);
     }
     return core_proxy_new(state, found, &element, CORE_FLAVOUR_ARRAY,
                           options.ndims);
@@ -485,12 +486,7 @@ core_proxy_insert(PyObject *self, PyTypeObject *defining_class,
     }
     status = chare_insert(pe->runtime, &element, where, &data);
     if (status != CHARE_OK) {
-        if (values[1] != NULL &&
-            (PyTuple_CheckExact(values[1]) || PyList_CheckExact(values[1]))) {
-            core_moves_return(pe, PySequence_Fast_ITEMS(values[1]),
-                              PySequence_Fast_GET_SIZE(values[1]), 1, &data);
-        }
-        return creation_failed(state, proxy->owner, &data, status);
+        return creation_failed(state, proxy->owner, values[1], &data, status);
     }
     Py_RETURN_NONE;
 }

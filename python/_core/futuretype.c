@@ -27,6 +27,7 @@ future_send_value(struct core_pe *pe, struct core_future *self,
         }
         status = chare_future_set(pe->runtime, &self->name, &data);
         if (status != CHARE_OK) {
+            core_moves_return_value(pe, value, &data);
             core_data_drop(&data);
         }
     }

@@ -59,6 +59,7 @@ core_reply(struct core_pe *pe, const struct core_entry *entry,
         }
         status = chare_reply_send(pe->runtime, reply, &data);
         if (status != CHARE_OK) {
+            core_moves_return_value(pe, value, &data);
             core_data_drop(&data);
         }
     }

@@ -262,33 +262,38 @@ core_moves_end(struct core_pe *pe, struct core_moves *moves,
     return result;
 }
 
-void
-core_moves_return(struct core_pe *pe, PyObject *const *args,
-                  Py_ssize_t arg_count, Py_ssize_t skip,
-                  const chare_data *data)
+/* What a refused message has, if arrays were moved into it; else NULL. */
+static PyObject *
+moves_read(struct core_pe *pe, const chare_data *data)
 {
     struct core_reader reader;
     const void *bytes;
-    PyObject *function;
-    PyObject *values;
-    PyObject *sent;
-    PyObject *result = NULL;
+    PyObject *value;
     size_t len;
 
     if (data->buffer == NULL || data->buffer != pe->state->moved_into) {
-        return;
+        return NULL;
     }
     pe->state->moved_into = NULL;
     bytes = chare_buffer_bytes(data->buffer, &len);
     core_reader_init(&reader, pe, bytes, len, NULL);
-    values = core_decode(&reader);
+    value = core_decode(&reader);
     core_reader_fini(&reader);
-    sent = PyTuple_New(arg_count);
-    for (Py_ssize_t i = 0; sent != NULL && i < arg_count; i++) {
-        PyTuple_SET_ITEM(sent, i, Py_NewRef(args[i]));
+    if (value == NULL) {
+        PyErr_WriteUnraisable((PyObject *)pe->state->MovedType);
     }
-    function = core_support(pe->state, "moves_return");
-    if (values != NULL && sent != NULL && function != NULL) {
+    return value;
+}
+
+/* Takes 'sent', which may be NULL. */
+static void
+moves_give_back(struct core_pe *pe, PyObject *sent, PyObject *values,
+                Py_ssize_t skip)
+{
+    PyObject *function = core_support(pe->state, "moves_return");
+    PyObject *result = NULL;
+
+    if (sent != NULL && function != NULL) {
         result = PyObject_CallFunction(function, "OOn", sent, values, skip);
     }
     if (result == NULL) {
@@ -297,7 +302,56 @@ core_moves_return(struct core_pe *pe, PyObject *const *args,
     Py_XDECREF(result);
     Py_XDECREF(function);
     Py_XDECREF(sent);
-    Py_XDECREF(values);
+}
+
+void
+core_moves_return(struct core_pe *pe, PyObject *const *args,
+                  Py_ssize_t arg_count, Py_ssize_t skip,
+                  const chare_data *data)
+{
+    PyObject *values = moves_read(pe, data);
+    PyObject *sent;
+
+    if (values == NULL) {
+        return;
+    }
+    sent = PyTuple_New(arg_count);
+    for (Py_ssize_t i = 0; sent != NULL && i < arg_count; i++) {
+        PyTuple_SET_ITEM(sent, i, Py_NewRef(args[i]));
+    }
+    moves_give_back(pe, sent, values, skip);
+    Py_DECREF(values);
+}
+
+void
+core_moves_return_value(struct core_pe *pe, PyObject *value,
+                        const chare_data *data)
+{
+    PyObject *read = moves_read(pe, data);
+    PyObject *values;
+
+    if (read == NULL) {
+        return;
+    }
+    values = PyTuple_Pack(1, read);
+    Py_DECREF(read);
+    if (values == NULL) {
+        PyErr_WriteUnraisable((PyObject *)pe->state->MovedType);
+        return;
+    }
+    moves_give_back(pe, PyTuple_Pack(1, value), values, 0);
+    Py_DECREF(values);
+}
+
+void
+core_moves_return_init(struct core_pe *pe, PyObject *args,
+                       const chare_data *data)
+{
+    if (args != NULL &&
+        (PyTuple_CheckExact(args) || PyList_CheckExact(args))) {
+        core_moves_return(pe, PySequence_Fast_ITEMS(args),
+                          PySequence_Fast_GET_SIZE(args), 1, data);
+    }
 }
 
 /* ---- the type */

@@ -39,6 +39,15 @@ void core_moves_return(struct core_pe *pe, PyObject *const *args,
                        Py_ssize_t arg_count, Py_ssize_t skip,
                        const chare_data *data);
 
+/* The same of one value, which is all or the first of the data. */
+void core_moves_return_value(struct core_pe *pe, PyObject *value,
+                             const chare_data *data);
+
+/* The same of the arguments of a constructor, as users give them: None, a
+ * tuple or a list. */
+void core_moves_return_init(struct core_pe *pe, PyObject *args,
+                            const chare_data *data);
+
 /* Nothing is sent: their owners keep them. */
 void core_moves_forget(struct core_moves *moves);
 

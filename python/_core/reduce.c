@@ -104,9 +104,24 @@ static int
 foreign_encode(struct core_pe *pe, struct core_reducer *reducer,
                PyObject *data, chare_encoder *encoder)
 {
-    PyObject *native = call_support(pe->state, "as_native", data, reducer);
+    struct core_reader reader;
+    PyObject *native;
+    PyObject *array = Py_NewRef(data);
     int result;
 
+    if (Py_IS_TYPE(data, pe->state->MovedType)) {
+        /* Its owner has it no longer: it is in what was written. */
+        unsigned char *start = chare_buffer_bytes(encoder->buffer, NULL);
+
+        core_reader_init(&reader, pe, start, (size_t)(encoder->at - start),
+                         NULL);
+        Py_SETREF(array, core_decode(&reader));
+        core_reader_fini(&reader);
+    }
+    native = array == NULL
+                 ? NULL
+                 : call_support(pe->state, "as_native", array, reducer);
+    Py_XDECREF(array);
     if (native == NULL) {
         return -1;
     }
@@ -175,6 +190,20 @@ contribute_failed(struct core_state *state, struct core_chare *chare,
                         : core_section_refused(state, chare, section, status);
 }
 
+/* The arrays of a refused contribution go back to who moved them. */
+static void
+contribution_return(struct core_pe *pe, const struct core_reducer *reducer,
+                    PyObject *sent, const chare_data *data)
+{
+    if (reducer->post == NULL) {
+        core_moves_return_value(pe, sent, data);
+    } else {
+        PyObject *const items[CORE_REDUCE_ITEMS] = {Py_None, Py_None, sent};
+
+        core_moves_return(pe, items, CORE_REDUCE_ITEMS, 0, data);
+    }
+}
+
 static PyObject *
 contribute_data(struct core_pe *pe, struct core_chare *chare,
                 struct core_reducer *reducer, PyObject *prepared,
@@ -210,6 +239,7 @@ contribute_data(struct core_pe *pe, struct core_chare *chare,
     data = chare_data_buffer(CHARE_FORMAT_VALUE, buffer);
     status = contribute(pe, chare, section, id, &data, &target);
     if (status != CHARE_OK) {
+        contribution_return(pe, reducer, prepared, &data);
         core_data_drop(&data);
         return contribute_failed(pe->state, chare, section, status);
     }

@@ -213,6 +213,20 @@ parcel_make(struct core_pe *pe, const struct header *header,
     return true;
 }
 
+/* The arrays of a refused message go back to who moved them. */
+static void
+message_return(struct core_pe *pe, PyObject *const *args, Py_ssize_t arg_count,
+               chare_buffer *buffer)
+{
+    const chare_data data = chare_data_buffer(CHARE_FORMAT_ARGS, buffer);
+
+    if (arg_count == 1) {
+        core_moves_return_value(pe, args[0], &data);
+    } else {
+        core_moves_return(pe, args, arg_count, 0, &data);
+    }
+}
+
 static int
 message_encode(struct core_pe *pe, struct core_channel *self,
                struct header *header, PyObject *const *args,
@@ -236,6 +250,7 @@ message_encode(struct core_pe *pe, struct core_channel *self,
     }
     /* The objects' own code may have sent, closed or ended this channel. */
     if (self->peer == NULL || (self->closed_here && !header->close)) {
+        message_return(pe, args, arg_count, encoder.buffer);
         chare_encoder_fini(&encoder);
         PyErr_SetString(pe->state->ChannelClosed,
                         "this end was closed while the message was made");
@@ -289,6 +304,7 @@ core_channel_send(struct core_pe *pe, struct core_channel *self, bool close,
     status = chare_send(pe->runtime, &self->peer->element,
                         owner->entries[owner->channel_index].id, &data, NULL);
     if (status != CHARE_OK) {
+        message_return(pe, args, arg_count, data.buffer);
         core_data_drop(&data);
         core_raise(pe->state, status, "Channel.send()");
         return -1;

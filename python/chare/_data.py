@@ -51,12 +51,13 @@ def move(array):
     array: a NumPy array, bytearray or memoryview.
 
     What it returns is good for one message, as an argument or as part of
-    one, as a value that is sent to a future or a channel, or as a result.
+    one, as a value that is sent to a future or a channel, as a contribution,
+    or as a result.
     Until then nothing happens. Once the message is made, the array is empty
     (its shape is (0,), a bytearray has no bytes, a memoryview is released),
     and its receiver has the elements; after an exception about the call or
-    its arguments it is what it was. A call that is refused when its message
-    was made, as to a destroyed group, leaves an array in C order, and a
+    its arguments it is what it was. What is refused when its message was
+    made, as a call to a destroyed group, leaves an array in C order, and a
     memoryview released.
 
     Nothing is copied if the array was made by chare.empty() or received, has

@@ -363,6 +363,85 @@ def main(args):
 charm.start(main)
 """, pes=(1, 2))
 
+    def test_what_else_is_refused_takes_nothing(self):
+        """Contributions, results, channels, creations."""
+        self.check(MOVER + """
+from chare import _core
+
+class Giver(Chare):
+    def __init__(self, *values):
+        self.values = values
+
+    def spurned(self, call, size, error):
+        self.array = chare.empty((2, size), order="F")
+        self.array[:] = 4
+        try:
+            call()
+        except error:
+            assert self.array.shape == (2, size), self.array.shape
+            assert (self.array == 4).all()
+        else:
+            raise AssertionError("no exception")
+
+    def contributes(self, section, done):
+        for size in (3, 50000):
+            for reducer in Reducer.sum, Reducer.gather, Reducer.add_one:
+                self.spurned(lambda: self.contribute(
+                    move(self.array), reducer, done, section), size,
+                    ValueError)
+
+    def counts(self, done):
+        flags = np.ones(5, bool)
+        self.contribute(move(flags), Reducer.sum, done)
+        assert flags.size == 0
+
+    def creates(self, gone):
+        for size in (3, 50000):
+            self.spurned(lambda: Array(
+                Giver, (2**40, 2**40), args=[move(self.array)]), size, Exception)
+            self.spurned(lambda: Array(
+                Giver, ndims=1, args=(1, [move(self.array)]), map=gone), size,
+                Exception)
+
+    def sends(self, other):
+        class Closing:
+            def __init__(self, channel):
+                self.channel = channel
+            def __reduce__(self):
+                self.channel.close()
+                return int, ()
+        for size in (3, 50000):
+            channel = Channel(self, other)
+            self.spurned(lambda: channel.send(
+                move(self.array), Closing(channel)), size, Exception)
+
+def add_one(contribs):
+    return sum(contribs) + 1
+
+Reducer.addReducer(add_one)
+
+class Map(ArrayMap):
+    def procNum(self, index):
+        return 0
+
+def main(args):
+    givers = Array(Giver, 4 * charm.numPes(), args=[])
+    section = givers[:1]
+    charm.awaitCreation(section)
+    done = Future()
+    givers[1].contributes(section, done, ret=True).get()
+    gone = Group(Map)
+    gone.ckDestroy(awaitable=True).get()
+    givers[0].creates(gone, ret=True).get()
+    givers[0].sends(givers[1], ret=True).get()
+    total = Future()
+    givers.counts(total)
+    assert (total.get() == 4 * charm.numPes()).all()
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(1, 2))
+
     def test_without_room(self):
         # An arena that is full, or none: arrays are copied, none is lost.
         for arena in ("1m", "0"):

@@ -53,6 +53,7 @@ early_add(struct chi_obj *obj, struct chi_section *section,
     *early = (struct chi_early){
         .self = *self,
         .reducer = reducer,
+        .caller = obj->pe->caller,
         .value = value,
         .callback = *callback,
     };
@@ -99,8 +100,12 @@ not_a_member(struct chi_obj *obj, const struct chi_early *early,
     chi_element_text(obj, &early->self, name, sizeof(name));
     chi_collection_text(obj, section, section_name, sizeof(section_name));
     snprintf(text, sizeof(text),
-             "chare %s contributed to %s, that it is no member of", name,
-             section_name);
+             "chare %s contributed to %s, that it is no member of (in %s): "
+             "only members take part in a section's reductions",
+             name, section_name,
+             early->caller == 0
+                 ? "no entry method"
+                 : chi_registry_entry_name(obj->registry, early->caller));
     if (!obj->pe->ended) {
         obj->fatal(obj->fatal_context, text);
     }

@@ -14,6 +14,7 @@ struct chi_early {
     struct chi_early *next;
     chare_element self;
     uint32_t reducer;
+    uint32_t caller;       /* the entry method that made it, or 0 */
     struct chi_msg *value; /* or NULL */
     chare_callback callback;
 };

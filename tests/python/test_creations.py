@@ -217,6 +217,38 @@ charm.start(main)
             self.assertEqual(result.stdout, "done\n", result.stderr)
 
 
+    def test_after_it_counts_as_created(self):
+        """Of Charm4py's constructors all is over when they suspend."""
+        for count in PES:
+            result = self.run_program("""
+from charm4py import charm, Chare, Group, Future, coro
+
+class Slow(Chare):
+    @coro
+    def __init__(self):
+        self.go = Future()
+        self.go.get()
+        raise OSError("slow")
+    def goes(self):
+        self.go.send()
+
+def main(args):
+    group = Group(Slow)
+    charm.awaitCreation(group)
+    print("created", flush=True)
+    group[charm.numPes() - 1].goes()
+    Future().get()
+    print("never")
+charm.start(main)
+""", count, prelude="import chare.compat; chare.compat.install()\n")
+            self.assertEqual(result.returncode, 1)
+            self.assertEqual(result.stdout, "created\n", result.stderr)
+            self.assertIn(
+                f"uncaught exception in Slow.__init__() of element "
+                f"({count - 1},)\n", result.stderr)
+            self.assertIn("OSError: slow\n", result.stderr)
+
+
 class UnawaitedTest(ProgramCase):
     def check_report(self, source, *parts):
         for count in PES:

@@ -359,7 +359,8 @@ charm.start(main)
             self.assertRegex(
                 result.stderr,
                 r"Member.*(contributed to a section, number \d+ of PE 0, "
-                r"that it is no member of|is no member of this section)")
+                r"that it is no member of \(in Member\.contribute_to\): only "
+                r"members|is no member of this section)")
 
     def test_ends(self):
         self.sections("""

@@ -13,7 +13,7 @@
 #include "config.h"
 
 #include "lb/strategies/strategy.h"
-#include "sim_job.h"
+#include "sim_balance.h"
 
 enum {
     SEEDS = 300,
@@ -59,13 +59,6 @@ static uint32_t
 count_of(const struct test *test)
 {
     return test->binds ? 2 * test->chares : test->chares;
-}
-
-/* Heavy where the index is low: all of it begins on few PEs. */
-static double
-work_of(const struct test *test, int64_t at)
-{
-    return at < test->chares / 4 ? 4 : 1;
 }
 
 static struct one *
@@ -130,8 +123,9 @@ meet(const struct one *one, const chare_call *call)
         *call->self, one->follows ? test->bound_resume : test->entry_resume);
 
     test->synced[one->at]++;
-    SIM_OK(test->job, chare_lb_set_load(call->runtime, call->self,
-                                        work_of(test, one->at)));
+    SIM_OK(test->job,
+           chare_lb_set_load(call->runtime, call->self,
+                             sim_balance_work(test->chares, one->at)));
     SIM_OK(test->job, chare_at_sync(call->runtime, call->self, &resume));
 }
 
@@ -185,16 +179,9 @@ one_resume(void *object, const chare_call *call, void *context)
     struct test *test = one->test;
 
     (void)context;
-    if (++test->resumed[one->at] != test->synced[one->at]) {
-        SIM_WRONG(test->job, "chare %d resumed %u times, synced %u",
-                  (int)one->at, test->resumed[one->at], test->synced[one->at]);
-    }
     /* One that the user moves is on no PE meanwhile, and is not waited for. */
-    for (uint32_t i = 0; i < count_of(test) && !test->meddle; i++) {
-        if (test->synced[i] < test->resumed[one->at]) {
-            SIM_WRONG(test->job, "resumed before chare %u was there", i);
-        }
-    }
+    sim_balance_resumed(test->job, one->at, test->resumed, test->synced,
+                        test->meddle ? 0 : count_of(test));
     stir(test, call->runtime);
     if (test->resumed[one->at] < SESSIONS) {
         meet(one, call);
@@ -263,24 +250,15 @@ start(struct test *test, struct sim_job *job, uint64_t seed,
     if (!sim_job_open(job, seed, &options, register_all, test)) {
         return false;
     }
-    for (uint32_t pe = 0; pe < job->pe_count; pe++) {
-        SIM_OK(job, chare_lb_use(sim_rt(job, pe), strategy->name));
-    }
+    sim_balance_use(job, strategy->name);
     test->chares =
         1 + (uint32_t)sim_below(job, CHARES_MAX / (test->binds ? 2 : 1) - 1);
     array.type = test->type;
     array.dims[0] = test->chares;
     SIM_OK(job, chare_array_create(sim_any(job), &array, NULL, &test->array));
     if (test->binds) {
-        chare_array_options bound = {.size = sizeof(bound),
-                                     .type = test->bound_type,
-                                     .ndims = 1,
-                                     .bind_to = test->array,
-                                     .at_sync = true};
-
-        sim_job_settle(job);
-        SIM_OK(job,
-               chare_array_create(sim_any(job), &bound, NULL, &test->bound));
+        test->bound =
+            sim_balance_bind(job, test->bound_type, test->array, true);
         sim_job_settle(job);
     }
     return true;
@@ -313,23 +291,12 @@ run(struct test *test, struct sim_job *job)
 static void
 check_balance(struct test *test, struct sim_job *job)
 {
-    double most = 0;
+    const double most =
+        sim_balance_most(job, test->array, test->chares, false);
     double all = 0;
 
     for (uint32_t i = 0; i < test->chares; i++) {
-        all += work_of(test, i);
-    }
-    for (uint32_t pe = 0; pe < job->pe_count; pe++) {
-        double work = 0;
-
-        for (uint32_t i = 0; i < test->chares; i++) {
-            const chare_element element = chare_element_1d(test->array, i);
-
-            work += chare_local(sim_rt(job, pe), &element) != NULL
-                        ? work_of(test, i)
-                        : 0;
-        }
-        most = work > most ? work : most;
+        all += sim_balance_work(test->chares, i);
     }
     /* One object more than it would be at best. */
     if (most > all / job->pe_count + 4) {

@@ -16,7 +16,7 @@
 #include "config.h"
 
 #include "lb/lb_private.h"
-#include "sim_job.h"
+#include "sim_balance.h"
 
 enum {
     SEEDS = 300,
@@ -71,7 +71,7 @@ struct test {
 static double
 work_of(const struct test *test, int64_t at)
 {
-    return !test->even && at < test->chares / 4 ? 4 : 1;
+    return test->even ? 1 : sim_balance_work(test->chares, at);
 }
 
 /* ---- the chares that are balanced by the clock */
@@ -250,15 +250,8 @@ synced_resume(void *object, const chare_call *call, void *context)
     const int64_t at = call->self->index.at[0];
 
     (void)object;
-    if (++test->resumed_times[at] != test->synced_times[at]) {
-        SIM_WRONG(test->job, "chare %d resumed %u times, synced %u", (int)at,
-                  test->resumed_times[at], test->synced_times[at]);
-    }
-    for (uint32_t i = 0; i < test->synced; i++) {
-        if (test->synced_times[i] < test->resumed_times[at]) {
-            SIM_WRONG(test->job, "resumed before chare %u was there", i);
-        }
-    }
+    sim_balance_resumed(test->job, at, test->resumed_times, test->synced_times,
+                        test->synced);
     if (test->resumed_times[at] < SYNCS) {
         synced_meet(test, call);
     }
@@ -319,9 +312,7 @@ start(struct test *test, struct sim_job *job, uint64_t seed, const char *name,
     if (!sim_job_open(job, seed, options, register_all, test)) {
         return false;
     }
-    for (uint32_t pe = 0; pe < job->pe_count; pe++) {
-        SIM_OK(job, chare_lb_use(sim_rt(job, pe), name));
-    }
+    sim_balance_use(job, name);
     test->chares = 1 + (uint32_t)sim_below(job, CHARES_MAX - 1);
     if (test->even) {
         test->chares = (1 + (uint32_t)sim_below(job, 4)) * job->pe_count;
@@ -330,14 +321,8 @@ start(struct test *test, struct sim_job *job, uint64_t seed, const char *name,
     array.dims[0] = test->chares;
     SIM_OK(job, chare_array_create(sim_any(job), &array, NULL, &test->array));
     if (!test->even && sim_below(job, 3) == 0) {
-        chare_array_options bound = {.size = sizeof(bound),
-                                     .type = test->type_bound,
-                                     .ndims = 1,
-                                     .bind_to = test->array};
-
-        sim_job_settle(job);
-        SIM_OK(job,
-               chare_array_create(sim_any(job), &bound, NULL, &test->bound));
+        test->bound =
+            sim_balance_bind(job, test->type_bound, test->array, false);
     }
     if (!test->even && sim_below(job, 2) == 0) {
         test->synced = 1 + (uint32_t)sim_below(job, SYNCED_MAX);
@@ -520,26 +505,6 @@ with_moves_and_ends_by_the_user(void)
 
 /* ---- automatic */
 
-static double
-most_of(struct test *test, struct sim_job *job)
-{
-    double most = 0;
-
-    for (uint32_t pe = 0; pe < job->pe_count; pe++) {
-        double work = 0;
-
-        for (uint32_t i = 0; i < test->chares; i++) {
-            const chare_element element = chare_element_1d(test->array, i);
-
-            work += chare_local(sim_rt(job, pe), &element) != NULL
-                        ? work_of(test, i)
-                        : 0;
-        }
-        most = work > most ? work : most;
-    }
-    return most;
-}
-
 static void
 what_is_balanced_is_left_alone(void)
 {
@@ -592,9 +557,9 @@ what_is_not_is_mended_once(void)
             }
             chare_lb_report_get(sim_rt(&job, 0), &report);
             check_end(&test);
-            if (most_of(&test, &job) > test.chares / 4.0) {
-                SIM_WRONG(&job, "a PE has %g of %u", most_of(&test, &job),
-                          test.chares);
+            if (sim_balance_most(&job, test.array, test.chares, true) >
+                test.chares / 4.0) {
+                SIM_WRONG(&job, "a PE has more than its share");
             }
         }
         sim_job_close(&job);

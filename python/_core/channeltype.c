@@ -494,7 +494,8 @@ The next message, an array, into the elements of another one.\n\
 \n\
 array is a writable NumPy array of any layout, of the shape and dtype that\n\
 will come; timeout is in seconds. Waits as recv() does, and returns array.\n\
-The elements are copied once, from the message, whose memory is free then.\n\
+An array of 64 KiB or more is copied once, from the message, whose memory\n\
+is free then; a smaller one is unpacked when it comes, and copied here.\n\
 \n\
 Raises ValueError when shape or dtype of the message are others, TypeError\n\
 when it is no array: then it stays the next message, for recv() or another\n\

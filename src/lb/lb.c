@@ -213,6 +213,7 @@ called(struct chi_lb *lb, const struct chi_msg *msg)
         (enum chi_lb_spread)(msg->env.spare & CHI_LB_SPARE_SPREAD); /* V1 */
     lb->missing = edges->child_count;
     lb->stats_len = 0;
+    chi_lb_pieces_start(lb, (msg->env.spare & CHI_LB_SPARE_DUMPS) != 0);
     lb->spent = (struct chi_lb_spent){0};
     if (lb->timed) {
         if (lb->synced.count > 0) {
@@ -318,6 +319,16 @@ add_load(void *context, const struct chi_obj_load *load)
     lb->records[lb->record_count++] = record;
 }
 
+/* All that is to be told of this PE. */
+void
+chi_lb_stats_put(struct chi_lb *lb, struct chi_lb_pe *pe)
+{
+    chi_lb_pes_sense(lb, pe);
+    chi_lb_put_stats(lb, pe, sizeof(*pe));
+    chi_lb_put_stats(lb, lb->records, lb->record_count * sizeof(*lb->records));
+    chi_lb_talk_put(lb, pe);
+}
+
 void
 chi_lb_take_part(struct chi_lb *lb)
 {
@@ -343,13 +354,11 @@ chi_lb_take_part(struct chi_lb *lb)
     chi_lb_since_now(lb, set);
     chi_lb_talk_take(lb, set, &pe);
     if (lb->spread != CHI_LB_CENTRAL) {
+        chi_lb_pieces_put(lb, &pe);
         chi_lb_live_start(lb, &pe);
         return;
     }
-    chi_lb_pes_sense(lb, &pe);
-    chi_lb_put_stats(lb, &pe, sizeof(pe));
-    chi_lb_put_stats(lb, lb->records, lb->record_count * sizeof(*lb->records));
-    chi_lb_talk_put(lb, &pe);
+    chi_lb_stats_put(lb, &pe);
     lb->state = CHI_LB_COLLECTING;
     chi_lb_stats_look(lb);
 }
@@ -466,6 +475,9 @@ came(struct chi_lb *lb, struct chi_msg *msg)
         break;
     case CHI_LB_DONE:
         chi_lb_done(lb, msg);
+        break;
+    case CHI_LB_PIECE:
+        chi_lb_piece_came(lb, msg);
         break;
     case CHI_LB_SPREAD:
         chi_lb_live_came(lb, msg);

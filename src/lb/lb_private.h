@@ -31,6 +31,7 @@ enum chi_lb_kind { /* env.entry; env.key is the session */
     CHI_LB_DONE,    /* up: all have moved; chi_lb_spent */
     CHI_LB_RESUME,  /* down: chares go on */
     CHI_LB_SPREAD,  /* between any: live.c */
+    CHI_LB_PIECE,   /* up, of a subtree: as STATS, for a dump: pieces.c */
 
     /* timed.c; env.key is 0 */
     CHI_LB_EVERY, /* to PE 0: a new period, in ns */
@@ -41,7 +42,9 @@ enum chi_lb_kind { /* env.entry; env.key is the session */
 
 enum {                            /* env.spare of CALL, or-ed */
     CHI_LB_SPARE_TIMED = 0x8000,  /* of chares that are not asked */
-    CHI_LB_SPARE_SPREAD = 0x7fff, /* enum chi_lb_spread */
+    CHI_LB_SPARE_DUMPS = 0x4000,  /* decided without a central step, and
+                                     dumped */
+    CHI_LB_SPARE_SPREAD = 0x3fff, /* enum chi_lb_spread */
 };
 
 enum chi_lb_state {
@@ -174,6 +177,8 @@ struct chi_lb {
     size_t edge_room;
     const struct chi_lb_strategy *lacking; /* this build or machine has not
                                               what it needs */
+    bool dumps;              /* pieces of a dump are to leave */
+    uint32_t pieces_missing; /* of children, and of this PE */
     bool counts_said; /* the user has said whether calls are counted */
 
     struct chi_map leaving_by_key; /* struct chi_lb_plan */
@@ -222,9 +227,16 @@ uint32_t chi_lb_parent(struct chi_lb *lb);
 void chi_lb_look(struct chi_lb *lb);
 void chi_lb_take_part(struct chi_lb *lb);
 void chi_lb_stats_look(struct chi_lb *lb);
+void chi_lb_stats_put(struct chi_lb *lb, struct chi_lb_pe *pe);
 void chi_lb_put_stats(struct chi_lb *lb, const void *bytes, size_t len);
 void *chi_lb_grow(struct chi_lb *lb, void *array, size_t count, size_t *room,
                   size_t bytes);
+
+/* pieces.c: a session without a central step begins; what this PE has is in
+ * 'records'; a child's piece. */
+void chi_lb_pieces_start(struct chi_lb *lb, bool dumps);
+void chi_lb_pieces_put(struct chi_lb *lb, struct chi_lb_pe *pe);
+void chi_lb_piece_came(struct chi_lb *lb, const struct chi_msg *msg);
 
 /* talk.c: take what was counted here, and what is to be told of it; then put
  * it behind the records. */
@@ -292,6 +304,7 @@ void chi_lb_timed_over(struct chi_lb *lb, bool timed);
 
 /* root.c */
 void chi_lb_root_decide(struct chi_lb *lb);
+void chi_lb_root_dump(struct chi_lb *lb);
 void chi_lb_set_speed(struct chi_lb *lb);
 
 #endif /* CHI_LB_LB_PRIVATE_H */

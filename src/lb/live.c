@@ -65,10 +65,8 @@ live_of(struct chi_lb *lb)
 enum chi_lb_spread
 chi_lb_live_spread(const struct chi_lb *lb)
 {
-    return lb->user == NULL && lb->strategy != NULL &&
-                   lb->pe->options.settings->lb_dump[0] == '\0'
-               ? lb->strategy->spread
-               : CHI_LB_CENTRAL;
+    return lb->user == NULL && lb->strategy != NULL ? lb->strategy->spread
+                                                    : CHI_LB_CENTRAL;
 }
 
 static void

@@ -11,8 +11,7 @@
 
 #include "lb/lb_private.h"
 
-/* How the session that PE 0 is about to call decides. A dump needs all loads
- * in one place: then it is central. */
+/* How the session that PE 0 is about to call decides. */
 enum chi_lb_spread chi_lb_live_spread(const struct chi_lb *lb);
 
 /* This PE's chares are in lb->plans and lb->records. */

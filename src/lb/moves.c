@@ -277,7 +277,8 @@ chi_lb_moves_look(struct chi_lb *lb)
     uint64_t ticks;
     uint64_t count;
 
-    if (lb->state != CHI_LB_MOVING || lb->leaving > 0 || lb->missing > 0) {
+    if (lb->state != CHI_LB_MOVING || lb->leaving > 0 || lb->missing > 0 ||
+        lb->dumps) {
         return;
     }
     chi_assert(chi_obj_suggestions(lb->obj) == 0); /* T4 */

@@ -68,6 +68,10 @@ chi_lb_pes_call(struct chi_lb *lb, uint16_t spare, const void *arrays,
     if (len > 0) {
         memcpy(msg->bytes + sizeof(unit_ns), arrays, len);
     }
+    if ((spare & CHI_LB_SPARE_SPREAD) != CHI_LB_CENTRAL &&
+        lb->pe->options.settings->lb_dump[0] != '\0') {
+        spare |= CHI_LB_SPARE_DUMPS;
+    }
     msg->env.spare = spare;
     if ((spare & CHI_LB_SPARE_TIMED) != 0) {
         msg->env.flags = CHI_ENV_UNCOUNTED; /* T6 */

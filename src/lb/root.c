@@ -368,10 +368,9 @@ decide(struct chi_lb *lb, struct gathered *gathered)
         lb->report.time_before, lb->report.time_after, lb->report.bound);
 }
 
-void
-chi_lb_root_decide(struct chi_lb *lb)
+static void
+gather(struct chi_lb *lb, struct gathered *gathered)
 {
-    struct gathered gathered = {0};
     size_t count = 0;
     const bool good = walk(lb, NULL, &count);
 
@@ -379,15 +378,33 @@ chi_lb_root_decide(struct chi_lb *lb)
         lb->pes = calloc(lb->pe->size, sizeof(*lb->pes));
     }
     if (!good || lb->pes == NULL ||
-        !gathered_alloc(&gathered, count, lb->pe->size)) {
+        !gathered_alloc(gathered, count, lb->pe->size)) {
         chi_pe_die(lb->pe, "load balancing: %s",
                    good ? "out of memory" : "malformed loads");
     }
-    (void)walk(lb, &gathered, &count);
-    problem_init(lb, &gathered, count);
+    (void)walk(lb, gathered, &count);
+    problem_init(lb, gathered, count);
+}
+
+void
+chi_lb_root_decide(struct chi_lb *lb)
+{
+    struct gathered gathered = {0};
+
+    gather(lb, &gathered);
     dump(lb, &gathered.problem);
     decide(lb, &gathered);
     tell_moves(lb, &gathered);
+    gathered_free(&gathered);
+}
+
+void
+chi_lb_root_dump(struct chi_lb *lb)
+{
+    struct gathered gathered = {0};
+
+    gather(lb, &gathered);
+    dump(lb, &gathered.problem);
     gathered_free(&gathered);
 }
 

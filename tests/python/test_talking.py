@@ -223,6 +223,7 @@ class WhatIfTest(TalkCase):
                 path = os.path.join(folder, "run.load")
                 err = self.good("""
     loads, report = run()
+    assert report["strategy"] in ("greedy", "graph", "tree"), report
     print(int(report["cut_before"]), file=sys.stderr)
 """, 4, f"import sys\ncharm.options.balancer = {balancer!r}",
                                 {"CHARE_LB_DUMP": path, "CHARE_LB_COMM": "1"})

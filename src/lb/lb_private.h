@@ -177,8 +177,8 @@ struct chi_lb {
     size_t edge_room;
     const struct chi_lb_strategy *lacking; /* this build or machine has not
                                               what it needs */
-    bool dumps;              /* pieces of a dump are to leave */
-    uint32_t pieces_missing; /* of children, and of this PE */
+    bool dumps;                            /* pieces of a dump are to leave */
+    uint32_t pieces_missing;               /* of children, and of this PE */
     bool counts_said; /* the user has said whether calls are counted */
 
     struct chi_map leaving_by_key; /* struct chi_lb_plan */

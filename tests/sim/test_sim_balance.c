@@ -47,10 +47,12 @@ struct test {
     chare_collection bound;
     bool meddle; /* the user moves chares, too */
     bool some_stay;
-    bool binds; /* another array to this one */
+    bool binds;  /* another array to this one */
+    bool counts; /* who calls whom */
     uint32_t resumed[CHARES_MAX];
     uint32_t synced[CHARES_MAX];
-    uint32_t here[CHARES_MAX]; /* how many objects of a chare there are */
+    uint32_t here[CHARES_MAX];     /* how many objects of a chare there are */
+    uint32_t talked[SESSIONS + 1]; /* calls on others, before each session */
     uint32_t calls_made;
     uint32_t calls_done;
 };
@@ -131,8 +133,9 @@ meet(const struct one *one, const chare_call *call)
 
 /* Some calls to others, and maybe a move of another. */
 static void
-stir(struct test *test, chare_runtime *runtime)
+stir(const struct one *one, chare_runtime *runtime)
 {
+    struct test *test = one->test;
     struct sim_job *job = test->job;
 
     for (uint64_t n = sim_below(job, 3); n > 0; n--) {
@@ -140,6 +143,8 @@ stir(struct test *test, chare_runtime *runtime)
             test->array, (int64_t)sim_below(job, test->chares));
 
         test->calls_made++;
+        test->talked[test->resumed[one->at]] +=
+            one->follows || target.index.at[0] != one->at;
         SIM_OK(job,
                chare_send(runtime, &target, test->entry_call, NULL, NULL));
     }
@@ -158,7 +163,7 @@ one_go(void *object, const chare_call *call, void *context)
     struct one *one = object;
 
     (void)context;
-    stir(one->test, call->runtime);
+    stir(one, call->runtime);
     meet(one, call);
 }
 
@@ -182,7 +187,7 @@ one_resume(void *object, const chare_call *call, void *context)
     /* One that the user moves is on no PE meanwhile, and is not waited for. */
     sim_balance_resumed(test->job, one->at, test->resumed, test->synced,
                         test->meddle ? 0 : count_of(test));
-    stir(test, call->runtime);
+    stir(one, call->runtime);
     if (test->resumed[one->at] < SESSIONS) {
         meet(one, call);
     }
@@ -251,6 +256,9 @@ start(struct test *test, struct sim_job *job, uint64_t seed,
         return false;
     }
     sim_balance_use(job, strategy->name);
+    for (uint32_t pe = 0; test->counts && pe < job->pe_count; pe++) {
+        SIM_OK(job, chare_lb_count_calls(sim_rt(job, pe), 1));
+    }
     test->chares =
         1 + (uint32_t)sim_below(job, CHARES_MAX / (test->binds ? 2 : 1) - 1);
     array.type = test->type;
@@ -356,6 +364,59 @@ sessions_of(uint64_t seed, bool meddle, bool some_stay, bool binds)
     SIM_CHECK(&job, job.wrong[0] == '\0');
 }
 
+/* Whatever PEs the two are on, and whoever has moved: each call is counted
+ * once, in the session that comes next. */
+static void
+check_talk(const struct test *test, struct sim_job *job)
+{
+    chare_lb_report report = {.size = sizeof(report)};
+
+    chare_lb_report_get(sim_rt(job, 0), &report);
+    if (report.talk_messages != test->talked[SESSIONS - 1] ||
+        report.talk_lost != 0 ||
+        report.talk_bytes < 48 * report.talk_messages) {
+        SIM_WRONG(job, "%g calls of %g bytes counted, %g lost; there were %u",
+                  report.talk_messages, report.talk_bytes, report.talk_lost,
+                  test->talked[SESSIONS - 1]);
+    }
+    if (report.hops_after < report.cut_after ||
+        report.hops_before < report.cut_before ||
+        report.cut_before > report.talk_bytes) {
+        SIM_WRONG(job, "cut %g of %g, hops %g; then %g, %g", report.cut_before,
+                  report.talk_bytes, report.hops_before, report.cut_after,
+                  report.hops_after);
+    }
+}
+
+static void
+who_talks_to_whom_is_counted(void)
+{
+    static const struct chi_lb_strategy *const all[] = {
+        &chi_lb_greedy, &chi_lb_graph, &chi_lb_scotch,
+        &chi_lb_gossip, &chi_lb_tree,  &chi_lb_random,
+    };
+
+    /* All sessions are dumped, those without a central step by pieces. */
+    setenv("CHARE_LB_DUMP", "/dev/null", 1);
+    SIM_EACH_SEED(seed, SEEDS / 2)
+    {
+        const struct chi_lb_strategy *strategy =
+            all[seed % (sizeof(all) / sizeof(all[0]))];
+        struct test test = {.counts = true, .binds = seed % 4 == 0};
+        struct sim_job job;
+
+        if (start(&test, &job, seed, strategy)) {
+            run(&test, &job);
+            if (strategy->spread == CHI_LB_CENTRAL) {
+                check_talk(&test, &job);
+            }
+        }
+        sim_job_close(&job);
+        SIM_CHECK(&job, job.wrong[0] == '\0');
+    }
+    unsetenv("CHARE_LB_DUMP");
+}
+
 static void
 sessions(bool meddle, bool some_stay, bool binds)
 {
@@ -402,7 +463,8 @@ with_bound_chares_that_stay(void)
     sessions(true, true, true);
 }
 
-TAP_MAIN(TAP_CASE(all_go_on_and_are_balanced),
+TAP_MAIN(TAP_CASE(who_talks_to_whom_is_counted),
+         TAP_CASE(all_go_on_and_are_balanced),
          TAP_CASE(with_moves_of_the_user), TAP_CASE(a_session_is_missed),
          TAP_CASE(with_chares_that_stay), TAP_CASE(with_bound_chares),
          TAP_CASE(with_bound_chares_that_stay))

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * metg.c - METG(50 %) of chares in C: one for each column, as metg.py.
+ * metg.c - METG(50 %) of chares in C, as metg.py.
  *
- *     metg TASK_NS
+ *     metg TASK_NS [block]
  *
- * A column runs its task of a step when the outputs of its neighbours for that
- * step have come, each by a call of its own; a neighbour is one step ahead at
- * most, so that two counters do.
+ * One chare for each column, or (block) one for each PE, which has as many
+ * columns as a process of MPI has. A chare runs its tasks of a step when the
+ * outputs of others that they need have come, each by a call of its own;
+ * another one is one step ahead at most, so that two counters do.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,8 @@ struct program {
     struct sweep sweep;
     uint64_t start_ns;
     int radius;
-    chare_collection columns; /* on PE 0 */
+    int held;                /* columns of each chare */
+    chare_collection chares; /* on PE 0 */
     uint32_t type;
     uint32_t go;
     uint32_t begin;
@@ -31,7 +33,7 @@ struct program {
     uint32_t next;
 };
 
-/* What a column is told before it begins. */
+/* What a chare is told before it begins. */
 struct order {
     uint64_t iterations;
     uint64_t steps;
@@ -39,11 +41,25 @@ struct order {
     int64_t width;
 };
 
+enum {
+    /* Every column with every other one on both sides, at most. */
+    BORDERS_MAX = 2 * SWEEP_RADIUS_MAX * SWEEP_WIDTH_PER_PE
+};
+
+/* An output that another chare needs. */
+struct border {
+    chare_element neighbour;
+    int64_t column;
+};
+
+/* A chare: one column, or some that lie side by side. */
 struct column {
     struct order order;
     uint64_t step;
-    int needed;
+    int held;   /* columns */
+    int needed; /* outputs in each step, as many as others need of it */
     int got[2]; /* outputs that came for even and for odd steps */
+    struct border borders[BORDERS_MAX]; /* 'needed' of them */
 };
 
 /* A task's output: 16 bytes. */
@@ -86,10 +102,20 @@ destroy(void *object, void *context)
     free(object);
 }
 
-static bool
-is_neighbour(const struct column *column, int64_t me, int64_t other)
+/* Find who needs the outputs of one column. */
+static void
+borders_add(struct column *column, chare_collection chares, int64_t mine)
 {
-    return other != me && other >= 0 && other < column->order.width;
+    const struct order *order = &column->order;
+
+    for (int64_t other = mine - order->radius; other <= mine + order->radius;
+         other++) {
+        if (other >= 0 && other < order->width &&
+            other / column->held != mine / column->held) {
+            column->borders[column->needed++] = (struct border){
+                chare_element_1d(chares, other / column->held), mine};
+        }
+    }
 }
 
 static void
@@ -103,10 +129,10 @@ go(void *object, const chare_call *call, void *context)
 
     memcpy(&column->order, call->bytes, sizeof(column->order));
     column->step = 0;
+    column->held = program->held;
     column->needed = 0;
-    for (int64_t other = me - column->order.radius;
-         other <= me + column->order.radius; other++) {
-        column->needed += is_neighbour(column, me, other);
+    for (int i = 0; i < column->held; i++) {
+        borders_add(column, call->self->collection, me * column->held + i);
     }
     column->got[0] = column->needed;
     column->got[1] = 0;
@@ -117,25 +143,20 @@ go(void *object, const chare_call *call, void *context)
 
 static void
 tell_neighbours(const struct program *program, const struct column *column,
-                const chare_call *call)
+                chare_runtime *runtime)
 {
-    const int64_t me = call->self->index.at[0];
-    const struct output output = {column->step, me};
-    const chare_data data = chare_data_bytes(&output, sizeof(output));
+    for (int i = 0; i < column->needed; i++) {
+        const struct border *border = &column->borders[i];
+        const struct output output = {column->step, border->column};
+        const chare_data data = chare_data_bytes(&output, sizeof(output));
 
-    for (int64_t other = me - column->order.radius;
-         other <= me + column->order.radius; other++) {
-        const chare_element to =
-            chare_element_1d(call->self->collection, other);
-
-        if (is_neighbour(column, me, other)) {
-            check(chare_send(call->runtime, &to, program->take, &data, NULL),
-                  "send");
-        }
+        check(chare_send(runtime, &border->neighbour, program->take, &data,
+                         NULL),
+              "send");
     }
 }
 
-/* The task of this step, and of those for which all is here. */
+/* The tasks of this step, and of those for which all is here. */
 static void
 work(const struct program *program, struct column *column,
      const chare_call *call)
@@ -144,14 +165,16 @@ work(const struct program *program, struct column *column,
 
     do {
         column->got[column->step & 1] = 0;
-        kernel_run(column->order.iterations);
+        for (int i = 0; i < column->held; i++) {
+            kernel_run(column->order.iterations);
+        }
         if (++column->step == column->order.steps) {
             check(chare_contribute(call->runtime, call->self, CHARE_REDUCE_NOP,
                                    NULL, &done),
                   "contribute");
             return;
         }
-        tell_neighbours(program, column, call);
+        tell_neighbours(program, column, call->runtime);
     } while (column->got[column->step & 1] == column->needed);
 }
 
@@ -217,7 +240,7 @@ next(const chare_call *call, void *context)
     order.radius = program->radius;
     order.width = program->sweep.width;
     program->start_ns = now_ns();
-    check(chare_broadcast(call->runtime, program->columns, program->go, &data,
+    check(chare_broadcast(call->runtime, program->chares, program->go, &data,
                           NULL),
           "broadcast");
 }
@@ -253,6 +276,8 @@ main(int argc, char **argv)
 {
     struct program program = {
         .task_ns = argc > 1 ? strtoull(argv[1], NULL, 10) : 300000,
+        .held =
+            argc > 2 && strcmp(argv[2], "block") == 0 ? SWEEP_WIDTH_PER_PE : 1,
     };
     chare_callback ready;
     chare_array_options options = {
@@ -265,9 +290,10 @@ main(int argc, char **argv)
     if (chare_my_pe(program.runtime) == 0) {
         ready = chare_callback_function(program.next, 0, 0);
         options.type = program.type;
-        options.dims[0] = chare_pe_count(program.runtime) * SWEEP_WIDTH_PER_PE;
+        options.dims[0] = chare_pe_count(program.runtime) *
+                          SWEEP_WIDTH_PER_PE / program.held;
         check(chare_array_create(program.runtime, &options, NULL,
-                                 &program.columns),
+                                 &program.chares),
               "create");
     }
     if (chare_run(program.runtime) != CHARE_OK) {

@@ -215,17 +215,17 @@ uint64_t chi_msg_pool_live(const struct chi_msg_pool *pool);
 struct chi_msg *chi_msg_alloc_slow(struct chi_msg_pool *pool, uint64_t len);
 
 /*
- * A message with room for at least 'len' bytes; env is zero but for
- * version and len = 'len', the bytes are undefined. NULL: out of memory.
+ * A message of the smallest size, whose env and bytes are undefined. NULL:
+ * the free list is empty.
  */
 static inline struct chi_msg *
-chi_msg_alloc(struct chi_msg_pool *pool, uint64_t len)
+chi_msg_take_least(struct chi_msg_pool *pool)
 {
     struct chi_msg_pool_head *head = chi_msg_pool_head(pool);
     struct chi_msg *msg = head->least;
 
-    if (chi_unlikely(len > CHI_MSG_LEAST_ROOM || msg == NULL)) {
-        return chi_msg_alloc_slow(pool, len);
+    if (chi_unlikely(msg == NULL)) {
+        return NULL;
     }
     head->least = msg->next;
     head->live++;
@@ -235,6 +235,23 @@ chi_msg_alloc(struct chi_msg_pool *pool, uint64_t len)
     msg->references = 1;
     msg->size_class = 0;
     msg->room = CHI_MSG_LEAST_ROOM;
+    return msg;
+}
+
+/*
+ * A message with room for at least 'len' bytes; env is zero but for
+ * version and len = 'len', the bytes are undefined. NULL: out of memory.
+ */
+static inline struct chi_msg *
+chi_msg_alloc(struct chi_msg_pool *pool, uint64_t len)
+{
+    struct chi_msg *msg = chi_likely(len <= CHI_MSG_LEAST_ROOM)
+                              ? chi_msg_take_least(pool)
+                              : NULL;
+
+    if (chi_unlikely(msg == NULL)) {
+        return chi_msg_alloc_slow(pool, len);
+    }
     msg->env = (struct chi_envelope){
         .version = CHI_MSG_WIRE_VERSION,
         .len = len,

@@ -13,6 +13,7 @@
 #include "obj/migrate.h"
 #include "obj/section.h"
 #include "obj/talk.h"
+#include "obj/usual.h"
 
 enum {
     WIDE_BYTES = sizeof(int64_t) * CHARE_DIMS_MAX,
@@ -294,18 +295,17 @@ send_closer(struct chi_obj *obj, const struct chi_element *element,
     chi_dispatch(obj, msg, NULL);
 }
 
-chare_status
-chi_obj_send(struct chi_obj *obj, const chare_element *target, uint32_t entry,
-             const chare_data *data, const chare_send_options *options)
+/* Not inline: what a call needs for itself is saved only for this. */
+static __attribute__((noinline)) chare_status
+send_any(struct chi_obj *obj, struct chi_collection *collection,
+         const chare_element *target, uint32_t entry, const chare_data *data,
+         const chare_send_options *options)
 {
-    struct chi_collection *collection =
-        chi_collection_find(obj, target->collection);
     struct chi_element *element = NULL;
     struct chi_msg *msg;
     chare_status status;
 
-    if (entry == 0 || entry >= obj->registry->entry_count ||
-        !target_ok(obj, collection, target)) {
+    if (!target_ok(obj, collection, target)) {
         return CHARE_ERR_INVALID;
     }
     status = message_for(obj, target, entry, data, options, &msg);
@@ -339,6 +339,23 @@ chi_obj_send(struct chi_obj *obj, const chare_element *target, uint32_t entry,
         send_closer(obj, element, msg);
     }
     return CHARE_OK;
+}
+
+chare_status
+chi_obj_send(struct chi_obj *obj, const chare_element *target, uint32_t entry,
+             const chare_data *data, const chare_send_options *options)
+{
+    struct chi_collection *collection =
+        chi_collection_find(obj, target->collection);
+
+    if (chi_unlikely(entry == 0 || entry >= obj->registry->entry_count)) {
+        return CHARE_ERR_INVALID;
+    }
+    if (chi_likely(collection != NULL && options == NULL) &&
+        chi_usual_send(obj, collection, target, entry, data)) {
+        return CHARE_OK;
+    }
+    return send_any(obj, collection, target, entry, data, options);
 }
 
 /* ---- executing on one chare */

@@ -68,7 +68,7 @@ can_nap(const struct chi_pe *pe)
 static bool
 spin(struct chi_pe *pe)
 {
-    uint64_t start_ns = chi_clock_now_ns(pe->options.clock);
+    uint64_t start_ns = 0; /* not known: most waits end before it matters */
 
     if (pe->route == NULL) {
         return false; /* nothing comes while nobody is there to send it */
@@ -93,7 +93,7 @@ spin(struct chi_pe *pe)
             return false;
         }
         now_ns = chi_clock_now_ns(pe->options.clock);
-        if (events > 0) {
+        if (events > 0 || start_ns == 0) {
             start_ns = now_ns;
         } else if (now_ns - start_ns >= pe->spin_ns) {
             return false;

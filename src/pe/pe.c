@@ -26,7 +26,7 @@
 enum {
     CLOCK_EVERY = 8,     /* executions, while they are short */
     LOOKS_FIRST = 1024,  /* at the clock, after every execution */
-    LOOKS_MAX = 1 << 16, /* the same, earned by long ones */
+    LOOKS_MAX = 1 << 12, /* the same, earned by long ones */
     LOOK_SHIFT = 10,     /* so many ticks of long executions buy a look */
 };
 
@@ -538,6 +538,22 @@ become_idle(struct chi_pe *pe)
     }
 }
 
+/*
+ * The queue is empty: is something in the net already? Then the PE was not
+ * idle, and all that becoming idle and going on again takes is saved. Not
+ * while laps are taken, which tell idling from work.
+ */
+static inline bool
+more_has_come(struct chi_pe *pe)
+{
+    if (pe->route == NULL || pe->simulated || pe->meter.laps ||
+        pe->packs.open_count > 0) {
+        return false;
+    }
+    return chi_route_progress(pe->route, CHI_PE_POLL_EVENTS_MAX) > 0 &&
+           !chi_queue_is_empty(&pe->queue);
+}
+
 uint32_t
 chi_pe_progress(struct chi_pe *pe, uint32_t messages_max)
 {
@@ -559,6 +575,9 @@ chi_pe_progress(struct chi_pe *pe, uint32_t messages_max)
         struct chi_msg *msg = chi_queue_pop(&pe->queue);
 
         if (msg == NULL) {
+            if (more_has_come(pe)) {
+                continue;
+            }
             if (chi_unlikely(pe->meter.laps)) {
                 (void)chi_pe_lap(pe);
                 pe->meter.idle = true;

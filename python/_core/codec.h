@@ -120,15 +120,18 @@ struct core_payload {
     PyObject *slots[]; /* slots[0] is for self; then the arguments */
 };
 
-/* Whether it is of a type that is always plain, see below. */
+/* Whether it is of a type that is always plain, see below. Most arguments are
+ * integers, and are not to pay for the other types. */
 static inline bool
 core_is_simple(PyObject *object)
 {
     const PyTypeObject *type = Py_TYPE(object);
 
-    return type == &PyLong_Type || type == &PyFloat_Type ||
-           type == &PyUnicode_Type || object == Py_None ||
-           type == &PyBool_Type || type == &PyBytes_Type;
+    if (__builtin_expect(type == &PyLong_Type, 1)) {
+        return true;
+    }
+    return type == &PyFloat_Type || type == &PyUnicode_Type ||
+           object == Py_None || type == &PyBool_Type || type == &PyBytes_Type;
 }
 
 /* Whether the object means the same to its receiver as a copy would. */

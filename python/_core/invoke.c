@@ -98,7 +98,7 @@ core_finish(struct core_pe *pe, const struct core_entry *entry,
 }
 
 /* slots[0] is free for self; the others are borrowed. */
-static void
+static __attribute__((noinline)) void
 run(struct core_pe *pe, const struct core_entry *entry, PyObject *object,
     const chare_call *call, PyObject **slots, Py_ssize_t arg_count)
 {
@@ -180,6 +180,29 @@ core_execute(struct core_pe *pe, const struct core_entry *entry,
     Py_XDECREF(result);
     core_when_changed(pe, chare);
     Py_DECREF(chare);
+}
+
+/* As run(), of a plain entry and a chare that is built. */
+static inline void
+run_plain(struct core_pe *pe, const struct core_entry *entry, PyObject *object,
+          const chare_call *call, PyObject **slots, Py_ssize_t arg_count)
+{
+    /* What a Python function returns needs no check. */
+    const vectorcallfunc function =
+        ((PyFunctionObject *)entry->function)->vectorcall;
+    PyObject *result;
+
+    slots[0] = Py_NewRef(object); /* the method may have it deleted */
+    pe->running = entry;
+    result = function(entry->function, slots, (size_t)arg_count + 1, NULL);
+    pe->running = NULL;
+    if (result != Py_None || call->wants_reply) {
+        core_finish(pe, entry, (struct core_chare *)object, call, result);
+    } else {
+        Py_DECREF(result);
+    }
+    core_when_changed(pe, (struct core_chare *)object);
+    Py_DECREF(object);
 }
 
 /*
@@ -279,7 +302,7 @@ args_get(struct core_pe *pe, const chare_call *call, PyObject **inline_args,
 }
 
 /* Arguments that came as bytes. */
-static void
+static __attribute__((noinline)) void
 invoke_bytes(struct core_pe *pe, const struct core_entry *entry,
              PyObject *object, const chare_call *call)
 {
@@ -304,6 +327,8 @@ invoke_bytes(struct core_pe *pe, const struct core_entry *entry,
     }
     if (count == 1 && raise_error_argument(entry, call, slots[1])) {
         core_finish(pe, entry, (struct core_chare *)object, call, NULL);
+    } else if (entry->plain && !((struct core_chare *)object)->building) {
+        run_plain(pe, entry, object, call, slots, count);
     } else {
         run(pe, entry, object, call, slots, count);
     }
@@ -323,7 +348,12 @@ invoke(struct core_pe *pe, const struct core_entry *entry, PyObject *object,
     if (call->payload != NULL && call->payload_ops == &core_args_ops) {
         struct core_payload *payload = (struct core_payload *)call->payload;
 
-        run(pe, entry, object, call, payload->slots, payload->arg_count);
+        if (entry->plain && !((struct core_chare *)object)->building) {
+            run_plain(pe, entry, object, call, payload->slots,
+                      payload->arg_count);
+        } else {
+            run(pe, entry, object, call, payload->slots, payload->arg_count);
+        }
     } else {
         invoke_bytes(pe, entry, object, call);
     }

@@ -326,6 +326,7 @@ struct core_entry {
     int16_t priority;
     unsigned flags;
     uint32_t id;
+    bool plain;       /* a Python function with self, that runs at once */
     PyObject *method; /* the proxies' descriptor, also when they lost it */
 };
 

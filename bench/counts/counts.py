@@ -38,6 +38,8 @@ PATHS = {
     "arrive8": "the same: where it arrives",
     "leave8192": "a chare with an array of 8 KiB moves: where it leaves",
     "arrive8192": "the same: where it arrives",
+    "tasks": "a step of Task Bench's stencil in 4 columns of one PE: 4 tasks "
+             "that do nothing, 6 calls of two ints",
     "element": "broadcast to an array and sum of a float, for each element",
 }
 

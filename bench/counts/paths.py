@@ -21,8 +21,15 @@ import time
 from chare import Array, Chare, Future, Reducer, charm, coro
 import numpy
 
+BENCH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[1:1] = [os.path.join(BENCH, folder)
+                 for folder in ("programs", "taskbench")]
+import column  # noqa: E402
+from column import Column  # noqa: E402
+
 LENGTHS = (100, 600)
 MOVES = (10, 60)  # so many large ones fit into a ring
+COLUMNS = 4
 LIBRARY = ctypes.CDLL(sys.argv[1])
 FOLDER = sys.argv[2]
 
@@ -169,6 +176,14 @@ class Root(Chare):
         done(None)
 
 
+def tasks(columns, length, done):
+    """Some steps of Task Bench's stencil, with tasks that do nothing."""
+    start()
+    columns.go(1, length, done)
+    done.get()
+    stop("tasks", length)
+
+
 def go(method, *arguments):
     """Once to warm up, then to be counted."""
     for lengths in (LENGTHS[::-1], LENGTHS):
@@ -204,6 +219,12 @@ def main(args):
     for method in (paths[0].plain, paths[0].call, paths[0].array,
                    paths[0].awaits, paths[0].coro):
         go(method)
+    column.kernel = abs
+    columns = Array(Column, COLUMNS)
+    done = Future()
+    columns.set_up(1, 1, COLUMNS, done)
+    done.get()
+    go(tasks, columns)
     root = Chare(Root)
     for length in LENGTHS:
         members = Array(Member, length)

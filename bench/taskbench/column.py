@@ -8,11 +8,11 @@ Runs on Charm4py too: see programs/model.py.
 
 from model import Chare
 
+kernel = None  # what a task runs, kernel(iterations); metg.py sets it
+
 
 class Column(Chare):
     """One column of tasks."""
-
-    kernel = None  # what a task runs, kernel(iterations); metg.py sets it
 
     def set_up(self, held, radius, width, done):
         self.me = me = self.thisIndex[0]
@@ -46,7 +46,7 @@ class Column(Chare):
         me = self.me
         neighbours = self.neighbours
         while True:
-            self.kernel(self.iterations)
+            kernel(self.iterations)
             self.step = step = self.step + 1
             if step == self.steps:
                 self.reduce(self.done)
@@ -76,9 +76,10 @@ class Block(Column):
         self.reduce(done)
 
     def work(self):
+        iterations = self.iterations
         while True:
             for _ in self.columns:
-                self.kernel(self.iterations)
+                kernel(iterations)
             self.step = step = self.step + 1
             if step == self.steps:
                 self.reduce(self.done)

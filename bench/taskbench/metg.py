@@ -9,11 +9,12 @@ columns as a process of MPI has.
 
 import time
 
+import column
 from column import Block, Column
 from model import Array, Future, charm
 import taskbench
 
-Column.kernel = taskbench.run
+column.kernel = taskbench.run
 
 
 def pattern(chares, held, radius, task_ns, what):

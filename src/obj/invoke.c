@@ -360,13 +360,13 @@ chi_obj_send(struct chi_obj *obj, const chare_element *target, uint32_t entry,
 
 /* ---- executing on one chare */
 
-/* Not by an initializer: 'reply' is large and hardly ever used. */
+/* All but 'self'. Not by an initializer: 'reply' is large and hardly ever
+ * used. */
 static inline void
-run_init(struct invocation *run, struct chi_obj *obj,
-         const struct chi_element *element, struct chi_msg *msg, bool shared)
+run_fill(struct invocation *run, struct chi_obj *obj, struct chi_msg *msg,
+         bool shared)
 {
     chi_cb_call_of_msg(obj->cb, msg, &run->call);
-    chi_element_self(element, &run->self);
     run->call.self = &run->self;
     run->call.execution = run;
     run->call.collection = msg->env.collection;
@@ -375,6 +375,14 @@ run_init(struct invocation *run, struct chi_obj *obj,
     run->shared = shared;
     run->reply_taken = false;
     run->buffer_taken = false;
+}
+
+static inline void
+run_init(struct invocation *run, struct chi_obj *obj,
+         const struct chi_element *element, struct chi_msg *msg, bool shared)
+{
+    run_fill(run, obj, msg, shared);
+    chi_element_self(element, &run->self);
 }
 
 static inline void
@@ -454,10 +462,11 @@ chi_refuse_entry(struct chi_obj *obj, const chare_element *target,
     chi_msg_release(msg);
 }
 
-void
-chi_invoke_execute(void *context, struct chi_msg *msg)
+/* Not inline: what it needs for itself is saved only for calls that are not
+ * usual. */
+static __attribute__((noinline)) void
+execute_any(struct chi_obj *obj, struct chi_msg *msg)
 {
-    struct chi_obj *obj = context;
     struct chi_collection *collection = chi_collection_ready(obj, msg);
     const chare_index *wide = NULL;
     struct invocation run;
@@ -488,6 +497,55 @@ chi_invoke_execute(void *context, struct chi_msg *msg)
     }
     run_init(&run, obj, element, msg, false);
     run_entry(obj, &run, element->object);
+    charge(obj, element, &run);
+    if (chi_unlikely(run.call.wants_reply) && !run.reply_taken) {
+        reply_done(&run);
+    }
+    if (chi_likely(!run.buffer_taken)) {
+        chi_msg_release(msg);
+    }
+}
+
+/* The chare of a usual call, whose entry method is a function; NULL: look
+ * closer. */
+static inline struct chi_element *
+usual_target(struct chi_obj *obj, const struct chi_msg *msg)
+{
+    const struct chi_collection *collection = obj->recent;
+    struct chi_element *element;
+
+    if (chi_unlikely(
+            collection == NULL || collection->spec.id != msg->env.collection ||
+            !collection->populated || collection->spec.ndims != 1 ||
+            (msg->env.flags & CHI_ENV_WIDE) != 0 ||
+            !chi_entry_fits(obj, collection, msg->env.entry) ||
+            obj->registry->entries[msg->env.entry].function == NULL)) {
+        return NULL;
+    }
+    element = chi_map_get(&collection->packed, msg->env.key);
+    return chi_likely(element != NULL && !element->dying) ? element : NULL;
+}
+
+void
+chi_invoke_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_obj *obj = context;
+    const struct chi_element *element = usual_target(obj, msg);
+    const uint32_t caller = obj->pe->caller;
+    const struct chi_entry *entry;
+    struct invocation run;
+
+    if (chi_unlikely(element == NULL)) {
+        execute_any(obj, msg);
+        return;
+    }
+    entry = &obj->registry->entries[msg->env.entry];
+    run_fill(&run, obj, msg, false);
+    run.self =
+        (chare_element){msg->env.collection, {1, 0, {(int64_t)msg->env.key}}};
+    obj->pe->caller = msg->env.entry;
+    entry->function(element->object, &run.call, entry->context);
+    obj->pe->caller = caller;
     charge(obj, element, &run);
     if (chi_unlikely(run.call.wants_reply) && !run.reply_taken) {
         reply_done(&run);

@@ -786,16 +786,10 @@ extern PyMethodDef core_forkserver_functions[];
 extern PyMethodDef core_lb_functions[];
 extern PyMethodDef core_query_functions[];
 
-/* ---- start.c */
+/* ---- start.c, report.c and console.c */
 
 extern PyMethodDef core_start_functions[];
-
-/* ---- report.c */
-
 extern PyMethodDef core_report_functions[];
-
-/* ---- console.c */
-
 extern PyMethodDef core_console_functions[];
 
 #endif /* CHARE_PY_STATE_H */

@@ -29,6 +29,7 @@ FUNCTION_LEAST = 2.0  # instructions; functions below are not in the record
 PATHS = {
     "plain": "take(7), a Python method called by Python: the floor",
     "call": "proxy.take(7) to a chare on the same PE, from call to end",
+    "measured": "the same, while costs are measured",
     "send": "proxy.take(7) to a chare on another PE: the sender's side",
     "receive": "the same: the receiver's side",
     "await": "await proxy.answer(7, ret=True) in an async def, one PE",

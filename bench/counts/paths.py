@@ -85,6 +85,19 @@ class Path(Chare):
             me.take(7)
         me.end("call", length, done)
 
+    def measured(self, length, done):
+        charm.lb.measure()
+        me = self.me
+        start()
+        for _ in range(length):
+            me.take(7)
+        me.end_measured(length, done)
+
+    def end_measured(self, length, done):
+        stop("measured", length)
+        charm.lb.measure(False)
+        done(None)
+
     def array(self, length, done):
         me, value = self.me, numpy.zeros(1)
         start()
@@ -216,8 +229,8 @@ def main(args):
         for size in (8, 8192):
             move(paths[0], size)
         charm.exit()
-    for method in (paths[0].plain, paths[0].call, paths[0].array,
-                   paths[0].awaits, paths[0].coro):
+    for method in (paths[0].plain, paths[0].call, paths[0].measured,
+                   paths[0].array, paths[0].awaits, paths[0].coro):
         go(method)
     column.kernel = abs
     columns = Array(Column, COLUMNS)

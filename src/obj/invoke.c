@@ -415,25 +415,41 @@ reply_done(struct invocation *run)
     }
 }
 
-/* The lap is the chare's, for who balances, and its entry's. */
+/* While statistics are kept, the lap is its entry's, too. */
 static __attribute__((noinline)) void
-charge_slow(struct chi_obj *obj, const struct chi_element *element,
-            const struct invocation *run)
+charge_entry(struct chi_obj *obj, const struct chi_element *element,
+             const struct invocation *run)
 {
     struct chi_pe *pe = obj->pe;
     const uint64_t begin = pe->meter.last;
     struct chi_stats_item *item =
         pe->stats.on ? chi_stats_entry(&pe->stats, run->call.entry) : NULL;
 
-    if (chi_unlikely(pe->meter.on)) {
+    if (pe->meter.on) {
         chi_load_charge_slow(obj, element);
     } else {
         (void)chi_pe_lap(pe);
     }
-    if (chi_likely(item != NULL)) {
+    if (item != NULL) {
         chi_stats_item_add(item, run->call.len, begin, pe->meter.last,
                            run->buffer_taken ? run->stamp : run->msg->spare);
     }
+}
+
+/* The lap is the chare's, for who balances. */
+static __attribute__((noinline)) void
+charge_slow(struct chi_obj *obj, const struct chi_element *element,
+            const struct invocation *run)
+{
+    const struct chi_collection *collection = element->collection;
+
+    if (chi_unlikely(obj->pe->stats.on ||
+                     element->at >= collection->load_room)) {
+        charge_entry(obj, element, run);
+        return;
+    }
+    collection->loads[element->at].ticks += chi_pe_lap(obj->pe);
+    collection->loads[element->at].calls++;
 }
 
 /* A chare has executed a call. */

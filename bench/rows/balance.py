@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Row 10: how long deciding who should be where takes, and how good it is."""
+"""Row 10: how long deciding who should be where takes, and how good it is;
+and what it costs a program in which there is nothing to balance."""
 
 from harness.score import Case, Goal, Measurement, Program
 
@@ -21,7 +22,24 @@ def quality(shape, who, limit):
     }, [Goal("chare", None, limit)], key="over_bound", unit="x")
 
 
+BALANCED = (("free", "by the clock"), ("sync", "with AtSync"))
+
+
+def nothing_to_balance(at):
+    """The mean counts, and not the median: a look is in one lap of many."""
+    for mode, name in BALANCED:
+        steps = f"{mode}:{at.count(2000, 200)}"
+        yield Measurement(f"balanced, {name}", {
+            who: at.chare(2, "balanced.py", steps, CHARE_BALANCER=balancer)
+            for who, balancer in (("auto", "auto"), ("none", ""))
+        }, [Case(10, f"a balanced stencil, {name}, one iteration", {
+            "automatic balancing": ("auto", mode),
+            "none": ("none", mode),
+        }, [Goal("automatic balancing", "none", 1.03)], key="ns_each")])
+
+
 def measurements(at):
+    yield from nothing_to_balance(at)
     for shape in SHAPES:
         whose = ("greedy", "peer", *FEW_MOVES)
         cases = [Case(10, f"greedy, 1e6 objects, {shape}", {

@@ -81,7 +81,30 @@ chare_insert(chare_runtime *runtime, const chare_element *element, uint32_t pe,
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
     }
-    return chi_obj_insert(runtime->obj, element, pe, args);
+    return chi_obj_insert(runtime->obj, element, CHI_TYPE_OF_ARRAY, pe, args);
+}
+
+chare_status
+chare_insert_as(chare_runtime *runtime, const chare_element *element,
+                uint32_t type, uint32_t pe, const chare_data *args)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    if (type >= runtime->registry.type_count) {
+        return CHARE_ERR_INVALID;
+    }
+    return chi_obj_insert(runtime->obj, element, type, pe, args);
+}
+
+chare_status
+chare_type_of(chare_runtime *runtime, const chare_element *element,
+              uint32_t *type_out)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return chi_obj_type_of(runtime->obj, element, type_out);
 }
 
 void

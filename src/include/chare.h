@@ -1196,6 +1196,41 @@ CHARE_MUST_CHECK chare_status chare_insert(chare_runtime *runtime,
                                            const chare_data *args);
 
 /**
+ * chare_insert_as() - add one chare of another type than the array's.
+ *
+ * The array's type says what can be called on its chares; this one executes
+ * the entry of its own type that has the called one's name. If it has none,
+ * that is an error to who waits for the answer, else it ends the job. In all
+ * else, reductions, moves and sections, it is a chare like the others: a chare
+ * in C and one in Python can be in one array.
+ *
+ * @type: its type.
+ *
+ * The other parameters and the results are those of chare_insert();
+ * CHARE_ERR_INVALID also if there is no such type.
+ *
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_insert_as(chare_runtime *runtime,
+                                              const chare_element *element,
+                                              uint32_t type, uint32_t pe,
+                                              const chare_data *args);
+
+/**
+ * chare_type_of() - of which type a chare of this PE is.
+ *
+ * @runtime:  a started runtime.
+ * @element:  its name.
+ * @type_out: its type.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_NOT_FOUND - it is not here; CHARE_ERR_STATE.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_type_of(chare_runtime *runtime,
+                                            const chare_element *element,
+                                            uint32_t *type_out);
+
+/**
  * chare_insert_again() - what becomes of an insertion at a taken index.
  *
  * @runtime: an open runtime; the same on every PE.

@@ -74,7 +74,8 @@ element_come(struct chi_obj *obj, struct chi_msg *msg)
     struct chi_luggage luggage;
     uint64_t data_len;
 
-    if (!luggage_read(msg, &luggage, &more, &data_len)) {
+    if (!luggage_read(msg, &luggage, &more, &data_len) ||
+        luggage.type >= obj->registry->type_count) {
         chi_log_warn(obj->pe->options.log, "dropped a malformed chare");
         return;
     }
@@ -82,6 +83,9 @@ element_come(struct chi_obj *obj, struct chi_msg *msg)
     element = chi_element_link_new(obj, collection, &luggage.self.index);
     element->reduction_next = luggage.reduction_next;
     element->fixed = (luggage.flags & CHI_LUGGAGE_FIXED) != 0;
+    if ((luggage.flags & CHI_LUGGAGE_GUEST) != 0) {
+        chi_element_set_type(element, luggage.type);
+    }
     chi_load_unpack(collection, element, luggage.synced, luggage.work,
                     data_len);
     chi_members_arrive(

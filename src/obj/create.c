@@ -391,8 +391,8 @@ populate_dense(struct chi_obj *obj, struct chi_collection *collection,
 
         chi_index_at_position(spec, position, &index);
         if (chi_collection_home(obj, collection, &index) == obj->pe->rank &&
-            chi_element_add(obj, collection, &index, obj->pe->rank, msg) ==
-                NULL) {
+            chi_element_add(obj, collection, &index, obj->pe->rank, spec->type,
+                            msg) == NULL) {
             return false;
         }
     }
@@ -435,7 +435,7 @@ populate(struct chi_obj *obj, struct chi_collection *collection,
         return !collection->spec.dense || populate_dense(obj, collection, msg);
     }
     return !here || chi_element_add(obj, collection, &index, obj->pe->rank,
-                                    msg) != NULL;
+                                    collection->spec.type, msg) != NULL;
 }
 
 static void

@@ -107,7 +107,7 @@ static void
 element_end(struct chi_obj *obj, struct chi_collection *collection,
             struct chi_element *element)
 {
-    const struct chi_type *type = &obj->registry->types[collection->spec.type];
+    const struct chi_type *type = chi_element_type(obj, element);
 
     chi_assert(!must_stay(element));
     chi_move_drop(obj, element);

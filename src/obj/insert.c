@@ -25,6 +25,13 @@ enum {
     INSERT_DONE_COMPLETE = 1, /* from the root, down the tree */
 };
 
+/* What an insertion's message has in its trailer. */
+struct insertion {
+    chare_element element;
+    uint32_t type; /* CHI_TYPE_OF_ARRAY: the array's */
+    uint32_t reserved;
+};
+
 void
 chi_insert_fatal(struct chi_obj *obj, const chare_element *element,
                  const char *what)
@@ -38,15 +45,17 @@ chi_insert_fatal(struct chi_obj *obj, const chare_element *element,
 }
 
 chare_status
-chi_obj_insert(struct chi_obj *obj, const chare_element *element, uint32_t pe,
-               const chare_data *args)
+chi_obj_insert(struct chi_obj *obj, const chare_element *element,
+               uint32_t type, uint32_t pe, const chare_data *args)
 {
+    const struct insertion insertion = {*element, type, 0};
     struct chi_collection *collection =
         chi_collection_find(obj, element->collection);
     struct chi_msg *msg;
     chare_status status;
 
     if (chi_collection_kind(element->collection) != CHI_KIND_ARRAY ||
+        (type != CHI_TYPE_OF_ARRAY && type >= obj->registry->type_count) ||
         (pe != CHARE_ANY_PE && pe >= obj->pe->size) ||
         element->index.ndims < 1 || element->index.ndims > CHARE_DIMS_MAX ||
         (collection != NULL &&
@@ -63,7 +72,7 @@ chi_obj_insert(struct chi_obj *obj, const chare_element *element, uint32_t pe,
         }
     }
     if (status == CHARE_OK) {
-        status = chi_msg_add_trailer(&msg, element, sizeof(*element));
+        status = chi_msg_add_trailer(&msg, &insertion, sizeof(insertion));
     }
     if (status != CHARE_OK) {
         return status;
@@ -76,13 +85,25 @@ chi_obj_insert(struct chi_obj *obj, const chare_element *element, uint32_t pe,
 }
 
 static bool
-insert_target(const struct chi_collection *collection,
-              const struct chi_msg *msg, chare_element *out)
+insertion_read(const struct chi_msg *msg, struct insertion *out)
 {
     if (msg->env.trailer_len != sizeof(*out)) {
         return false;
     }
     memcpy(out, chi_msg_trailer(msg), sizeof(*out));
+    return true;
+}
+
+static bool
+insert_target(const struct chi_collection *collection,
+              const struct chi_msg *msg, chare_element *out)
+{
+    struct insertion insertion;
+
+    if (!insertion_read(msg, &insertion)) {
+        return false;
+    }
+    *out = insertion.element;
     return out->collection == collection->spec.id &&
            out->index.ndims == collection->spec.ndims;
 }
@@ -192,9 +213,16 @@ insert(struct chi_obj *obj, struct chi_collection *collection,
        const chare_element *target, struct chi_msg *msg)
 {
     const uint32_t home = chi_collection_home(obj, collection, &target->index);
-    struct chi_element *element =
-        chi_element_add(obj, collection, &target->index, home, msg);
+    struct insertion insertion;
+    struct chi_element *element;
+    uint32_t type = collection->spec.type;
 
+    if (insertion_read(msg, &insertion) &&
+        insertion.type < obj->registry->type_count) {
+        type = insertion.type;
+    }
+    element =
+        chi_element_add(obj, collection, &target->index, home, type, msg);
     if (element == NULL) {
         return; /* the job is ending */
     }

@@ -478,6 +478,32 @@ chi_refuse_entry(struct chi_obj *obj, const chare_element *target,
     chi_msg_release(msg);
 }
 
+/* One that is to be destroyed, or is of another type than its array's. */
+static __attribute__((noinline)) void
+execute_unusual(struct chi_obj *obj, struct chi_element *element,
+                struct chi_msg *msg)
+{
+    struct invocation run;
+
+    if (element->dying && chi_destroy_holds(obj, element, msg)) {
+        return; /* kept behind the destruction */
+    }
+    run_init(&run, obj, element, msg, false);
+    run.call.entry = chi_element_entry(obj, element, msg->env.entry);
+    if (run.call.entry == 0) {
+        chi_guest_refuse(obj, &run.call, msg->env.entry);
+    } else {
+        run_entry(obj, &run, element->object);
+        charge(obj, element, &run);
+    }
+    if (run.call.wants_reply && !run.reply_taken) {
+        reply_done(&run);
+    }
+    if (!run.buffer_taken) {
+        chi_msg_release(msg);
+    }
+}
+
 /* Not inline: what it needs for itself is saved only for calls that are not
  * usual. */
 static __attribute__((noinline)) void
@@ -503,8 +529,9 @@ execute_any(struct chi_obj *obj, struct chi_msg *msg)
         chi_missing(obj, collection, &target, msg);
         return;
     }
-    if (chi_unlikely(element->dying) && chi_destroy_holds(obj, element, msg)) {
-        return; /* kept behind the destruction */
+    if (chi_unlikely(element->dying | element->guest)) {
+        execute_unusual(obj, element, msg);
+        return;
     }
     if (chi_unlikely(!chi_entry_fits(obj, collection, msg->env.entry))) {
         chi_element_self(element, &target);
@@ -539,7 +566,9 @@ usual_target(struct chi_obj *obj, const struct chi_msg *msg)
         return NULL;
     }
     element = chi_map_get(&collection->packed, msg->env.key);
-    return chi_likely(element != NULL && !element->dying) ? element : NULL;
+    return chi_likely(element != NULL && !(element->dying | element->guest))
+               ? element
+               : NULL;
 }
 
 void
@@ -580,6 +609,13 @@ chi_broadcast_run(struct chi_obj *obj, struct chi_element *element,
     run_init(&run, obj, element, msg, true);
     run.call.collection = called;
     run.call.more = more;
+    if (chi_unlikely(element->guest)) {
+        run.call.entry = chi_element_entry(obj, element, msg->env.entry);
+        if (run.call.entry == 0) {
+            chi_guest_refuse(obj, &run.call, msg->env.entry);
+            return;
+        }
+    }
     if (chi_unlikely(obj->pe->meter.laps)) {
         chi_talk_enter(obj, element);
         run_entry(obj, &run, element->object);

@@ -339,13 +339,15 @@ chi_obj_migrate(struct chi_obj *obj, const chare_element *target, uint32_t to)
         return CHARE_ERR_INVALID;
     }
     if (collection != NULL) {
-        const struct chi_type *type =
-            &obj->registry->types[collection->spec.type];
+        const struct chi_type *type;
 
-        if (type->ops.pack == NULL || type->ops.unpack == NULL) {
+        here = chi_element_find_index(collection, &target->index);
+        type = here != NULL ? chi_element_type(obj, here)
+                            : &obj->registry->types[collection->spec.type];
+        if ((type->ops.pack == NULL || type->ops.unpack == NULL) &&
+            (here != NULL || collection->spec.dense)) {
             return CHARE_ERR_STATE;
         }
-        here = chi_element_find_index(collection, &target->index);
         if (here != NULL) {
             chi_move_start(obj, here, to, false, false);
             return CHARE_OK;
@@ -506,7 +508,9 @@ luggage_pack(struct chi_obj *obj, struct chi_element *element,
         .cast_count = (uint32_t)cast_count,
         .member_count = (uint32_t)member_count,
         .from = obj->pe->rank,
-        .flags = element->fixed ? CHI_LUGGAGE_FIXED : 0,
+        .flags = (element->fixed ? CHI_LUGGAGE_FIXED : 0) |
+                 (element->guest ? CHI_LUGGAGE_GUEST : 0),
+        .type = element->type,
     };
     unsigned char *at =
         append(obj, msg_inout,

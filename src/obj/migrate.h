@@ -22,22 +22,17 @@ struct chi_luggage {
     uint32_t flags;
     uint64_t synced; /* for who balances, see load.c */
     float work;
-    uint32_t reserved;
+    uint32_t type; /* of a guest, else 0 */
 };
 
 enum {                     /* luggage.flags */
     CHI_LUGGAGE_FIXED = 1, /* the balancer leaves it alone */
+    CHI_LUGGAGE_GUEST = 2, /* it is not of its array's type */
 };
 
 enum {                 /* env.spare of MOVE */
     CHI_MOVE_MORE = 1, /* another one of the same step follows */
 };
-
-static inline const struct chi_type *
-chi_element_type(const struct chi_obj *obj, const struct chi_element *element)
-{
-    return &obj->registry->types[element->collection->spec.type];
-}
 
 /* A chare that is to move; of bound ones, that which the others follow. */
 struct chi_move {

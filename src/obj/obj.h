@@ -16,6 +16,10 @@
 
 struct chi_obj;
 
+enum {
+    CHI_TYPE_OF_ARRAY = UINT32_MAX /* of an insertion: the array's own type */
+};
+
 /* End the job because of an error of the user's; 'text' says which. */
 typedef void (*chi_fatal_fn)(void *context, const char *text);
 
@@ -46,8 +50,13 @@ chi_obj_array_create(struct chi_obj *obj, const chare_array_options *options,
                      const chare_data *args, chare_collection *collection_out);
 CHARE_MUST_CHECK chare_status chi_obj_insert(struct chi_obj *obj,
                                              const chare_element *element,
-                                             uint32_t pe,
+                                             uint32_t type, uint32_t pe,
                                              const chare_data *args);
+
+/* Of which type a chare of this PE is; CHARE_ERR_NOT_FOUND. */
+CHARE_MUST_CHECK chare_status chi_obj_type_of(struct chi_obj *obj,
+                                              const chare_element *name,
+                                              uint32_t *type_out);
 void chi_obj_insert_again(struct chi_obj *obj, bool dropped);
 CHARE_MUST_CHECK chare_status chi_obj_insert_done(struct chi_obj *obj,
                                                   chare_collection collection,

@@ -78,6 +78,8 @@ struct chi_element {
     bool asked : 1;      /* its home may have said that it may leave (V2) */
     bool fixed : 1;      /* the balancer leaves it alone */
     bool skips : 1;      /* see chi_casts_skips() */
+    bool guest : 1;      /* it is of 'type', and not of its array's */
+    uint32_t type : 20;  /* a guest's; less than CHI_REGISTRY_ITEMS_MAX */
     chare_index index[]; /* of a wide one; the key of others says it */
 };
 
@@ -352,13 +354,13 @@ struct chi_element *chi_element_link_new(struct chi_obj *obj,
                                          const chare_index *index);
 
 /*
- * Make a chare from the constructor's data in 'msg'; a home elsewhere is told.
+ * Make a chare of a type from the constructor's data in 'msg'; a home elsewhere is told.
  * NULL: its create hook failed, and the job is ending.
  */
 struct chi_element *chi_element_add(struct chi_obj *obj,
                                     struct chi_collection *collection,
                                     const chare_index *index, uint32_t home,
-                                    struct chi_msg *msg);
+                                    uint32_t type, struct chi_msg *msg);
 
 /* ---- keep.c: what cannot be executed yet, or ever */
 
@@ -526,6 +528,38 @@ chi_entry_fits(const struct chi_obj *obj,
     return entry != 0 && entry < obj->registry->entry_count &&
            obj->registry->entries[entry].type == collection->spec.type;
 }
+
+/* ---- guest.c: chares of other types than their array's */
+
+static inline uint32_t
+chi_element_type_id(const struct chi_element *element)
+{
+    return chi_unlikely(element->guest) ? element->type
+                                        : element->collection->spec.type;
+}
+
+static inline const struct chi_type *
+chi_element_type(const struct chi_obj *obj, const struct chi_element *element)
+{
+    return &obj->registry->types[chi_element_type_id(element)];
+}
+
+/* Say of which type a new chare is. */
+static inline void
+chi_element_set_type(struct chi_element *element, uint32_t type)
+{
+    element->guest = type != element->collection->spec.type;
+    element->type = element->guest ? type : 0;
+}
+
+/* The entry that a chare has for one that was called; 0: none. */
+uint32_t chi_element_entry(struct chi_obj *obj,
+                           const struct chi_element *element, uint32_t entry);
+
+/* Tell who waits for the answer that a chare has no such entry, or end the
+ * job. */
+void chi_guest_refuse(struct chi_obj *obj, const chare_call *call,
+                      uint32_t entry);
 
 /* Undo chi_cb_data_msg() for a call that failed: the data is the caller's. */
 void chi_give_data_back(struct chi_msg *msg, const chare_data *data);

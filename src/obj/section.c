@@ -549,8 +549,11 @@ chi_section_run(struct chi_obj *obj, struct chi_collection *collection,
         own = element != NULL ? element->collection
                               : chi_collection_find(obj, away->collection);
         /* NULL: it is no more, and what it leaves behind is under way. */
-        msg->env.entry =
-            own == NULL ? called : entry_of_member(obj, own, called);
+        if (own == NULL || (element != NULL && element->guest)) {
+            msg->env.entry = called; /* chi_broadcast_run() finds a guest's */
+        } else {
+            msg->env.entry = entry_of_member(obj, own, called);
+        }
         if (msg->env.entry != 0 && element == NULL) {
             const uint32_t entry = msg->env.entry;
 

@@ -139,14 +139,16 @@ chi_element_link_new(struct chi_obj *obj, struct chi_collection *collection,
 
 struct chi_element *
 chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
-                const chare_index *index, uint32_t home, struct chi_msg *msg)
+                const chare_index *index, uint32_t home, uint32_t type_id,
+                struct chi_msg *msg)
 {
-    const struct chi_type *type = &obj->registry->types[collection->spec.type];
+    const struct chi_type *type = &obj->registry->types[type_id];
     const chare_element self = {collection->spec.id, *index};
     struct chi_element *element = chi_element_link_new(obj, collection, index);
     chare_status status;
     chare_call call;
 
+    chi_element_set_type(element, type_id);
     collection->born++;
     if (home != obj->pe->rank) {
         /* Before the create hook, which may already send to its chare. */
@@ -162,8 +164,8 @@ chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
         const uint64_t begin = obj->pe->meter.last;
 
         (void)chi_pe_lap(obj->pe);
-        chi_stats_add_made(&obj->pe->stats, collection->spec.type, call.len,
-                           begin, obj->pe->meter.last, msg->spare);
+        chi_stats_add_made(&obj->pe->stats, type_id, call.len, begin,
+                           obj->pe->meter.last, msg->spare);
     }
     if (status == CHARE_OK && element->object != NULL) {
         return element;
@@ -269,13 +271,10 @@ members_free(struct chi_element *element)
 void
 chi_collection_free(struct chi_obj *obj, struct chi_collection *collection)
 {
-    const struct chi_type *type =
-        collection->count == 0 ? NULL
-                               : &obj->registry->types[collection->spec.type];
-
     while (collection->count > 0) {
         struct chi_element *element =
             collection->elements[collection->count - 1];
+        const struct chi_type *type = chi_element_type(obj, element);
 
         chi_element_unlink(collection, element);
         if (type->ops.destroy != NULL) {

@@ -213,6 +213,10 @@ called(void *object, const chare_call *call, void *context)
         return;
     }
     record = &test->calls[n];
+    if (model->guest != (call->entry == test->guest_call)) {
+        SIM_WRONG(test->job, "call %" PRIu64 " executed as of another type",
+                  n);
+    }
     if (record->which != here->which || record->pe != call->source_pe ||
         memcmp(call->self, &model->element, sizeof(*call->self)) != 0) {
         SIM_WRONG(test->job, "call %" PRIu64 " came to a wrong chare", n);
@@ -468,7 +472,19 @@ migrate_register_all(struct sim_job *job, chare_runtime *runtime)
         .depart = depart,
     };
 
-    return chare_type_register(runtime, &ops, test, &test->type) == CHARE_OK &&
+    chare_type_ops guest = ops;
+    uint32_t entry;
+
+    guest.name = "Visitor";
+    return chare_type_register(runtime, &guest, test, &test->type_guest) ==
+               CHARE_OK &&
+           chare_entry_register(runtime, test->type_guest, "cast", cast_ran,
+                                test, &entry) == CHARE_OK &&
+           chare_entry_register(runtime, test->type_guest, "call", called,
+                                test, &test->guest_call) == CHARE_OK &&
+           chare_entry_register(runtime, test->type_guest, "contribute",
+                                contribute, test, &entry) == CHARE_OK &&
+           chare_type_register(runtime, &ops, test, &test->type) == CHARE_OK &&
            chare_type_register(runtime, &bound, test, &test->type_bound) ==
                CHARE_OK &&
            chare_entry_register(runtime, test->type, "call", called, test,

@@ -48,6 +48,7 @@ struct chare_model {
     uint32_t contributed;
     uint32_t section_contributed[SECTIONS_MAX];
     bool inserted;
+    bool guest; /* it is of type_guest, not of its array's */
     bool destroyed;
     bool gone;
     uint32_t last[SIM_PES_MAX]; /* call executed + 1 */
@@ -58,6 +59,8 @@ struct migrate_test {
     uint32_t type;
     uint32_t type_bound;
     uint32_t entry_call;
+    uint32_t type_guest;
+    uint32_t guest_call; /* its own "call" */
     uint32_t entry_cast;
     uint32_t entry_contribute;
     uint32_t entry_bound;

@@ -76,7 +76,14 @@ insert_any(struct migrate_test *test)
                                     : (uint32_t)sim_below(job, job->pe_count);
 
             model->inserted = true;
-            SIM_OK(job, chare_insert(sim_any(job), &model->element, pe, NULL));
+            model->guest = sim_below(job, 3) == 0;
+            if (model->guest) {
+                SIM_OK(job, chare_insert_as(sim_any(job), &model->element,
+                                            test->type_guest, pe, NULL));
+            } else {
+                SIM_OK(job,
+                       chare_insert(sim_any(job), &model->element, pe, NULL));
+            }
             return;
         }
     }

@@ -35,6 +35,12 @@ ends_check(struct core_state *state, PyObject *chare, PyObject *remote,
                      remote);
         return -1;
     }
+    if (proxy->owner->native) {
+        PyErr_Format(PyExc_TypeError,
+                     "Channel(): %R is of a class in C, which has no channels",
+                     remote);
+        return -1;
+    }
     core_chare_name((struct core_chare *)chare, &self_name);
     if (local != Py_None &&
         (!core_is_proxy(state, local) ||

@@ -211,18 +211,25 @@ chare_get_proxy(PyObject *op, void *closure)
 {
     struct core_chare *self = (struct core_chare *)op;
     struct core_state *state = chare_state(self);
+    struct core_class *owner = self->owner;
     chare_element whole;
 
     (void)closure;
     if (state == NULL) {
         return NULL;
     }
+    if (self->host != 0) { /* its array's class says what can be called */
+        owner = core_class_get(state, self->host - 1);
+        if (owner == NULL) {
+            return NULL;
+        }
+    }
     core_chare_name(self, &whole);
     if (self->flavour == CORE_FLAVOUR_GROUP ||
         self->flavour == CORE_FLAVOUR_ARRAY) {
         memset(&whole.index, 0, sizeof(whole.index));
     }
-    return core_proxy_new(state, self->owner, &whole,
+    return core_proxy_new(state, owner, &whole,
                           (enum core_flavour)self->flavour, self->ndims);
 }
 
@@ -360,6 +367,13 @@ chare_allreduce(PyObject *op, PyObject *const *args, Py_ssize_t arg_count,
                              values) < 0 ||
         core_pe_get(state) == NULL ||
         core_section_parse(state, self, values[2], &section) < 0) {
+        return NULL;
+    }
+    if (self->host != 0) {
+        PyErr_SetString(state->Error,
+                        "allreduce() is for arrays of one class in Python; "
+                        "here chares in C take part: use reduce() with a "
+                        "method of the array's class as the callback");
         return NULL;
     }
     results = results_get(self, section);

@@ -111,6 +111,7 @@ class_name_object(struct core_class *self, const chare_call *call,
         return NULL;
     }
     chare->flavour = (uint8_t)flavour;
+    chare->host = (uint32_t)(flavour >> CORE_FLAVOUR_HOST_SHIFT);
     chare->owner = self;
     return chare;
 }
@@ -251,7 +252,9 @@ class_register_type(struct core_class *self, struct core_pe *pe)
     if (ops.name == NULL) {
         return -1;
     }
-    status = chare_type_register(pe->runtime, &ops, self, &self->type);
+    status = self->native /* its plug-in has registered it */
+                 ? chare_type_find(pe->runtime, ops.name, &self->type)
+                 : chare_type_register(pe->runtime, &ops, self, &self->type);
     if (status != CHARE_OK) {
         core_raise(self->state, status, ops.name);
         return -1;
@@ -274,8 +277,13 @@ class_register_entry(struct core_class *self, struct core_pe *pe,
     } else if (strcmp(name, "_chare_ready") == 0) {
         name = "awaitCreation";
     }
-    status = chare_entry_register(pe->runtime, self->type, name, function,
-                                  entry, &entry->id);
+    if (self->native) {
+        entry->flags |= CORE_ENTRY_NATIVE;
+        status = chare_entry_find(pe->runtime, self->type, name, &entry->id);
+    } else {
+        status = chare_entry_register(pe->runtime, self->type, name, function,
+                                      entry, &entry->id);
+    }
     if (status != CHARE_OK) {
         core_raise(self->state, status, name);
         return -1;
@@ -373,7 +381,7 @@ class_make_proxy_type(struct core_class *self)
 
 /*
  * register_class(cls, name, init description or None, entry descriptions,
- * hidden=False)
+ * hidden=False, native=False)
  */
 PyObject *
 core_class_register(PyObject *module, PyObject *args)
@@ -386,10 +394,11 @@ core_class_register(PyObject *module, PyObject *args)
     PyObject *init;
     PyObject *entries;
     int hidden = 0;
+    int native = 0;
 
     if (pe == NULL ||
-        !PyArg_ParseTuple(args, "O!UOO!|p", &PyType_Type, &cls, &name, &init,
-                          &PyTuple_Type, &entries, &hidden)) {
+        !PyArg_ParseTuple(args, "O!UOO!|pp", &PyType_Type, &cls, &name, &init,
+                          &PyTuple_Type, &entries, &hidden, &native)) {
         return NULL;
     }
     self = PyObject_GC_New(struct core_class, state->ClassType);
@@ -402,6 +411,7 @@ core_class_register(PyObject *module, PyObject *args)
     self->cls = Py_NewRef(cls);
     self->name = Py_NewRef(name);
     self->hidden = hidden != 0;
+    self->native = native != 0;
     self->ready_index = -1;
     self->result_index = -1;
     self->place_index = -1;

@@ -19,6 +19,10 @@ int core_encode(struct core_pe *pe, chare_encoder *encoder, PyObject *value);
 int core_encode_args(struct core_pe *pe, chare_encoder *encoder,
                      PyObject *const *args, Py_ssize_t arg_count);
 
+/* Whether a value has a form of its own; -1 with an exception. */
+int core_encode_strict(struct core_pe *pe, chare_encoder *encoder,
+                       PyObject *value);
+
 /* ---- decode.c */
 
 /* Where values are read from. */

@@ -35,8 +35,10 @@ is_args(PyObject *args)
 /* Check the arguments, and encode them behind the flavour. */
 static int
 args_encode(struct core_pe *pe, struct core_class *cls, PyObject *args,
-            enum core_flavour flavour, chare_data *data_out)
+            long flavour, chare_data *data_out)
 {
+    const struct core_entry *strict = pe->state->strict;
+    const Py_ssize_t first = cls->native ? 1 : 0; /* C gets no flavour */
     PyObject *sequence = NULL;
     PyObject **bound = NULL;
     PyObject **all = NULL;
@@ -65,7 +67,10 @@ args_encode(struct core_pe *pe, struct core_class *cls, PyObject *args,
     memcpy(all + 1, bound, (size_t)count * sizeof(*all));
     all[0] = PyLong_FromLong(flavour);
     if (all[0] != NULL) {
-        result = core_data_args(pe, false, all, count + 1, data_out);
+        pe->state->strict = cls->native ? &cls->init : NULL;
+        result = core_data_args(pe, false, all + first, count + 1 - first,
+                                data_out);
+        pe->state->strict = strict;
         Py_DECREF(all[0]);
         if (result < 0) {
             core_unsendable(pe->state, cls->init.fullname, cls->init.params,
@@ -442,17 +447,68 @@ core_array_create(PyObject *module, PyObject *args)
 
 /* ---- methods of proxies */
 
+/* Complain of what an array's class has and the other one has not; -1. */
+static int
+guest_check(const struct core_class *owner, const struct core_class *cls)
+{
+    for (Py_ssize_t i = 0; i < owner->entry_count; i++) {
+        PyObject *name = owner->entries[i].name;
+        const int has = PyObject_HasAttr((PyObject *)cls->proxy_type, name);
+
+        if (!has) {
+            PyErr_Format(PyExc_TypeError,
+                         "ckInsert(): %U has no method %U(), which %U, the "
+                         "class of the array, has",
+                         cls->name, name, owner->name);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* The class of a chare that is to be of another one than its array's; NULL
+ * with an exception. */
+static struct core_class *
+guest_class(struct core_state *state, const struct core_class *owner,
+            PyObject *object)
+{
+    struct core_class *cls = class_to_create(state, object);
+
+    if (cls == NULL || cls == owner) {
+        return cls;
+    }
+    if (!owner->native) {
+        PyErr_Format(PyExc_TypeError,
+                     "ckInsert(): cls= is for arrays of a class in C, and %U "
+                     "is one in Python: create the array of the class in C, "
+                     "whose methods say what all of its chares can be called",
+                     owner->name);
+        return NULL;
+    }
+    return guest_check(owner, cls) < 0 ? NULL : cls;
+}
+
+/* What the constructor is told of the collection. */
+static long
+flavour_in(const struct core_class *cls, const struct core_class *owner)
+{
+    return CORE_FLAVOUR_ARRAY |
+           (cls == owner ? 0
+                         : ((long)owner->type + 1) << CORE_FLAVOUR_HOST_SHIFT);
+}
+
 PyObject *
 core_proxy_insert(PyObject *self, PyTypeObject *defining_class,
                   PyObject *const *args, Py_ssize_t arg_count,
                   PyObject *kwnames)
 {
-    static const char *const names[] = {"index", "args", "onPE", "useAtSync",
-                                        NULL};
+    static const char *const names[] = {"index",     "args", "onPE",
+                                        "useAtSync", "cls",  NULL};
     struct core_state *state = core_state_of(defining_class);
     struct core_proxy *proxy = (struct core_proxy *)self;
     struct core_pe *pe = core_pe_get(state);
-    PyObject *values[4] = {NULL, NULL, NULL, NULL};
+    PyObject *values[5] = {NULL, NULL, NULL, NULL, NULL};
+    struct core_class *cls;
     chare_element element = proxy->element;
     chare_status status;
     chare_data data;
@@ -480,13 +536,16 @@ core_proxy_insert(PyObject *self, PyTypeObject *defining_class,
     if (values[2] != NULL && !pe_parse_object(pe, values[2], &where)) {
         return NULL;
     }
-    if (args_encode(pe, proxy->owner, values[1], CORE_FLAVOUR_ARRAY, &data) <
-        0) {
+    cls = values[4] == NULL || values[4] == Py_None
+              ? proxy->owner
+              : guest_class(state, proxy->owner, values[4]);
+    if (cls == NULL || args_encode(pe, cls, values[1],
+                                   flavour_in(cls, proxy->owner), &data) < 0) {
         return NULL;
     }
-    status = chare_insert(pe->runtime, &element, where, &data);
+    status = chare_insert_as(pe->runtime, &element, cls->type, where, &data);
     if (status != CHARE_OK) {
-        return creation_failed(state, proxy->owner, values[1], &data, status);
+        return creation_failed(state, cls, values[1], &data, status);
     }
     Py_RETURN_NONE;
 }

@@ -235,23 +235,31 @@ get_pickle(struct core_reader *reader, const chare_value *value)
 static PyObject *
 get_extern(struct core_reader *reader, const chare_value *value)
 {
-    struct core_proxy_name name;
-
     switch (value->as.bytes.kind) {
     case CORE_EXTERN_PICKLE:
         return get_pickle(reader, value);
     case CORE_EXTERN_FUTURE:
         return core_future_adopt(reader->pe, value->as.bytes.at,
                                  value->as.bytes.len);
-    case CORE_EXTERN_PROXY:
-        if (!core_proxy_name_read(value->as.bytes.at, value->as.bytes.len,
-                                  &name)) {
-            return bad_format(reader, "cannot decode a proxy");
-        }
-        return core_proxy_of_name(reader->pe->state, &name);
     default:
         return bad_format(reader, "cannot decode a foreign kind of value");
     }
+}
+
+static PyObject *
+get_proxy(struct core_reader *reader, const chare_proxy *proxy)
+{
+    struct core_proxy_name name = {
+        .element = proxy->element,
+        .type = proxy->type == CHARE_NO_TYPE ? UINT32_MAX : proxy->type,
+        .flavour = proxy->kind,
+        .ndims = proxy->ndims,
+        .part_count = proxy->part_count,
+    };
+
+    memcpy(name.parts, proxy->parts != NULL ? proxy->parts : name.parts,
+           proxy->part_count * sizeof(name.parts[0]));
+    return core_proxy_of_name(reader->pe->state, &name);
 }
 
 /* The values that are neither containers nor simple. */
@@ -278,6 +286,8 @@ get_other(struct core_reader *reader, const chare_value *value)
                               value->as.element.index.ndims);
     case CHARE_TAG_FUTURE:
         return core_future_of(pe, &value->as.future);
+    case CHARE_TAG_PROXY:
+        return get_proxy(reader, &value->as.proxy);
     case CHARE_TAG_CALLBACK:
         return core_callback_of(pe, &value->as.callback);
     default:

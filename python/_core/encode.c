@@ -10,6 +10,8 @@
  * put_object() therefore has three results: 0 done, -1 exception, and
  * PICKLE_IT, after which the caller rewinds.
  */
+#include <stddef.h>
+
 #include "proxy_name.h"
 #include "state.h"
 
@@ -105,8 +107,12 @@ seen_add_next(struct seen *seen, PyObject *object)
         return -1;
     }
     i = seen_slot(seen, object);
-    if (seen->slots[i] == object) {
-        return PICKLE_IT;
+    if (seen->slots[i] == object) { /* C knows no identity */
+        const struct writer *writer =
+            (const struct writer *)((const char *)seen -
+                                    offsetof(struct writer, seen));
+
+        return writer->state->strict != NULL ? 0 : PICKLE_IT;
     }
     seen->slots[i] = object;
     seen->count++;
@@ -301,10 +307,18 @@ static int
 put_proxy(struct writer *writer, PyObject *object)
 {
     struct core_proxy_name name;
+    chare_proxy proxy;
 
     core_proxy_name_get(object, &name);
-    chare_put_extern(writer->encoder, CORE_EXTERN_PROXY, &name,
-                     core_proxy_name_len(&name));
+    proxy = (chare_proxy){
+        .element = name.element,
+        .type = name.type == UINT32_MAX ? CHARE_NO_TYPE : name.type,
+        .kind = name.flavour,
+        .ndims = name.ndims,
+        .part_count = (uint8_t)name.part_count,
+        .parts = name.parts,
+    };
+    chare_put_proxy(writer->encoder, &proxy);
     return 0;
 }
 
@@ -597,8 +611,11 @@ core_encode_args(struct core_pe *pe, chare_encoder *encoder,
     result = put_items(&writer, args, arg_count);
     if (result == PICKLE_IT && encoder->status == CHARE_OK) {
         writer_rewind(&writer, start);
-        tuple = PyTuple_New(arg_count);
+        tuple = pe->state->strict == NULL ? PyTuple_New(arg_count) : NULL;
         if (tuple == NULL) {
+            if (pe->state->strict != NULL) {
+                (void)core_native_refuse(pe, encoder, args, arg_count);
+            }
             return writer_fini(&writer, -1);
         }
         for (Py_ssize_t i = 0; i < arg_count; i++) {
@@ -608,4 +625,19 @@ core_encode_args(struct core_pe *pe, chare_encoder *encoder,
         Py_DECREF(tuple);
     }
     return writer_fini(&writer, result);
+}
+
+int
+core_encode_strict(struct core_pe *pe, chare_encoder *encoder, PyObject *value)
+{
+    struct writer writer;
+    int result;
+
+    writer_init(&writer, pe, encoder);
+    result = put_object(&writer, value);
+    if (result == PICKLE_IT) {
+        (void)writer_fini(&writer, -1);
+        return 0;
+    }
+    return writer_fini(&writer, result) < 0 ? -1 : 1;
 }

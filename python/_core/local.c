@@ -31,6 +31,14 @@ object_or_none(const struct core_pe *pe, void *object, const char *name)
     return Py_NewRef(object != NULL ? (PyObject *)object : Py_None);
 }
 
+static PyObject *
+no_object(const struct core_pe *pe, PyObject *proxy)
+{
+    PyErr_Format(pe->state->Error,
+                 "%R is of a class in C: it has no object in Python", proxy);
+    return NULL;
+}
+
 PyObject *
 core_proxy_local(PyObject *self, PyTypeObject *defining_class,
                  PyObject *const *args, Py_ssize_t arg_count,
@@ -48,6 +56,10 @@ core_proxy_local(PyObject *self, PyTypeObject *defining_class,
         PyErr_SetString(PyExc_TypeError,
                         "ckLocal() is for the proxy of one chare: proxy[i]");
         return NULL;
+    }
+    if (proxy->owner->native &&
+        core_native_is(pe->state, pe->runtime, &proxy->element)) {
+        return no_object(pe, self);
     }
     return object_or_none(pe, chare_local(pe->runtime, &proxy->element),
                           "ckLocal");
@@ -70,6 +82,9 @@ core_proxy_local_branch(PyObject *self, PyTypeObject *defining_class,
         PyErr_SetString(PyExc_TypeError,
                         "ckLocalBranch() is for the proxy of a group");
         return NULL;
+    }
+    if (proxy->owner->native) {
+        return no_object(pe, self);
     }
     return object_or_none(
         pe, chare_local_branch(pe->runtime, proxy->element.collection),

@@ -282,22 +282,45 @@ send_checked(struct core_pe *pe, struct core_entry *entry,
     return send_bound(pe, entry, proxy, args, arg_count, options);
 }
 
-PyObject *
-core_method_call(struct core_state *state, struct core_entry *entry,
-                 struct core_proxy *proxy, PyObject *const *args,
-                 Py_ssize_t arg_count, PyObject *kwnames)
+/* The call is made as its arguments are, or after binding them. */
+static PyObject *
+call_checked(struct core_state *state, struct core_entry *entry,
+             struct core_proxy *proxy, PyObject *const *args,
+             Py_ssize_t arg_count, PyObject *kwnames,
+             const struct call_options *options)
 {
-    struct core_pe *pe = core_pe_get(state);
-    struct call_options options = {.priority = entry->priority};
+    struct core_pe *pe = state->current;
     PyObject **bound;
     PyObject *result;
     Py_ssize_t count;
 
-    if (pe == NULL ||
-        (kwnames != NULL && options_parse(state, entry, args + arg_count,
-                                          kwnames, &options) < 0)) {
+    if ((kwnames == NULL || options->count == PyTuple_GET_SIZE(kwnames)) &&
+        args_fit(entry, arg_count)) {
+        return send_checked(pe, entry, proxy, args, arg_count, options);
+    }
+    count = core_entry_bind(state, entry, args, arg_count, kwnames, &bound);
+    if (count < 0) {
         return NULL;
     }
+    result = send_checked(pe, entry, proxy, bound, count, options);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_DECREF(bound[i]);
+    }
+    PyMem_Free(bound);
+    return result;
+}
+
+/* A generator, which cannot be called, or a method in C, for which nothing is
+ * pickled. */
+static PyObject *
+call_special(struct core_state *state, struct core_entry *entry,
+             struct core_proxy *proxy, PyObject *const *args,
+             Py_ssize_t arg_count, PyObject *kwnames,
+             const struct call_options *options)
+{
+    const struct core_entry *strict = state->strict;
+    PyObject *result;
+
     if ((entry->flags & CORE_ENTRY_GENERATOR) != 0) {
         PyErr_Format(PyExc_TypeError,
                      "%U() is a generator: called through a proxy it would "
@@ -305,20 +328,38 @@ core_method_call(struct core_state *state, struct core_entry *entry,
                      entry->fullname);
         return NULL;
     }
-    if ((kwnames == NULL || options.count == PyTuple_GET_SIZE(kwnames)) &&
-        args_fit(entry, arg_count)) {
-        return send_checked(pe, entry, proxy, args, arg_count, &options);
-    }
-    count = core_entry_bind(state, entry, args, arg_count, kwnames, &bound);
-    if (count < 0) {
+    if (options->when != NULL) {
+        PyErr_Format(PyExc_TypeError,
+                     "%U() is a method in C: when= is for those in Python",
+                     entry->fullname);
         return NULL;
     }
-    result = send_checked(pe, entry, proxy, bound, count, &options);
-    for (Py_ssize_t i = 0; i < count; i++) {
-        Py_DECREF(bound[i]);
-    }
-    PyMem_Free(bound);
+    state->strict = entry;
+    result =
+        call_checked(state, entry, proxy, args, arg_count, kwnames, options);
+    state->strict = strict;
     return result;
+}
+
+PyObject *
+core_method_call(struct core_state *state, struct core_entry *entry,
+                 struct core_proxy *proxy, PyObject *const *args,
+                 Py_ssize_t arg_count, PyObject *kwnames)
+{
+    struct core_pe *pe = core_pe_get(state);
+    struct call_options options = {.priority = entry->priority};
+
+    if (pe == NULL ||
+        (kwnames != NULL && options_parse(state, entry, args + arg_count,
+                                          kwnames, &options) < 0)) {
+        return NULL;
+    }
+    if ((entry->flags & (CORE_ENTRY_GENERATOR | CORE_ENTRY_NATIVE)) != 0) {
+        return call_special(state, entry, proxy, args, arg_count, kwnames,
+                            &options);
+    }
+    return call_checked(state, entry, proxy, args, arg_count, kwnames,
+                        &options);
 }
 
 /* The one keyword of most awaited calls: ret=True. */
@@ -402,6 +443,24 @@ method_vectorcall(PyObject *op, PyObject *const *args, size_t nargsf,
     Py_RETURN_NONE;
 }
 
+/* Of a class in C: arguments that are no simple ones are looked at first. */
+static PyObject *
+native_vectorcall(PyObject *op, PyObject *const *args, size_t nargsf,
+                  PyObject *kwnames)
+{
+    struct core_method *self = (struct core_method *)op;
+    const Py_ssize_t arg_count = PyVectorcall_NARGS(nargsf);
+
+    for (Py_ssize_t i = 1; i < arg_count; i++) {
+        if (!core_is_simple(args[i]) && core_is_proxy(self->state, args[0])) {
+            return core_method_call(self->state, self->entry,
+                                    (struct core_proxy *)args[0], args + 1,
+                                    arg_count - 1, kwnames);
+        }
+    }
+    return method_vectorcall(op, args, nargsf, kwnames);
+}
+
 PyObject *
 core_method_new(struct core_state *state, struct core_entry *entry)
 {
@@ -411,7 +470,9 @@ core_method_new(struct core_state *state, struct core_entry *entry)
     if (self == NULL) {
         return NULL;
     }
-    self->vectorcall = method_vectorcall;
+    self->vectorcall = (entry->flags & CORE_ENTRY_NATIVE) != 0
+                           ? native_vectorcall
+                           : method_vectorcall;
     self->state = state;
     self->entry = entry;
     return (PyObject *)self;

@@ -176,6 +176,7 @@ core_exec(PyObject *module)
         PyModule_AddFunctions(module, core_forkserver_functions) < 0 ||
         PyModule_AddFunctions(module, core_thread_functions) < 0 ||
         PyModule_AddFunctions(module, core_lb_functions) < 0 ||
+        PyModule_AddFunctions(module, core_native_functions) < 0 ||
         PyModule_AddFunctions(module, core_query_functions) < 0 ||
         PyModule_AddFunctions(module, core_report_functions) < 0 ||
         PyModule_AddFunctions(module, core_failed_functions) < 0 ||

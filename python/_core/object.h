@@ -57,6 +57,7 @@ struct core_chare {
     uint8_t ndims;
     bool is_wide;
     uint8_t building;         /* enum core_building */
+    uint32_t host;            /* its array's type + 1, if that is another */
     struct core_class *owner; /* borrowed from the state; NULL: by hand */
     struct core_rare *rare;   /* or NULL */
     PyObject *weakrefs;

@@ -188,12 +188,77 @@ value_encode(void *opaque, chare_encoder *encoder)
         core_encode(payload->state->current, encoder, payload->slots[1]));
 }
 
+/* For readers in C. */
+static size_t
+payload_count(void *opaque)
+{
+    return (size_t)((struct core_payload *)opaque)->arg_count;
+}
+
+static bool
+item_number(PyObject *object, chare_value *value_out)
+{
+    int overflow;
+
+    value_out->tag = CHARE_TAG_INT;
+    value_out->as.integer = PyLong_AsLongLongAndOverflow(object, &overflow);
+    return overflow == 0;
+}
+
+static bool
+item_text(PyObject *object, chare_value *value_out)
+{
+    Py_ssize_t len;
+    const char *text = PyUnicode_AsUTF8AndSize(object, &len);
+
+    if (text == NULL) {
+        PyErr_Clear(); /* lone surrogates */
+        return false;
+    }
+    value_out->tag = CHARE_TAG_STR;
+    value_out->as.bytes.at = text;
+    value_out->as.bytes.len = (size_t)len;
+    return true;
+}
+
+static bool
+payload_item(void *opaque, size_t i, chare_value *value_out)
+{
+    PyObject *object = ((struct core_payload *)opaque)->slots[i + 1];
+    const PyTypeObject *type = Py_TYPE(object);
+
+    if (type == &PyLong_Type) {
+        return item_number(object, value_out);
+    }
+    if (type == &PyFloat_Type) {
+        value_out->tag = CHARE_TAG_FLOAT;
+        value_out->as.real = PyFloat_AS_DOUBLE(object);
+        return true;
+    }
+    if (type == &PyUnicode_Type) {
+        return item_text(object, value_out);
+    }
+    if (type == &PyBytes_Type) {
+        value_out->tag = CHARE_TAG_BYTES;
+        value_out->as.bytes.at = PyBytes_AS_STRING(object);
+        value_out->as.bytes.len = (size_t)PyBytes_GET_SIZE(object);
+        return true;
+    }
+    value_out->tag = object == Py_None    ? CHARE_TAG_NONE
+                     : object == Py_True  ? CHARE_TAG_TRUE
+                     : object == Py_False ? CHARE_TAG_FALSE
+                                          : CHARE_TAG_END;
+    return value_out->tag != CHARE_TAG_END;
+}
+
 const chare_payload_ops core_args_ops = {
     .size = sizeof(chare_payload_ops),
     .format = CHARE_FORMAT_ARGS,
     .encode = args_encode,
     .release = payload_release,
     .bytes = payload_bytes,
+    .count = payload_count,
+    .item = payload_item,
 };
 
 const chare_payload_ops core_value_ops = {
@@ -202,6 +267,8 @@ const chare_payload_ops core_value_ops = {
     .encode = value_encode,
     .release = payload_release,
     .bytes = payload_bytes,
+    .count = payload_count,
+    .item = payload_item,
 };
 
 /* Fill in a payload, or return false: not plain, or an exception. */

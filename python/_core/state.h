@@ -42,8 +42,11 @@ enum {
 enum {
     CORE_EXTERN_PICKLE = 1,       /* a pickle */
     CORE_EXTERN_PICKLE_PARTS = 2, /* one whose buffers follow in the tuple */
-    CORE_EXTERN_PROXY = 3,        /* struct core_proxy_name */
     CORE_EXTERN_FUTURE = 4,       /* of a chare that moves; follow.c */
+};
+
+enum {
+    CORE_FLAVOUR_HOST_SHIFT = 8 /* above it: core_chare.host */
 };
 
 /* The kinds of collections, as Python users tell them apart. */
@@ -122,7 +125,9 @@ struct core_state {
     bool error_items;        /* a broadcast's errors are items of its result */
     bool open_constructors;  /* nothing waits for constructors to end */
     bool near;               /* what is encoded stays on this PE */
-    bool instantiating;      /* the runtime makes a chare, and no user */
+    const struct core_entry *strict; /* what is encoded is for this one, in C:
+                                        nothing is pickled; or NULL */
+    bool instantiating; /* the runtime makes a chare, and no user */
 };
 
 /* Arguments of a broadcast that all chares of this PE may have alike. */
@@ -295,6 +300,7 @@ enum {
     CORE_ENTRY_HAS_PRIORITY = 32, /* a parameter of its own: priority */
     CORE_ENTRY_HAS_WHEN = 64,     /* a parameter of its own: when */
     CORE_ENTRY_AGGREGATE = 128,   /* its calls travel together */
+    CORE_ENTRY_NATIVE = 1024,      /* of a class in C */
     /* It is not simply called. */
     CORE_ENTRY_SUSPENDS = CORE_ENTRY_COROUTINE | CORE_ENTRY_MOVABLE,
 };
@@ -408,6 +414,7 @@ struct core_class {
     Py_ssize_t result_index;
     Py_ssize_t place_index; /* of procNum(), or -1 */
     bool is_map;            /* a subclass of ArrayMap */
+    bool native;            /* a class in C, of a plug-in */
     uint8_t state_kind;     /* see migrate.c; 0: not known yet */
     uint8_t migrated_kind;
     Py_ssize_t when_index;
@@ -499,6 +506,18 @@ PyObject *core_method_new(struct core_state *state, struct core_entry *entry);
 PyObject *core_method_call(struct core_state *state, struct core_entry *entry,
                            struct core_proxy *proxy, PyObject *const *args,
                            Py_ssize_t arg_count, PyObject *kwnames);
+
+/* ---- native.c: classes in C */
+
+extern PyMethodDef core_native_functions[];
+
+/* An argument that has no form in C: its TypeError; -1. */
+int core_native_refuse(struct core_pe *pe, chare_encoder *encoder,
+                       PyObject *const *args, Py_ssize_t arg_count);
+
+/* Whether a chare that is on this PE is one in C. */
+bool core_native_is(struct core_state *state, chare_runtime *runtime,
+                    const chare_element *name);
 
 /* ---- callback.c: a proxy's bound method */
 

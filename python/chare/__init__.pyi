@@ -2,6 +2,7 @@
 """The public interface, for type checkers and editors."""
 
 import concurrent.futures
+import os
 from typing import (
     Any, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable,
     Iterator, Literal, NoReturn, Protocol, Sequence, TypeVar, overload,
@@ -194,6 +195,8 @@ class Charm:
         self, function: Callable[..., _R], *args: Any,
         classes: Iterable[type[Chare]] = (), modules: Iterable[str] = (),
     ) -> _R: ...
+    # Its attributes are the classes of the library.
+    def load(self, path: str | os.PathLike[str]) -> Any: ...
     def exit(self, exit_code: int = 0) -> NoReturn: ...
     def abort(self, message: str = "") -> NoReturn: ...
     def print_dbg(self, *args: Any, **keywords: Any) -> None: ...

@@ -185,6 +185,27 @@ class Charm(
         self._check_first()
         return _program.run(self, function, args, classes, modules)
 
+    def load(self, path):
+        """Load a library of classes of chares in C; a plug-in.
+
+        Its attributes are the classes: ``Array(plugin.Cell, 8, args=[0])``
+        creates chares, whose methods are called through proxies, and whose
+        results are awaited, as those of classes in Python. Every PE loads the
+        same ones in the same order, before charm.start(). ``path`` is a file;
+        a mere name is looked for beside the program, in the working directory,
+        and then where the system looks for libraries. A library stays loaded.
+        How to write one: the part on plug-ins of chare.h, and the guide.
+
+        Raises OSError when it is not there or cannot be loaded, Error when it
+        is no plug-in, was compiled for another version of chare, or after
+        charm.start().
+
+        Example: ``cells = charm.load("libcells.so")``
+        """
+        from chare import _plugin  # few programs need it
+
+        return _plugin.load(path, self._started)
+
     def _check_first(self):
         if self._started:
             raise _core.Error(
@@ -210,6 +231,8 @@ class Charm(
             _remote.dress(_registry.register(_remote.Remote))
             for cls in [_pool.Member, *classes]:
                 _registry.register(cls)
+            if "chare._plugin" in sys.modules:  # some was loaded
+                sys.modules["chare._plugin"].register()
             Reducer._register()
             _lb.start(self._balancer())
             picture.start()

@@ -113,6 +113,7 @@ class Proxy(Generic[_T]):
         args: Sequence[Any] = ...,
         onPE: int = -1,
         useAtSync: bool = False,
+        cls: type[Any] | None = None,
     ) -> None: ...
     def ckDoneInserting(self) -> None: ...
     def ckDestroy(self, awaitable: bool = False) -> Future[None] | None: ...
@@ -174,9 +175,20 @@ class Destroyed(BaseException): ...
 class Memory: ...
 
 def register_class(
-    cls: type[Chare], name: str, init: tuple[Any, ...],
+    cls: type[Any], name: str, init: tuple[Any, ...],
     entries: tuple[tuple[Any, ...], ...], hidden: bool = False,
+    native: bool = False,
 ) -> Class: ...
+def plugin_open(
+    path: str,
+) -> tuple[
+    object, str, str | None,
+    list[tuple[
+        str, str | None, str | None,
+        list[tuple[str, str | None, str | None]],
+    ]],
+]: ...
+def plugin_register(plugin: object) -> None: ...
 def register_reducer(reducer: ReducerType) -> None: ...
 def single_create(
     cls: type[_T], args: Sequence[Any], pe: int, main: bool

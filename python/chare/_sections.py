@@ -183,6 +183,11 @@ def _named(proxy, index):
 
 def _split_by_function(proxy, count, function):
     """A future of the proxies of sections whose chares a function chooses."""
+    if not hasattr(proxy, "_chare_enlist"):
+        raise TypeError(
+            "charm.split(): section_func is for chares of classes in Python: "
+            "name the others by elems= or slicing="
+        )
     first = _core.section_open(count)
     sections = [
         _core.section_proxy(first + i, (proxy,)) for i in range(count)

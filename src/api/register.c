@@ -62,6 +62,29 @@ chare_reducer_register(chare_runtime *runtime, const char *name,
     return status;
 }
 
+chare_status
+chare_type_find(const chare_runtime *runtime, const char *name,
+                uint32_t *type_out)
+{
+    return chi_registry_find_type(&runtime->registry, name, type_out);
+}
+
+chare_status
+chare_entry_find(const chare_runtime *runtime, uint32_t type, const char *name,
+                 uint32_t *entry_out)
+{
+    const uint32_t found =
+        type >= runtime->registry.type_count
+            ? 0
+            : chi_registry_entry_named(&runtime->registry, type, name);
+
+    if (found == 0) {
+        return CHARE_ERR_NOT_FOUND;
+    }
+    *entry_out = found;
+    return CHARE_OK;
+}
+
 const char *
 chare_entry_name(const chare_runtime *runtime, uint32_t entry)
 {

@@ -242,3 +242,32 @@ chi_registry_type_name(const struct chi_registry *registry, uint32_t id)
 {
     return id >= registry->type_count ? "?" : registry->types[id].ops.name;
 }
+
+chare_status
+chi_registry_find_type(const struct chi_registry *registry, const char *name,
+                       uint32_t *id_out)
+{
+    for (uint32_t i = 0; i < registry->type_count; i++) {
+        if (strcmp(registry->types[i].ops.name, name) == 0) {
+            *id_out = i;
+            return CHARE_OK;
+        }
+    }
+    return CHARE_ERR_NOT_FOUND;
+}
+
+uint32_t
+chi_registry_entry_named(const struct chi_registry *registry, uint32_t type,
+                         const char *name)
+{
+    const size_t skip = strlen(registry->types[type].ops.name) + 1;
+
+    for (uint32_t i = 1; i < registry->entry_count; i++) {
+        const struct chi_entry *entry = &registry->entries[i];
+
+        if (entry->type == type && strcmp(entry->name + skip, name) == 0) {
+            return i;
+        }
+    }
+    return 0;
+}

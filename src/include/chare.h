@@ -171,6 +171,8 @@ typedef struct chare_buffer chare_buffer;
 typedef struct chare_encoder chare_encoder;
 typedef struct chare_decoder chare_decoder;
 
+struct chare_value;
+
 /*
  * A local payload: a pointer that reaches the target as it is when the target
  * is on the same PE, and is encoded when it is not, or when the target moves
@@ -188,6 +190,12 @@ typedef struct chare_payload_ops {
 
     /* About how many bytes encode() would write; NULL: hardly any. */
     size_t (*bytes)(void *payload);
+
+    /* For readers in C: how many values encode() would write into its tuple,
+     * or as such; and one of those, if it is no container, without encoding;
+     * false: it is to be encoded. Both or none. */
+    size_t (*count)(void *payload);
+    bool (*item)(void *payload, size_t i, struct chare_value *value_out);
 } chare_payload_ops;
 
 /*
@@ -2233,7 +2241,7 @@ bool chare_timer_stop(chare_runtime *runtime, uint64_t timer);
  * the start.
  */
 
-#define CHARE_CODEC_VERSION 1
+#define CHARE_CODEC_VERSION 2
 
 enum {
     CHARE_CODEC_DEPTH_MAX = 200 /* nesting of containers */
@@ -2263,6 +2271,7 @@ typedef enum chare_tag {
     CHARE_TAG_FUTURE = 20,    /* a chare_future */
     CHARE_TAG_CALLBACK = 21,  /* a chare_callback */
     CHARE_TAG_ERROR = 22,     /* 3 items follow: see chare_put_error() */
+    CHARE_TAG_PROXY = 26,     /* a chare_proxy */
 } chare_tag;
 
 enum {
@@ -2271,6 +2280,34 @@ enum {
      * who keeps the message can send them on by chare_put_array_of(). */
     CHARE_KEEP_BYTES_MIN = 64 * 1024,
 };
+
+/* What a proxy names. */
+typedef enum chare_proxy_kind {
+    CHARE_PROXY_SINGLE = 1,
+    CHARE_PROXY_GROUP = 2,
+    CHARE_PROXY_ARRAY = 3,
+    CHARE_PROXY_MAIN = 4, /* the main chare of a Python program */
+    CHARE_PROXY_SECTION = 5,
+} chare_proxy_kind;
+
+enum {
+    CHARE_NO_TYPE = 0x7fffffff, /* of a proxy: not known */
+    CHARE_PROXY_PARTS_MAX = 32, /* types of a section's members */
+};
+
+/*
+ * The name of a chare or of a whole collection with what is needed to call it:
+ * what a Python program passes as a proxy. See chare_proxy_call().
+ */
+typedef struct chare_proxy {
+    chare_element element; /* index.ndims 0: all of the collection */
+    uint32_t type;         /* its entries can be called; or CHARE_NO_TYPE */
+    uint8_t kind;          /* chare_proxy_kind */
+    uint8_t ndims;         /* of the collection; 0: not known */
+    uint8_t part_count;    /* of a section of several types: so many */
+    uint8_t reserved;
+    const void *parts; /* and these, uint32_t; they may be unaligned */
+} chare_proxy;
 
 /* How an array lies in memory. */
 enum {
@@ -2308,6 +2345,7 @@ typedef struct chare_value {
         chare_element element;
         chare_future future;
         chare_callback callback;
+        chare_proxy proxy;
     } as;
 } chare_value;
 
@@ -2417,6 +2455,7 @@ void chare_put_element(chare_encoder *encoder, const chare_element *element);
 void chare_put_future(chare_encoder *encoder, const chare_future *future);
 void chare_put_callback(chare_encoder *encoder,
                         const chare_callback *callback);
+void chare_put_proxy(chare_encoder *encoder, const chare_proxy *proxy);
 
 /*
  * An error: what kind (such as "ValueError"), a message, and details for
@@ -2464,6 +2503,309 @@ CHARE_MUST_CHECK chare_status chare_get(chare_decoder *decoder,
  * Since:     0.1
  */
 CHARE_MUST_CHECK chare_status chare_skip(chare_decoder *decoder);
+
+/* ------------------------------------------------------------------------
+ * Arguments and results, the same for C and Python
+ *
+ * What a Python program passes, and what C reads, by chare_arg() or a function
+ * for one kind:
+ *
+ *   int                INT; BIGINT beyond 64 bits
+ *   float, complex     FLOAT, COMPLEX
+ *   bool, None         TRUE or FALSE, NONE
+ *   str, bytes         STR (UTF-8, without a NUL), BYTES
+ *   tuple, list        TUPLE, LIST, followed by their items; DICT and the sets
+ *   NumPy array        ARRAY: dtype, shape, and its elements where they lie in
+ *                      the message, without a copy; NumPy scalar: SCALAR
+ *   proxy              PROXY
+ *   future, p.method   FUTURE, CALLBACK: chare_arg_callback() reads both
+ *
+ * Any other object has no meaning in C: a call of a class in C with one is a
+ * TypeError where it is made.
+ */
+
+/* The arguments of one call, being read; the caller's. */
+typedef struct chare_args {
+    chare_runtime *runtime;
+    const chare_call *call;
+    size_t count;        /* arguments that there are */
+    size_t taken;        /* of them, so many were read */
+    chare_status status; /* the first error, which sticks */
+
+    /* private */
+    chare_decoder decoder;
+    chare_encoder result;
+    size_t nested; /* items of a container that are to be read */
+    chare_buffer *bytes;
+    const char *params;
+    bool has_result;
+    char error_kind[32];
+    char error[320];
+} chare_args;
+
+/**
+ * chare_args_open() - begin to read the arguments of a call, or a result.
+ *
+ * For entry methods that were registered one by one, and for functions of
+ * futures, whose one argument is the value; an error value is a
+ * CHARE_ERR_STATE with its text. Methods of plug-ins get theirs open.
+ *
+ * @args: the caller's; to be closed.
+ * @call: the call, still executing.
+ *
+ * Returns:   CHARE_OK; or args->status, as all that is read then says, too.
+ * Since:     0.1
+ */
+chare_status chare_args_open(chare_args *args, const chare_call *call);
+
+/* Release what reading has taken; also after an error. */
+void chare_args_close(chare_args *args);
+
+/**
+ * chare_arg() - the next argument, of any kind.
+ *
+ * After a container come its items, one call each, which do not count.
+ *
+ * @args:      open.
+ * @value_out: the argument; its pointers hold until the call returns.
+ *
+ * Returns:   CHARE_OK, or args->status: there is none, or the bytes are no
+ *            values.
+ * Since:     0.1
+ */
+chare_status chare_arg(chare_args *args, chare_value *value_out);
+
+/*
+ * The next argument as what it is to be. An argument of another kind, or none,
+ * makes args->status an error that names it, and then they return 0 or NULL:
+ * look at chare_args_end() when all are read.
+ */
+int64_t chare_arg_int(chare_args *args);
+double chare_arg_float(chare_args *args); /* an int is one, too */
+bool chare_arg_bool(chare_args *args);
+const char *chare_arg_str(chare_args *args, size_t *len_out);
+const void *chare_arg_bytes(chare_args *args, size_t *len_out);
+
+/**
+ * chare_arg_array() - the next argument, an array in C order.
+ *
+ * @args:      open.
+ * @dtype:     what its elements are to be.
+ * @value_out: its shape and length; or NULL.
+ *
+ * Returns:   its elements, in the message, until the call returns; or NULL.
+ * Since:     0.1
+ */
+const void *chare_arg_array(chare_args *args, chare_dtype dtype,
+                            chare_value *value_out);
+
+/* A proxy, of anything. */
+void chare_arg_proxy(chare_args *args, chare_proxy *proxy_out);
+
+/* A future or a proxy's method: where a result may go. None: nowhere. */
+void chare_arg_callback(chare_args *args, chare_callback *callback_out);
+
+/**
+ * chare_args_end() - all arguments were to be read.
+ *
+ * @args: open.
+ *
+ * Returns:   CHARE_OK; or args->status, also if some are left.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_args_end(chare_args *args);
+
+/**
+ * chare_args_fail() - the call fails.
+ *
+ * @args: open.
+ * @kind: of the exception that a Python caller gets, such as "ValueError".
+ * @text: the message; copied.
+ *
+ * Returns:   CHARE_ERR_INVALID, to be returned by the method.
+ * Since:     0.1
+ */
+chare_status chare_args_fail(chare_args *args, const char *kind,
+                             const char *text);
+
+/* The text of the error that args->status stands for; "" if there is none. */
+const char *chare_args_error(const chare_args *args);
+
+/* Where a plug-in's method puts its result, one value; without: None. */
+chare_encoder *chare_args_result(chare_args *args);
+
+/**
+ * chare_call_begin() - begin to write the arguments of a call.
+ *
+ * They are put next; then chare_proxy_call() makes it.
+ *
+ * @encoder: the caller's.
+ * @runtime: an open runtime.
+ * @count:   how many arguments.
+ *
+ * Returns:   CHARE_OK, CHARE_ERR_NO_MEMORY.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_call_begin(chare_encoder *encoder,
+                                               chare_runtime *runtime,
+                                               size_t count);
+
+/**
+ * chare_proxy_call() - call a method of a chare, or of all of a collection.
+ *
+ * @runtime: a started runtime.
+ * @proxy:   whose; of a class in C or in Python.
+ * @entry:   from chare_entry_find(). A method in Python with keyword-only
+ *           parameters takes a dict of them, or None, behind the others.
+ * @encoder: with the arguments, which is empty afterwards; NULL: none.
+ * @options: as for chare_send().
+ *
+ * Returns:   as chare_send() or chare_broadcast(); what was put is gone.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_proxy_call(
+    chare_runtime *runtime, const chare_proxy *proxy, uint32_t entry,
+    chare_encoder *encoder, const chare_send_options *options);
+
+/**
+ * chare_proxy_of() - the proxy of a chare, or of a collection.
+ *
+ * @runtime:   a started runtime.
+ * @element:   its name; index.ndims 0: all of the collection.
+ * @proxy_out: what can be sent to Python.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_NOT_FOUND - not known on this PE, which a
+ *            chare's own collection always is.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_proxy_of(chare_runtime *runtime,
+                                             const chare_element *element,
+                                             chare_proxy *proxy_out);
+
+/**
+ * chare_type_find() - a type by the name that it was registered with.
+ *
+ * A Python class is called as reports call it: "Worker" in the main module,
+ * else "module.Worker".
+ *
+ * @runtime:  an open runtime.
+ * @name:     the type's.
+ * @type_out: its id.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_NOT_FOUND.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_type_find(const chare_runtime *runtime,
+                                              const char *name,
+                                              uint32_t *type_out);
+
+/**
+ * chare_entry_find() - an entry method by its name.
+ *
+ * It looks through all of them: keep what it found.
+ *
+ * @runtime:   an open runtime.
+ * @type:      such as a proxy's.
+ * @name:      the method's.
+ * @entry_out: its id.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_NOT_FOUND.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_entry_find(const chare_runtime *runtime,
+                                               uint32_t type, const char *name,
+                                               uint32_t *entry_out);
+
+/* ------------------------------------------------------------------------
+ * Plug-ins: classes in C for programs in Python
+ *
+ * A plug-in is a shared library that is linked with libchare and exports one
+ * table:
+ *
+ *   static const chare_method cell_methods[] = {
+ *       {"add", cell_add, "amount", "Add; the new sum."},
+ *       {NULL, NULL, NULL, NULL},
+ *   };
+ *   static const chare_class classes[] = {
+ *       {.name = "Cell", .create = cell_create, .params = "sum",
+ *        .destroy = free, .methods = cell_methods},
+ *       {.name = NULL},
+ *   };
+ *   CHARE_PLUGIN = {CHARE_PLUGIN_ABI, "cells", "Cells in C.", classes};
+ *
+ * In Python, cells = charm.load("./libcells.so") before charm.start(), then
+ * Array(cells.Cell, 8, args=[0]). A library stays loaded to the end of its
+ * process.
+ */
+
+#define CHARE_PLUGIN_ABI 1u
+
+/* The symbol, for who looks it up. */
+#define CHARE_PLUGIN_SYMBOL "chare_plugin_exported"
+
+#define CHARE_PLUGIN                                 \
+    extern const chare_plugin chare_plugin_exported; \
+    __attribute__((visibility("default")))           \
+    const chare_plugin chare_plugin_exported
+
+/*
+ * A method. What it puts into chare_args_result() is its result. Any status
+ * but CHARE_OK is an exception to who awaits the result, and else ends the job
+ * with a report: what chare_args_fail() said, an argument that could not be
+ * read, or the status. It may answer later by chare_call_take_reply().
+ */
+typedef chare_status (*chare_method_fn)(void *object, chare_args *args);
+
+typedef struct chare_method {
+    const char *name;
+    chare_method_fn function;
+    const char *params; /* names: "x, y"; "x, y=" may be left out: then there
+                           are fewer arguments; NULL: any */
+    const char *doc;    /* may be NULL */
+} chare_method;
+
+typedef struct chare_class {
+    const char *name;
+    const char *doc;    /* may be NULL */
+    const char *params; /* of the constructor, as of a method */
+
+    /* Make a chare; args->call->self is its name. A failure ends the job. */
+    chare_status (*create)(chare_args *args, void **object_out);
+    void (*destroy)(void *object); /* NULL: nothing to do */
+
+    /* Write the state as values, and make an object of them elsewhere; both
+     * NULL: its chares do not move. What has left is destroyed. */
+    chare_status (*pack)(void *object, chare_encoder *encoder);
+    chare_status (*unpack)(chare_args *state, void **object_out);
+
+    const chare_method *methods; /* ends with one without a name */
+} chare_class;
+
+typedef struct chare_plugin {
+    uint32_t abi; /* CHARE_PLUGIN_ABI */
+    const char *name;
+    const char *doc;
+    const chare_class *classes; /* ends with one without a name */
+} chare_plugin;
+
+/**
+ * chare_plugin_register() - make the classes of a plug-in known.
+ *
+ * Their types are called "plugin.Class". Each also has the entries
+ * "awaitCreation", which only answers, "migrate" (to a PE) and
+ * "setMigratable" (a bool).
+ *
+ * @runtime: an open runtime, on every PE, as chare_type_register().
+ * @plugin:  stays as it is while the runtime is open.
+ *
+ * Returns:   CHARE_OK; CHARE_ERR_INVALID - another ABI, or a class or method
+ *            without what it needs, or a name that is too long;
+ *            CHARE_ERR_EXISTS - a class of this name is known;
+ *            CHARE_ERR_NO_MEMORY.
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status
+chare_plugin_register(chare_runtime *runtime, const chare_plugin *plugin);
 
 #ifdef __cplusplus
 }

@@ -279,6 +279,38 @@ read_callback(struct cursor *cursor, chare_callback *out)
 }
 
 static bool
+read_proxy(struct cursor *cursor, chare_proxy *out)
+{
+    chare_index *index = &out->element.index;
+    unsigned char head[3];
+    unsigned char ndims;
+    size_t parts;
+
+    *out = (chare_proxy){0};
+    if (!read_bytes(cursor, head, sizeof(head)) ||
+        !read_bytes(cursor, &out->type, sizeof(out->type)) ||
+        !read_bytes(cursor, &out->element.collection,
+                    sizeof(out->element.collection)) ||
+        !read_bytes(cursor, &ndims, 1) || ndims > CHARE_DIMS_MAX ||
+        head[0] < CHARE_PROXY_SINGLE || head[0] > CHARE_PROXY_SECTION ||
+        head[1] > CHARE_DIMS_MAX || head[2] > CHARE_PROXY_PARTS_MAX) {
+        return false;
+    }
+    index->ndims = ndims;
+    out->kind = head[0];
+    out->ndims = head[1];
+    out->part_count = head[2];
+    parts = out->part_count * sizeof(uint32_t);
+    if (!read_bytes(cursor, index->at, ndims * sizeof(index->at[0])) ||
+        left(cursor) < parts) {
+        return false;
+    }
+    out->parts = parts > 0 ? cursor->at : NULL;
+    cursor->at += parts;
+    return true;
+}
+
+static bool
 read_error(struct cursor *cursor, chare_value *out)
 {
     unsigned char count;
@@ -378,6 +410,8 @@ read_tagged(struct cursor *cursor, unsigned code, chare_value *out)
         return read_future(cursor, &out->as.future);
     case CHARE_TAG_CALLBACK:
         return read_callback(cursor, &out->as.callback);
+    case CHARE_TAG_PROXY:
+        return read_proxy(cursor, &out->as.proxy);
     case CHARE_TAG_ERROR:
         return read_error(cursor, out);
     default:

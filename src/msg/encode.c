@@ -21,6 +21,7 @@ enum {
     ARRAY_FRONT_BYTES = 128, /* that a large array leaves in front of it */
     ELEMENT_BYTES_MAX = 8 + 1 + 8 * CHARE_DIMS_MAX,
     FUTURE_BYTES = 8 + 4,
+    PROXY_HEAD_BYTES = 3 + 4,
     CALLBACK_BYTES_MAX = 1 + 4 + ELEMENT_BYTES_MAX,
 };
 
@@ -529,6 +530,29 @@ chare_put_callback(chare_encoder *encoder, const chare_callback *callback)
     } else if (callback->kind != CHARE_CALLBACK_NONE) {
         write_future(encoder, &callback->future);
     }
+}
+
+void
+chare_put_proxy(chare_encoder *encoder, const chare_proxy *proxy)
+{
+    const size_t parts = proxy->part_count * sizeof(uint32_t);
+    const chare_element *element = &proxy->element;
+
+    if (element->index.ndims > CHARE_DIMS_MAX ||
+        proxy->part_count > CHARE_PROXY_PARTS_MAX) {
+        encoder_fail(encoder, CHARE_ERR_INVALID);
+        return;
+    }
+    if (!room_for(encoder, 1 + PROXY_HEAD_BYTES + ELEMENT_BYTES_MAX + parts)) {
+        return;
+    }
+    write_byte(encoder, CHARE_TAG_PROXY);
+    write_byte(encoder, proxy->kind);
+    write_byte(encoder, proxy->ndims);
+    write_byte(encoder, proxy->part_count);
+    write_bytes(encoder, &proxy->type, sizeof(proxy->type));
+    write_element(encoder, element);
+    write_bytes(encoder, proxy->parts, parts);
 }
 
 void

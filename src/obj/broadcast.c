@@ -290,16 +290,19 @@ run_here(struct chi_obj *obj, struct chi_collection *collection,
 {
     const uint64_t skipped = chi_casts_skipped(collection, msg->env.key);
     const size_t count = collection->count;
-    uint64_t left = count - skipped;
+    /* Of which type those are that follow is not to be promised. */
+    const uint64_t one = collection->mixed ? 0 : 1;
+    uint64_t left = (count - skipped) * one;
 
     chi_assert(skipped <= count);
-    chi_broadcast_ran(obj, collection, msg, left,
+    chi_broadcast_ran(obj, collection, msg, count - skipped,
                       chi_casts_absent(collection, msg->env.key));
     for (size_t i = 0; i < count && !obj->pe->ended; i++) {
         struct chi_element *element = collection->elements[i];
 
         if (skipped == 0 || !chi_casts_skips(element)) {
-            chi_broadcast_run(obj, element, msg, msg->env.collection, --left);
+            left -= one;
+            chi_broadcast_run(obj, element, msg, msg->env.collection, left);
         }
     }
 }

@@ -84,3 +84,28 @@ chi_obj_type_of(struct chi_obj *obj, const chare_element *name,
     *type_out = chi_element_type_id(element);
     return CHARE_OK;
 }
+
+chare_status
+chi_obj_proxy_of(struct chi_obj *obj, const chare_element *element,
+                 chare_proxy *proxy_out)
+{
+    static const uint8_t kinds[] = {
+        [CHI_KIND_SINGLE] = CHARE_PROXY_SINGLE,
+        [CHI_KIND_GROUP] = CHARE_PROXY_GROUP,
+        [CHI_KIND_ARRAY] = CHARE_PROXY_ARRAY,
+        [CHI_KIND_NODE_GROUP] = CHARE_PROXY_GROUP,
+    };
+    const struct chi_collection *collection =
+        chi_collection_find(obj, element->collection);
+
+    if (collection == NULL || collection->kind == CHI_KIND_SECTION) {
+        return CHARE_ERR_NOT_FOUND;
+    }
+    *proxy_out = (chare_proxy){
+        .element = *element,
+        .type = collection->spec.type,
+        .kind = kinds[collection->kind],
+        .ndims = (uint8_t)collection->spec.ndims,
+    };
+    return CHARE_OK;
+}

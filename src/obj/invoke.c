@@ -696,6 +696,12 @@ chi_obj_take_reply(const chare_call *call, chare_reply *reply_out)
     }
 }
 
+bool
+chi_obj_reply_taken(const chare_call *call)
+{
+    return ((const struct invocation *)call->execution)->reply_taken;
+}
+
 chare_buffer *
 chi_obj_take_buffer(const chare_call *call)
 {

@@ -53,6 +53,14 @@ CHARE_MUST_CHECK chare_status chi_obj_insert(struct chi_obj *obj,
                                              uint32_t type, uint32_t pe,
                                              const chare_data *args);
 
+/* Whether the answer to the call that executes was taken. */
+bool chi_obj_reply_taken(const chare_call *call);
+
+/* As chare_proxy_of(). */
+CHARE_MUST_CHECK chare_status chi_obj_proxy_of(struct chi_obj *obj,
+                                               const chare_element *element,
+                                               chare_proxy *proxy_out);
+
 /* Of which type a chare of this PE is; CHARE_ERR_NOT_FOUND. */
 CHARE_MUST_CHECK chare_status chi_obj_type_of(struct chi_obj *obj,
                                               const chare_element *name,

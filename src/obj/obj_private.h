@@ -138,6 +138,7 @@ struct chi_collection {
     uint64_t casts_below;    /* all below have run here; see cast.c */
     struct chi_casts *casts; /* what else there is to know of them, or NULL */
     bool scattered;          /* some chare has moved to or from this PE */
+    bool mixed;              /* some chare here is, or was, a guest */
     struct chi_map missing;  /* key -> chain of struct chi_missing */
     struct chi_msg_queue waiting;       /* for population */
     struct chi_msg_queue late;          /* broadcasts, until complete */
@@ -549,6 +550,7 @@ static inline void
 chi_element_set_type(struct chi_element *element, uint32_t type)
 {
     element->guest = type != element->collection->spec.type;
+    element->collection->mixed |= element->guest;
     element->type = element->guest ? type : 0;
 }
 

@@ -458,23 +458,6 @@ chi_section_absent(struct chi_obj *obj, struct chi_collection *collection,
 
 /* ---- entries of one name */
 
-/* The entry of 'type' whose full name ends as 'name' does, or 0. */
-static uint32_t
-entry_named(const struct chi_registry *registry, uint32_t type,
-            const char *name)
-{
-    const size_t skip = strlen(registry->types[type].ops.name) + 1;
-
-    for (uint32_t i = 1; i < registry->entry_count; i++) {
-        const struct chi_entry *entry = &registry->entries[i];
-
-        if (entry->type == type && strcmp(entry->name + skip, name) == 0) {
-            return i;
-        }
-    }
-    return 0;
-}
-
 uint32_t
 chi_entry_alike(struct chi_obj *obj, uint32_t entry, uint32_t type)
 {
@@ -491,8 +474,8 @@ chi_entry_alike(struct chi_obj *obj, uint32_t entry, uint32_t type)
         return 0;
     }
     type_name = registry->types[registry->entries[entry].type].ops.name;
-    found = entry_named(registry, type,
-                        registry->entries[entry].name + strlen(type_name) + 1);
+    found = chi_registry_entry_named(
+        registry, type, registry->entries[entry].name + strlen(type_name) + 1);
     if (chi_map_put(&obj->alikes, key, (void *)((uintptr_t)found + 1)) !=
         CHARE_OK) {
         chi_pe_die(obj->pe, "out of memory for an entry's name");

@@ -96,6 +96,14 @@ values_equal(const chare_value *a, const chare_value *b)
                futures_equal(&a->as.callback.future, &b->as.callback.future) &&
                elements_equal(&a->as.callback.element,
                               &b->as.callback.element);
+    case CHARE_TAG_PROXY:
+        return a->as.proxy.kind == b->as.proxy.kind &&
+               a->as.proxy.type == b->as.proxy.type &&
+               a->as.proxy.part_count == b->as.proxy.part_count &&
+               elements_equal(&a->as.proxy.element, &b->as.proxy.element) &&
+               (a->as.proxy.part_count == 0 ||
+                memcmp(a->as.proxy.parts, b->as.proxy.parts,
+                       a->as.proxy.part_count * sizeof(uint32_t)) == 0);
     }
     return false;
 }
@@ -193,6 +201,9 @@ write_item(chare_encoder *encoder, const chare_value *value)
         break;
     case CHARE_TAG_CALLBACK:
         chare_put_callback(encoder, &value->as.callback);
+        break;
+    case CHARE_TAG_PROXY:
+        chare_put_proxy(encoder, &value->as.proxy);
         break;
     default:
         write_blob(encoder, value);

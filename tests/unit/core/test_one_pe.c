@@ -336,10 +336,14 @@ refuse_payload(void *payload, chare_encoder *encoder)
 static void
 payloads_stay_what_they_are(void)
 {
-    const chare_payload_ops ops = {sizeof(ops), CHARE_FORMAT_ARGS,
-                                   encode_payload, release_payload, NULL};
-    const chare_payload_ops bad_ops = {sizeof(bad_ops), CHARE_FORMAT_ARGS,
-                                       refuse_payload, release_payload, NULL};
+    const chare_payload_ops ops = {.size = sizeof(ops),
+                                   .format = CHARE_FORMAT_ARGS,
+                                   .encode = encode_payload,
+                                   .release = release_payload};
+    const chare_payload_ops bad_ops = {.size = sizeof(bad_ops),
+                                       .format = CHARE_FORMAT_ARGS,
+                                       .encode = refuse_payload,
+                                       .release = release_payload};
     chare_collection array;
     chare_element thing;
     struct test test;

@@ -162,8 +162,11 @@ count_release(void *payload)
 static void
 payloads_are_released_once(void)
 {
-    static const chare_payload_ops ops = {sizeof(ops), CHARE_FORMAT_VALUE,
-                                          NULL, count_release, NULL};
+    static const chare_payload_ops ops = {
+        .size = sizeof(ops),
+        .format = CHARE_FORMAT_VALUE,
+        .release = count_release,
+    };
     struct chi_msg *msg;
     int released = 0;
 

@@ -123,6 +123,15 @@ class GridTest(ExampleCase):
                       1, 1, 1, pes=(1,))
         self.refused("stencil3d.py", "--size", 13, words=["multiple"])
 
+    def test_rod(self):
+        """Pieces in C, ends in Python."""
+        build = pathlib.Path(os.environ.get("top_builddir", ".")).resolve()
+        library = ["--library", build / ".libs" / "librod.so"]
+        self.verified("rod.py", "--steps", 60, "--length", 30, *library,
+                      pes=(1, 2, 3))
+        self.verified("rod.py", "--steps", 1, "--pieces", 1, *library,
+                      pes=(2,))
+
     def test_wave2d(self):
         self.verified("wave2d.py", "--size", 40, "--steps", 30)
         self.refused("wave2d.py", "--size", 13, words=["multiple"])

@@ -11,11 +11,16 @@ Method: a plug-in (plugin.c) and small programs, on 1, 2 and 3 PEs, whose
 
 import os
 import pathlib
+import re
+import shutil
+import subprocess
 import tempfile
+import unittest
 
 import tapunit
 from program import ProgramCase
 
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("top_builddir", ".")).resolve()
 PLUGIN = BUILD / "tests" / "python" / ".libs" / "plugin.so"
 OTHER = BUILD / "tests" / "python" / ".libs" / "plugin_other.so"
@@ -387,6 +392,32 @@ def main(args):
         array[i].ckDestroy(awaitable=True).get()
     exit()
 """)
+
+
+@unittest.skipIf(shutil.which("cc") is None, "there is no compiler")
+class GuideTest(PluginCase):
+    def test_the_page_of_the_guide(self):
+        page = (TOP / "docs" / "guide-python" / "15-c.md").read_text()
+        code, program, said = (
+            re.search(f"^```{kind}\n(.*?)^```", page, re.S | re.M).group(1)
+            for kind in ("c", "py", "text")
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            source = pathlib.Path(folder) / "cells.c"
+            source.write_text(code)
+            library = source.with_name("libcells.so")
+            subprocess.run(
+                ["cc", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC",
+                 "-I", TOP / "src" / "include", source,
+                 "-L", BUILD / ".libs", "-lchare", "-o", library],
+                check=True,
+            )
+            program = program.replace("libcells.so", str(library))
+            for pes in PES:
+                done = self.run_program(program, pes, prelude="")
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertEqual(sorted(done.stdout.splitlines()),
+                                 sorted(said.splitlines()))
 
 
 class MistakeTest(PluginCase):

@@ -509,15 +509,7 @@ PyObject *core_method_call(struct core_state *state, struct core_entry *entry,
 
 /* ---- native.c: classes in C */
 
-extern PyMethodDef core_native_functions[];
-
-/* An argument that has no form in C: its TypeError; -1. */
-int core_native_refuse(struct core_pe *pe, chare_encoder *encoder,
-                       PyObject *const *args, Py_ssize_t arg_count);
-
-/* Whether a chare that is on this PE is one in C. */
-bool core_native_is(struct core_state *state, chare_runtime *runtime,
-                    const chare_element *name);
+#include "native.h"
 
 /* ---- callback.c: a proxy's bound method */
 

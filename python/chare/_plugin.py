@@ -7,8 +7,11 @@ import sys
 
 from chare import _core, _registry
 
-_loaded = {}  # by file: device and inode
-_registered = []
+TYPE_CHECKING = False  # that of typing costs milliseconds at each start
+if TYPE_CHECKING:
+    from typing import Any
+
+_loaded: "dict[str, Plugin]" = {}  # by real path
 
 
 class CChare:
@@ -42,10 +45,11 @@ class _Method:
             parameters.append(
                 inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)
             )
-        for i, parameter in enumerate(self.names or ()):
-            parameters.append(_parameter(
-                parameter, i >= len(self.names) - self.optional
-            ))
+        names = self.names or ()
+        for i, parameter in enumerate(names):
+            parameters.append(
+                _parameter(parameter, i >= len(names) - self.optional)
+            )
         self.__signature__ = inspect.Signature(parameters)
 
     def __call__(self, *args, **keywords):
@@ -126,7 +130,8 @@ class Plugin:
         space.update(
             __doc__=doc, __module__=self.__name__, __qualname__=name
         )
-        cls = type(CChare)(name, (CChare,), space, native=True)
+        make: Any = type
+        cls = make(name, (CChare,), space, native=True)
         found += [_Method(*common, None) for common in _COMMON]
         self._classes.append((cls, f"{self.__name__}.{name}", init, found))
         setattr(self, name, cls)
@@ -183,7 +188,6 @@ def load(path, started):
         plugin = _loaded.get(key)
         if plugin is None:
             plugin = _loaded[key] = Plugin(file, _core.plugin_open(file))
-            _registered.append(plugin)
     except OSError as error:
         raise OSError(f"charm.load({path!r}): {error}") from None
     except _core.Error as error:
@@ -193,5 +197,5 @@ def load(path, started):
 
 def register():
     """Make all that were loaded known to the runtime, before it starts."""
-    for plugin in _registered:
+    for plugin in _loaded.values():
         plugin._register()

@@ -74,9 +74,8 @@ void chi_registry_note(struct chi_registry *registry, const char *kind,
                        const char *name);
 
 /* A type by its name; CHARE_ERR_NOT_FOUND. */
-CHARE_MUST_CHECK chare_status
-chi_registry_find_type(const struct chi_registry *registry, const char *name,
-                       uint32_t *id_out);
+CHARE_MUST_CHECK chare_status chi_registry_find_type(
+    const struct chi_registry *registry, const char *name, uint32_t *id_out);
 
 /* A type's entry by its name, without the type's; 0: there is none. */
 uint32_t chi_registry_entry_named(const struct chi_registry *registry,

@@ -2580,10 +2580,20 @@ chare_status chare_arg(chare_args *args, chare_value *value_out);
  * makes args->status an error that names it, and then they return 0 or NULL:
  * look at chare_args_end() when all are read.
  */
+
+/* A whole number of 64 bits; a bool is one, too, and a NumPy scalar. */
 int64_t chare_arg_int(chare_args *args);
-double chare_arg_float(chare_args *args); /* an int is one, too */
+
+/* A number; an int is one, too. */
+double chare_arg_float(chare_args *args);
+
+/* True or False. */
 bool chare_arg_bool(chare_args *args);
+
+/* A text in UTF-8, without a NUL behind it, until the call returns. */
 const char *chare_arg_str(chare_args *args, size_t *len_out);
+
+/* Bytes, or a bytearray, until the call returns. */
 const void *chare_arg_bytes(chare_args *args, size_t *len_out);
 
 /**

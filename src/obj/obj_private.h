@@ -355,8 +355,8 @@ struct chi_element *chi_element_link_new(struct chi_obj *obj,
                                          const chare_index *index);
 
 /*
- * Make a chare of a type from the constructor's data in 'msg'; a home elsewhere is told.
- * NULL: its create hook failed, and the job is ending.
+ * Make a chare of a type from the constructor's data in 'msg'; a home
+ * elsewhere is told. NULL: its create hook failed, and the job is ending.
  */
 struct chi_element *chi_element_add(struct chi_obj *obj,
                                     struct chi_collection *collection,

@@ -486,54 +486,6 @@ names_round_trip(void)
 }
 
 static void
-proxies(void)
-{
-    const uint32_t types[2] = {7, 9};
-    chare_proxy one = {.element = chare_element_2d(5, -1, 1 << 20),
-                       .type = 3,
-                       .kind = CHARE_PROXY_ARRAY,
-                       .ndims = 2};
-    chare_proxy all = {.element = {.collection = 6},
-                       .type = CHARE_NO_TYPE,
-                       .kind = CHARE_PROXY_SECTION,
-                       .part_count = 2,
-                       .parts = types};
-    chare_encoder encoder;
-    chare_decoder decoder;
-    struct image image;
-    chare_value value;
-
-    encoder_start(&encoder);
-    chare_put_proxy(&encoder, &one);
-    chare_put_proxy(&encoder, &all);
-    image = encoder_stop(&encoder);
-    chare_decoder_init(&decoder, image.bytes, image.len);
-    value = get(&decoder);
-    CHECK_EQ(value.tag, CHARE_TAG_PROXY);
-    CHECK(elements_equal(&value.as.proxy.element, &one.element));
-    CHECK_EQ(value.as.proxy.type, 3);
-    CHECK_EQ(value.as.proxy.kind, CHARE_PROXY_ARRAY);
-    CHECK_EQ(value.as.proxy.ndims, 2);
-    value = get(&decoder);
-    CHECK_EQ(value.as.proxy.part_count, 2);
-    CHECK_EQ(value.as.proxy.element.index.ndims, 0);
-    CHECK(memcmp(value.as.proxy.parts, types, sizeof(types)) == 0);
-    for (size_t len = 1; len < image.len; len++) {
-        chare_decoder_init(&decoder, image.bytes, len);
-        while (chare_get(&decoder, &value) == CHARE_OK &&
-               value.tag != CHARE_TAG_END) {
-            CHECK(decoder.at <= decoder.end);
-        }
-    }
-    free(image.bytes);
-    encoder_start(&encoder);
-    all.part_count = CHARE_PROXY_PARTS_MAX + 1;
-    chare_put_proxy(&encoder, &all);
-    CHECK_EQ(encoder.status, CHARE_ERR_INVALID);
-    chare_encoder_fini(&encoder);
-}
-
-static void
 names_that_cannot_be(void)
 {
     const chare_element flat = {1, {0, 0, {0}}};
@@ -836,10 +788,9 @@ TAP_MAIN(TAP_CASE(integers_round_trip), TAP_CASE(small_things_are_small),
          TAP_CASE(texts_of_all_lengths), TAP_CASE(containers_of_all_counts),
          TAP_CASE(arrays_are_aligned), TAP_CASE(arrays_that_cannot_be),
          TAP_CASE(empty_arrays), TAP_CASE(spliced_values_keep_alignment),
-         TAP_CASE(names_round_trip), TAP_CASE(proxies),
-         TAP_CASE(names_that_cannot_be), TAP_CASE(errors_round_trip),
-         TAP_CASE(nesting_is_limited), TAP_CASE(cut_bytes_are_refused),
-         TAP_CASE(any_byte_is_safe), TAP_CASE(lengths_that_lie),
-         TAP_CASE(arrays_need_an_aligned_start),
+         TAP_CASE(names_round_trip), TAP_CASE(names_that_cannot_be),
+         TAP_CASE(errors_round_trip), TAP_CASE(nesting_is_limited),
+         TAP_CASE(cut_bytes_are_refused), TAP_CASE(any_byte_is_safe),
+         TAP_CASE(lengths_that_lie), TAP_CASE(arrays_need_an_aligned_start),
          TAP_CASE(no_bytes_are_the_end), TAP_CASE(padding_is_passed_over),
          TAP_CASE(an_empty_encoder_says_so), TAP_CASE(too_much_is_no_memory))

@@ -216,9 +216,9 @@ pack(struct core_pe *pe, struct core_chare *chare, chare_encoder *encoder)
                                     : Py_NewRef(Py_None);
     if (luggage != NULL) {
         chare_put_container(encoder, CHARE_TAG_TUPLE, 3);
-        chare_put_int(encoder, chare->flavour |
-                                   (int64_t)chare->host
-                                       << CORE_FLAVOUR_HOST_SHIFT);
+        chare_put_int(encoder,
+                      chare->flavour | (int64_t)chare->host
+                                           << CORE_FLAVOUR_HOST_SHIFT);
         if (luggage == Py_None) {
             chare_put_none(encoder);
             result = 0;

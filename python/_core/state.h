@@ -300,7 +300,7 @@ enum {
     CORE_ENTRY_HAS_PRIORITY = 32, /* a parameter of its own: priority */
     CORE_ENTRY_HAS_WHEN = 64,     /* a parameter of its own: when */
     CORE_ENTRY_AGGREGATE = 128,   /* its calls travel together */
-    CORE_ENTRY_NATIVE = 1024,      /* of a class in C */
+    CORE_ENTRY_NATIVE = 1024,     /* of a class in C */
     /* It is not simply called. */
     CORE_ENTRY_SUSPENDS = CORE_ENTRY_COROUTINE | CORE_ENTRY_MOVABLE,
 };
@@ -507,10 +507,6 @@ PyObject *core_method_call(struct core_state *state, struct core_entry *entry,
                            struct core_proxy *proxy, PyObject *const *args,
                            Py_ssize_t arg_count, PyObject *kwnames);
 
-/* ---- native.c: classes in C */
-
-#include "native.h"
-
 /* ---- callback.c: a proxy's bound method */
 
 struct core_callback {
@@ -546,18 +542,10 @@ void core_chare_destroyed(struct core_pe *pe, PyObject *object);
 bool core_failed_destroyed(struct core_pe *pe, PyObject *error,
                            const chare_reply *reply);
 
-/* ---- local.c */
+/* ---- local.c, native.c */
 
-PyObject *core_proxy_local(PyObject *self, PyTypeObject *defining_class,
-                           PyObject *const *args, Py_ssize_t arg_count,
-                           PyObject *kwnames);
-PyObject *core_proxy_local_branch(PyObject *self, PyTypeObject *defining_class,
-                                  PyObject *const *args, Py_ssize_t arg_count,
-                                  PyObject *kwnames);
-
-/* The place hook of maps: the PE that procNum() gives. */
-chare_status core_place(void *object, const chare_index *index, void *context,
-                        uint32_t *pe_out);
+#include "local.h"
+#include "native.h"
 
 /* ---- future.c and futuretype.c */
 

@@ -16,9 +16,8 @@
 
 struct chi_obj;
 
-enum {
-    CHI_TYPE_OF_ARRAY = UINT32_MAX /* of an insertion: the array's own type */
-};
+/* Of an insertion: the array's own type. */
+#define CHI_TYPE_OF_ARRAY UINT32_MAX
 
 /* End the job because of an error of the user's; 'text' says which. */
 typedef void (*chi_fatal_fn)(void *context, const char *text);

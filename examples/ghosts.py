@@ -7,8 +7,10 @@ from each. A neighbour may be a step ahead: what comes early is kept.
 """
 
 import argparse
+import json
 import sys
 import time
+import zlib
 
 from chare import Chare, Future, charm
 
@@ -67,6 +69,66 @@ class Progress:
                 f"{self.what} {done} of {total}, "
                 f"{now - self.start:.1f} s{more}", flush=True,
             )
+
+
+class Stopwatch:
+    """How long steps take: all of them, and all after the first lap, in which
+    a program warms up and is balanced for the first time.
+    """
+
+    def __init__(self, what):
+        self.what = what
+        self.begin = self.last = time.perf_counter()
+        self.laps = []  # (steps, seconds, of them in kernels on all PEs)
+
+    def lap(self, steps, in_kernels):
+        now = time.perf_counter()
+        self.laps.append((steps, now - self.last, in_kernels))
+        self.last = now
+
+    def tell(self, as_json):
+        """Print it, for people or for programs."""
+        laps = self.laps[1:] or self.laps
+        steps, seconds, in_kernels = map(sum, zip(*laps))
+        even = in_kernels / charm.numPes()
+        if as_json:
+            print(json.dumps({
+                "what": self.what, "step_ns": seconds / steps * 1e9,
+                "over_perfect": seconds / even}))
+            return
+        print(f"took {self.last - self.begin:.2f} s; {1e3 * seconds / steps:.2f}"
+              " ms a step, of which computing would take "
+              f"{1e3 * even / steps:.2f} ms if spread evenly")
+        report = charm.lb.report()
+        if report["moves"]:
+            print(f"balanced {report['sessions']} times by "
+                  f"{report['strategy']}: {report['moves']} moves")
+
+
+def balance_options(parser, period):
+    """What programs that can be balanced have in common."""
+    parser.add_argument(
+        "--balance", metavar="NAME", default="",
+        help="balance by this strategy: greedy-refine, auto, ... ('chare lb "
+        "--list' shows them; default: not at all, or what CHARE_BALANCER "
+        "says)")
+    parser.add_argument("--period", type=positive, default=period,
+                        metavar="STEPS", help="steps between two balancings "
+                        "(%(default)s)")
+    parser.add_argument("--json", action="store_true",
+                        help="tell times in a line of JSON, for programs")
+
+
+def choose_balancer():
+    """On every PE, before charm.start(): what --balance says."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--balance", default="")
+    charm.options.balancer = parser.parse_known_args(sys.argv[1:])[0].balance
+
+
+def state_of(values):
+    """A short name for an array of values: the same for the same bits."""
+    return f"{zlib.crc32(values.tobytes()):08x}"
 
 
 def chunks(total, most=25):

@@ -1,101 +1,95 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Particles that move through cells of a box, from chare to chare.
+"""Clusters of particles that drift through the cells of a box.
 
-    chare run -n 4 python3 particles.py [--count 20000] [--cells 6]
-                                        [--steps 100] [--verify]
+    chare run -n 2 python3 particles.py [--count 50000] [--cells 12]
+                       [--clusters 3] [--steps 100] [--verify]
+                       [--balance greedy-refine | --every 0.1]
 
 Each chare of a 2D array holds the particles in one cell. In a step they move
-with a flow that turns around the middle of the box, and those that leave the
-cell go to the chare of the neighbour; the box is periodic. Charges are summed
-on the cells to show where the particles are. --verify compares the place of
-every particle, to the last bit, with the same steps done serially.
+with a flow, and those that leave the cell go to the chare of the neighbour; the
+box is periodic. They are in clusters that start in one half of the box and
+drift to the other: so most of the work is on some PEs, later on others.
+--balance lets the runtime move cells each --period steps, by a strategy that
+may be "auto"; --every lets it do so by the clock, without waiting for the cells
+to agree. No particle may be lost; --verify also compares the place of each, to
+the last bit, with the same steps done serially. It says
+
+    step 100 of 100, 2.0 s, 0 to 1792 particles in a cell
+    50000 particles in 12 x 12 cells on 2 PEs: mean x 0.450640541, mean y 0.496183921, state 3ca08b52
+    took 2.01 s; 19.69 ms a step, of which computing would take 17.62 ms if spread evenly
+    balanced 10 times by greedy-refine: 49 moves
+
+with the same means and state on any number of PEs, balanced or not.
+CHARE_LB_PICTURE=run.svg draws how busy the PEs were, and what moved.
 """
 
 import argparse
+import time
 
 import numpy
 
-from chare import Array, Reducer, charm, coro
-from ghosts import Progress, Swapper, chunks, finish, positive, verdict
-
-TIME_STEP = 0.002
-AROUND = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
-NUMBER, X, Y = 0, 1, 2  # columns
-
-
-def start(count, seed):
-    """Particles as rows of (number, x, y), in a box of side 1."""
-    chance = numpy.random.default_rng(seed)
-    rows = numpy.empty((count, 3))
-    rows[:, NUMBER] = numpy.arange(count)
-    rows[:, X:] = 0.5 + 0.15 * chance.standard_normal((count, 2))
-    return wrapped(rows)
+import drift
+from chare import Array, Chare, Future, Reducer, charm, when
+from ghosts import (
+    Progress, Stopwatch, balance_options, choose_balancer, chunks, finish,
+    positive, state_of, verdict,
+)
 
 
-def wrapped(rows):
-    """Back into the periodic box: 0 <= x, y < 1."""
-    rows[:, X:] %= 1.0
-    rows[:, X:][rows[:, X:] >= 1.0] = 0.0  # a tiny negative one rounds to 1
-    return rows
-
-
-def move(rows):
-    """One step with the flow, by the midpoint rule."""
-    middle = rows[:, X:] + TIME_STEP / 2 * flow(rows[:, X:])
-    rows[:, X:] += TIME_STEP * flow(middle)
-    return wrapped(rows)
-
-
-def flow(places):
-    """The velocity at some places: four vortices and a drift."""
-    x, y = 2 * numpy.pi * places[:, 0], 2 * numpy.pi * places[:, 1]
-    return numpy.stack(
-        [numpy.sin(x) * numpy.cos(y) + 0.5, -numpy.cos(x) * numpy.sin(y)],
-        axis=1,
-    )
-
-
-def cell_of(rows, cells):
-    """Row and column of the cell of each particle."""
-    return (rows[:, X:] * cells).astype(numpy.int64)
-
-
-class Cell(Swapper):
-    def __init__(self, cells):
-        super().__init__()
+class Cell(Chare):
+    def __init__(self, cells, by_the_clock):
         self.cells = cells
+        self.by_the_clock = by_the_clock
         self.rows = numpy.empty((0, 3))
+        self.step = self.until = 0
+        self.stay = None  # those that stay in this step, when it is computed
+        self.came = {}  # side -> those that came from there
 
     def fill(self, rows):
         """The particles of this cell, at the start."""
         self.rows = rows
 
-    @coro
-    def run(self, steps):
-        """Move; returns (fewest, most) particles in a cell."""
+    def run(self, steps, done):
+        """Go on for so many steps; then tell (particles, time it took)."""
+        self.until = self.step + steps
+        self.done = done
+        self.seconds = 0.0
+        self.move()
+
+    def move(self):
+        """Compute a step, and send away what leaves."""
+        begin = time.perf_counter()
+        self.stay, leaving = drift.step(self.rows, self.thisIndex, self.cells)
+        self.seconds += time.perf_counter() - begin
         row, column = self.thisIndex
-        for _ in range(steps):
-            self.rows = move(self.rows)
-            away = cell_of(self.rows, self.cells) - (row, column)
-            # The shortest way around the box.
-            half = self.cells // 2
-            away = (away + half) % self.cells - half
-            if (numpy.abs(away) > 1).any():
-                raise ValueError("a particle crossed a whole cell in a step; "
-                                 "use fewer cells")
-            messages = []
-            for i, j in AROUND:
-                leaving = (away[:, 0] == i) & (away[:, 1] == j)
-                other = (row + i) % self.cells, (column + j) % self.cells
-                messages.append(
-                    (self.thisProxy[other], (-i, -j), self.rows[leaving])
-                )
-            stay = self.rows[(away == 0).all(axis=1)]
-            came = self.swap(messages)
-            self.rows = numpy.concatenate([stay, *came.values()])
-        fewest = self.allreduce(len(self.rows), Reducer.min)
-        most = self.allreduce(len(self.rows), Reducer.max)
-        return fewest.get(), most.get()
+        for i, j in drift.AROUND:
+            other = (row + i) % self.cells, (column + j) % self.cells
+            self.thisProxy[other].take(self.step, (-i, -j),
+                                       leaving.get((i, j)))
+        self.look()
+
+    @when("self.step == step")  # a neighbour may be a step ahead
+    def take(self, step, side, rows):
+        """What came from a side; None: nothing."""
+        self.came[side] = rows
+        self.look()
+
+    def look(self):
+        """All have told: the step is over."""
+        if self.stay is None or len(self.came) < len(drift.AROUND):
+            return
+        self.rows = drift.joined(self.stay, self.came)
+        self.stay, self.came = None, {}
+        self.step += 1
+        if self.step < self.until:
+            self.move()
+        elif self.by_the_clock:
+            self.resumeFromSync()
+        else:
+            self.AtSync()  # it may move now
+
+    def resumeFromSync(self):
+        self.reduce(self.done, (len(self.rows), self.seconds), Reducer.gather)
 
     def all_rows(self):
         return self.rows
@@ -103,32 +97,39 @@ class Cell(Swapper):
 
 def run(options):
     cells = options.cells
-    rows = start(options.count, options.seed)
+    rows = drift.start(options.count, options.clusters, options.seed)
     first = rows.copy()
-    box = Array(Cell, (cells, cells), args=[cells])
-    places = cell_of(rows, cells)
+    by_the_clock = options.every > 0
+    box = Array(Cell, (cells, cells), args=[cells, by_the_clock],
+                useAtSync=not by_the_clock)
+    places = drift.cell_of(rows, cells)
     for index in numpy.ndindex(cells, cells):
         box[index].fill(rows[(places == index).all(axis=1)])
     charm.waitQD()  # all are filled
-    progress = Progress("step")
+    charm.lb.every(options.every)
+    progress, watch = Progress("step"), Stopwatch("particles")
     done = 0
-    for steps in chunks(options.steps):
-        fewest, most = box.run(steps, ret=True).get()[0]
+    for steps in chunks(options.steps, options.period):
+        told = Future()
+        box.run(steps, told)
+        counts, seconds = zip(*told.get())
         done += steps
+        watch.lap(steps, sum(seconds))
         progress.show(done, options.steps,
-                      f", {fewest} to {most} particles in a cell")
-    rows = numpy.concatenate(box.all_rows(ret=True).get())
-    rows = rows[numpy.argsort(rows[:, NUMBER])]
+                      f", {min(counts)} to {max(counts)} particles in a cell")
+    rows = drift.in_order(box.all_rows(ret=True).get())
     print(
         f"{len(rows)} particles in {cells} x {cells} cells on "
-        f"{charm.numPes()} PEs: mean x {rows[:, X].mean():.9f}, "
-        f"mean y {rows[:, Y].mean():.9f}"
+        f"{charm.numPes()} PEs: mean x {rows[:, drift.X].mean():.9f}, mean y "
+        f"{rows[:, drift.Y].mean():.9f}, state {state_of(rows)}"
     )
+    watch.tell(options.json)
+    if not numpy.array_equal(rows[:, drift.NUMBER],
+                             numpy.arange(options.count)):
+        raise ValueError("particles were lost, or are there twice")
     if not options.verify:
         return 0
-    for _ in range(options.steps):
-        first = move(first)
-    good = rows.shape == first.shape and (rows == first).all()
+    good = numpy.array_equal(rows, drift.serial(first, options.steps))
     return verdict(good, "every particle, to the last bit")
 
 
@@ -136,20 +137,29 @@ def main(args):
     parser = argparse.ArgumentParser(
         prog="particles.py", description="Particles in cells, by chares."
     )
-    parser.add_argument("--count", type=positive, default=20000,
+    parser.add_argument("--count", type=positive, default=50000,
                         help="particles (%(default)s)")
-    parser.add_argument("--cells", type=positive, default=6,
+    parser.add_argument("--cells", type=positive, default=12,
                         help="cells a side, at least 3 (%(default)s)")
+    parser.add_argument("--clusters", type=int, default=3,
+                        help="0: none, but evenly spread (%(default)s)")
     parser.add_argument("--steps", type=positive, default=100,
                         help="time steps (%(default)s)")
     parser.add_argument("--seed", type=int, default=1,
                         help="of the first places (%(default)s)")
+    balance_options(parser, 10)
+    parser.add_argument("--every", type=float, default=0, metavar="SECONDS",
+                        help="balance by the clock instead of in step (by "
+                        "--balance NAME, default auto)")
     parser.add_argument("--verify", action="store_true",
                         help="compare with the serial program")
     options = parser.parse_args(args[1:])
     if options.cells < 3:
         parser.error("--cells must be at least 3")
+    if options.clusters < 0 or options.every < 0:
+        parser.error("--clusters and --every must not be negative")
     finish("particles.py", run, options)
 
 
+choose_balancer()
 charm.start(main)

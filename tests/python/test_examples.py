@@ -6,6 +6,7 @@ with a serial one; files of atoms are written here, in three formats, and give
 the same energies.
 """
 
+import json
 import os
 import pathlib
 import random
@@ -66,6 +67,21 @@ class ExampleCase(unittest.TestCase):
                 self.assertIn("verify: ok", out)
         return out
 
+    def balanced(self, name, *args):
+        """The same state on any number of PEs, whoever moves."""
+        said = re.search(r"state (\w+)", self.good(1, name, *args))[1]
+        moves = 0
+        for count in 1, 2, 4:
+            with self.subTest(pes=count):
+                out = self.good(count, name, *args, "--balance", "rotate")
+                self.assertIn(f"state {said}", out)
+                moves = int((re.search(r"(\d+) moves", out) or [0, 0])[1])
+                self.assertEqual(moves > 0, count > 1, out)
+        for how in (("--balance", "greedy-refine"), ("--balance", "auto")):
+            with self.subTest(how=how):
+                self.assertIn(f"state {said}",
+                              self.good(2, name, *args, *how, "--verify"))
+
     def refused(self, name, *args, words=()):
         done = self.run_example(1, name, *args)
         self.assertNotEqual(done.returncode, 0, done.stdout)
@@ -122,6 +138,15 @@ class GridTest(ExampleCase):
         self.verified("stencil3d.py", "--size", 6, "--steps", 9, "--blocks",
                       1, 1, 1, pes=(1,))
         self.refused("stencil3d.py", "--size", 13, words=["multiple"])
+        self.refused("stencil3d.py", "--balance", "x", words=["'x'"])
+        self.refused("stencil3d.py", "--blocks-per-pe", 17, words=["17"])
+
+    def test_stencil3d_balanced(self):
+        self.balanced("stencil3d.py", "--size", 12, "--skew", 3, "--steps", 12,
+                      "--period", 4)
+        out = self.verified("stencil3d.py", "--size", 12, "--blocks-per-pe", 6,
+                            "--skew", 2, "--steps", 6)
+        self.assertIn("24 blocks on 4 PEs", out)
 
     def test_rod(self):
         """Pieces in C, ends in Python."""
@@ -162,7 +187,26 @@ class GridTest(ExampleCase):
         self.verified("particles.py", "--count", 500, "--steps", 30)
         self.verified("particles.py", "--count", 1, "--steps", 60, "--cells",
                       3, pes=(1,))
+        self.verified("particles.py", "--count", 300, "--steps", 20,
+                      "--clusters", 0, pes=(2,))
         self.refused("particles.py", "--cells", 2, words=["at least 3"])
+        self.refused("particles.py", "--every", -1, words=["negative"])
+
+    def test_particles_balanced(self):
+        small = ("--count", 1000, "--cells", 5, "--steps", 15, "--period", 5)
+        self.balanced("particles.py", *small)
+        self.verified("particles.py", *small, "--every", 0.01, "--balance",
+                      "rotate", pes=(2,))
+        self.verified("particles.py", *small, "--every", 0.01, pes=(2, 4))
+
+    def test_times_for_programs(self):
+        for name in "stencil3d", "particles":
+            out = self.good(2, f"{name}.py", "--steps", 4, "--period", 2,
+                            "--json")
+            told = json.loads(out.splitlines()[-1])
+            self.assertEqual(told["what"], name)
+            self.assertGreater(told["step_ns"], 0)
+            self.assertGreater(told["over_perfect"], 0.5)
 
 
 class PathsTest(ExampleCase):

@@ -143,6 +143,9 @@ class Pool:
 
 class Options:
     auto_flush_wait_queues: bool
+    balancer: str | Callable[..., Iterable[int]]
+    balancer_period: float
+    balancer_picture: str
     interactive: Any
     local_msg_buf_size: int
     local_msg_optim: bool

@@ -14,10 +14,12 @@ may be "auto"; --every lets it do so by the clock, without waiting for the cells
 to agree. No particle may be lost; --verify also compares the place of each, to
 the last bit, with the same steps done serially. It says
 
-    step 100 of 100, 2.0 s, 0 to 1792 particles in a cell
-    50000 particles in 12 x 12 cells on 2 PEs: mean x 0.450640541, mean y 0.496183921, state 3ca08b52
-    took 2.01 s; 19.69 ms a step, of which computing would take 17.62 ms if spread evenly
-    balanced 10 times by greedy-refine: 49 moves
+    step 100 of 100, ... s, 0 to 3933 particles in a cell
+    50000 particles in 12 x 12 cells on 2 PEs: mean x 0.460029968, mean y
+    0.524745171, state c46fa57b
+    took ... s; ... ms a step, of which computing would take ... ms if spread
+    evenly
+    balanced 10 times by greedy-refine: 75 moves
 
 with the same means and state on any number of PEs, balanced or not.
 CHARE_LB_PICTURE=run.svg draws how busy the PEs were, and what moved.

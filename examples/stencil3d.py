@@ -16,10 +16,11 @@ in the program of this name that CharmPy was measured by (Galvez, Senthil and
 Kale, CLUSTER 2018): one of two PEs then has 1.6 times the mean, until
 --balance lets the runtime move blocks, each --period steps. It says
 
-    step 100 of 100, 1.5 s, change 4.021e-04
-    96^3 cells in 16 blocks on 2 PEs: heat 34880.957120943, state 2e8a4dbd
-    took 1.52 s; 14.74 ms a step, of which computing would take 14.33 ms if spread evenly
-    balanced 4 times by greedy-refine: 5 moves
+    step 100 of 100, ... s, change 2.416e-03
+    96^3 cells in 16 blocks on 2 PEs: heat 34887.200102708, state 5049788a
+    took ... s; ... ms a step, of which computing would take ... ms if spread
+    evenly
+    balanced 4 times by greedy-refine: 9 moves
 
 with the same heat and state on any number of PEs, balanced or not.
 CHARE_LB_PICTURE=run.svg draws how busy the PEs were, and what moved.

@@ -299,14 +299,19 @@ class Charm(
         return list(sys.argv)
 
     def _notice_unstarted(self):
-        """At exit: say why a program that defines chares did nothing."""
-        if not self._started and (self._must_start or any(
+        """At exit: say why a program that defines chares did nothing.
+
+        Not when an exception has said it.
+        """
+        if self._started or hasattr(sys, "last_value"):
+            return
+        if self._must_start or any(
             not cls.__module__.startswith("chare.")
             for cls in _core.Chare.__subclasses__()
-        )):
+        ):
             print(
                 "chare: the program ends without charm.start(): it was not "
-                "called, or an error came before",
+                "called",
                 file=sys.stderr, flush=True,
             )
 

@@ -4,10 +4,13 @@
  */
 #include "config.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tools/tools.h"
 
@@ -35,8 +38,33 @@ show_help(void)
     return 0;
 }
 
-int
-main(int argc, char **argv)
+/* A standard stream that is closed is as good as /dev/null; its number must
+ * not become that of a socket, which processes of the job would inherit. */
+static void
+open_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY);
+        }
+    }
+}
+
+/* The exit code: an error if what was printed could not be written. */
+static int
+finish(int code)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) {
+        return code;
+    }
+    fprintf(stderr, "chare: cannot write standard output: %s\n",
+            errno != 0 ? strerror(errno) : "an error");
+    return code != 0 ? code : 1;
+}
+
+static int
+run_command(int argc, char **argv)
 {
     if (argc < 2) {
         return chi_tools_misused("", "which command?");
@@ -56,4 +84,11 @@ main(int argc, char **argv)
     return chi_tools_misused("", "there is no %s '%s'",
                              argv[1][0] == '-' ? "option" : "command",
                              argv[1]);
+}
+
+int
+main(int argc, char **argv)
+{
+    open_standard_streams();
+    return finish(run_command(argc, argv));
 }

@@ -19,6 +19,8 @@ import unittest
 import jobtest
 import tapunit
 
+ACTOR = jobtest.BUILD / "tests/job/actor"
+
 SHELL_LINES = """
 i=0
 while [ $i -lt 100 ]; do
@@ -110,6 +112,15 @@ class UsageTest(jobtest.JobTest):
         self.assertEqual((code, err), (0, ""))
         self.assertIn("CHARE_START_TIMEOUT", out)
         self.assertIn("PMIx", out)
+
+    def test_what_cannot_be_printed_is_an_error(self):
+        for args in (["info"], ["--version"], ["--help"], ["run", "--help"]):
+            with self.subTest(args), open("/dev/full", "w") as full:
+                process = self.start(*args, stdout=full)
+                _, err = process.communicate(timeout=jobtest.PATIENCE_S)
+                self.assertEqual(process.returncode, 1)
+                self.assertRegex(
+                    err, r"^chare: cannot write standard output: .+\n$")
 
 
 @jobtest.needs_pmix
@@ -303,6 +314,18 @@ class OutputTest(jobtest.JobTest):
                     env=self.env, stdin=subprocess.DEVNULL,
                     capture_output=True, timeout=jobtest.PATIENCE_S)
                 self.assertEqual(code.returncode, 5)
+        self.assert_clean()
+
+    def test_closed_descriptors_of_a_job(self):
+        """Ranks that use the runtime, whose sockets take free numbers."""
+        for closed in ("<&-", "<&- >&-", "<&- >&- 2>&-"):
+            with self.subTest(closed):
+                result = subprocess.run(
+                    ["sh", "-c",
+                     f"'{jobtest.CHARE}' run -n 2 {ACTOR} exit 7 {closed}"],
+                    env=self.env, stdin=subprocess.DEVNULL,
+                    capture_output=True, timeout=jobtest.PATIENCE_S)
+                self.assertEqual(result.returncode, 7, result.stderr)
         self.assert_clean()
 
     def test_a_reader_that_sleeps_loses_nothing(self):

@@ -77,6 +77,19 @@ class Forgotten(Chare):
         result = self.run_program("print('no chares')", 1)
         self.assertEqual(result.stderr, "")
 
+    def test_an_error_before_the_start_is_told_alone(self):
+        for mistake in "charm.start(main())", "charm.start(lambda: 0)":
+            result = self.run_program(f"""
+class Early(Chare):
+    pass
+def main(args):
+    pass
+{mistake}
+""", 1)
+            self.assertEqual(result.returncode, 1)
+            self.assertRegex(result.stderr.splitlines()[-1],
+                             r"^(TypeError: main\(\) missing 1 |chare\.Error: )")
+
 
 class OptionsTest(ProgramCase):
     def test_options(self):

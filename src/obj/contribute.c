@@ -7,6 +7,26 @@
 
 #include "obj/obj_private.h"
 
+chare_status
+chi_value_msg(struct chi_obj *obj, const chare_data *data,
+              struct chi_msg **msg_out)
+{
+    chare_status status;
+
+    *msg_out = NULL;
+    if (data == NULL) {
+        return CHARE_OK;
+    }
+    status = chi_cb_data_msg(obj->pe, CHI_HANDLER_REDUCE, data, msg_out);
+    if (status == CHARE_OK && (*msg_out)->payload_ops != NULL) {
+        status = chi_pe_encode(obj->pe, msg_out);
+        if (status != CHARE_OK) {
+            chi_give_data_back(*msg_out, data);
+        }
+    }
+    return status;
+}
+
 /* The chare of this name, if it is here. */
 static inline struct chi_element *
 element_here(struct chi_obj *obj, const chare_element *self)

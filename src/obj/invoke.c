@@ -752,26 +752,6 @@ none_msg(struct chi_obj *obj)
 }
 
 chare_status
-chi_value_msg(struct chi_obj *obj, const chare_data *data,
-              struct chi_msg **msg_out)
-{
-    chare_status status;
-
-    *msg_out = NULL;
-    if (data == NULL) {
-        return CHARE_OK;
-    }
-    status = chi_cb_data_msg(obj->pe, CHI_HANDLER_REDUCE, data, msg_out);
-    if (status == CHARE_OK && (*msg_out)->payload_ops != NULL) {
-        status = chi_pe_encode(obj->pe, msg_out);
-        if (status != CHARE_OK) {
-            chi_give_data_back(*msg_out, data);
-        }
-    }
-    return status;
-}
-
-chare_status
 chi_obj_reply(struct chi_obj *obj, const chare_reply *reply,
               const chare_data *data)
 {

@@ -468,8 +468,8 @@ It moves as soon as it can: after the method that runs now, and when none of\n\
 its methods is suspended, but for those with @movable. Calls find it\n\
 wherever it is. Its state are its attributes, or what __getstate__() gives\n\
 to __setstate__(); messages held by @when, channels, futures and memberships\n\
-of sections come along. The constructor is not called again; migrated() is, if\n\
-there is such a method.\n\
+of sections come along. The constructor is not called again; migrated() is,\n\
+if there is such a method.\n\
 \n\
 Also a method of proxies: of a chare, or of a whole array.\n\
 \n\

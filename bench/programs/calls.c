@@ -8,6 +8,7 @@
  *     calls flood N       N calls from PE 0 to PE 1, as fast as they are taken
  *     calls together N    the same, and they travel together
  *     calls stream N      the same with WINDOW of them under way
+ *     calls give N        the same in buffers that are given away, not copied
  *     calls reduce N      N times: broadcast to a group, sum of one double
  *     calls wide N        the same with an array of 10,000 chares
  *     calls quiet N       N times quiescence
@@ -69,8 +70,17 @@ static void
 send_to(struct bench *bench, const chare_element *to)
 {
     static const char payload[BYTES_MAX];
-    const chare_data data = chare_data_bytes(payload, bench->bytes);
+    chare_data data = chare_data_bytes(payload, bench->bytes);
 
+    if (bench->mode[0] == 'g') {
+        chare_buffer *buffer;
+
+        /* What lies there goes, as in a loop that sends one buffer again and
+         * again; a program would write what it computes into it. */
+        check(chare_buffer_alloc(bench->runtime, bench->bytes, &buffer),
+              "buffer");
+        data = chare_data_buffer(CHARE_FORMAT_BYTES, buffer);
+    }
     check(chare_send(bench->runtime, to, bench->step, &data, NULL), "send");
 }
 
@@ -169,6 +179,7 @@ step(void *object, const chare_call *call, void *context)
         step_pingpong(bench, call);
         break;
     case 's':
+    case 'g':
         step_stream(bench, call);
         break;
     default:
@@ -250,6 +261,7 @@ begin(struct bench *bench)
         send_to(bench, &one);
         break;
     case 's':
+    case 'g':
         for (uint64_t i = 0; i < WINDOW && i < bench->count; i++) {
             send_to(bench, &one);
         }

@@ -7,7 +7,7 @@
 A private Slurm cluster (tests/job/slurmbox.py) of two nodes, each with its own
 network, host name and /dev/shm, connected by a pair of veth: nothing can go
 through shared memory or the loopback. In it, one after the other: calls
-pingpong and calls stream under srun, one PE on each node, and the bare loop
+pingpong, stream and give under srun, one PE on each node, and the bare loop
 of net_ofi with one end in each node's network. Their lines of JSON go to
 standard output.
 """
@@ -43,6 +43,7 @@ def jobs(box, options):
             "sh", options.cpus, calls]
     yield [*step, "pingpong", options.count], slurmbox.HEAD, ours
     yield [*step, "stream", options.bulks, MIB], slurmbox.HEAD, ours
+    yield [*step, "give", options.bulks, MIB], slurmbox.HEAD, ours
     networks = ":".join(f"/proc/{box.pids[node][0]}/ns/net"
                         for node in ("n0", "n1"))
     yield ([os.path.join(options.build, "bench", "net_ofi"),

@@ -72,7 +72,7 @@ enum {
     EAGER_LONG = 64 * 1024 - offsetof(struct chi_msg, env),
     EAGER_SHORT = 16 * 1024 - offsetof(struct chi_msg, env),
 
-    CHUNK_BYTES = 1 << 20,
+    CHUNK_BYTES = (1 << 20) + 4096, /* as one get() of the route */
 };
 
 /* How good an address is; larger is worse. */

@@ -30,10 +30,12 @@
 #include "net/net.h"
 
 enum {
-    CHI_BULK_OFFERS_MAX = 8,             /* open to one rank at a time */
-    CHI_BULK_GETS_MAX = 4,               /* under way for one message */
-    CHI_BULK_FETCHES_MAX = 16,           /* messages being fetched at a time */
-    CHI_BULK_CHUNK_BYTES = 1 << 20,      /* fetched by one get() */
+    CHI_BULK_OFFERS_MAX = 8,   /* open to one rank at a time */
+    CHI_BULK_GETS_MAX = 4,     /* under way for one message */
+    CHI_BULK_FETCHES_MAX = 16, /* messages being fetched at a time */
+    /* Fetched by one get(): a mebibyte, and the envelope and the head of an
+     * array in front of it, which would else be a get() of their own. */
+    CHI_BULK_CHUNK_BYTES = (1 << 20) + 4096,
     CHI_BULK_PIECE_BYTES_MAX = 63 << 10, /* on the wire; the pools hold it */
     CHI_BULK_BEHIND_BYTES_MAX = 1 << 20, /* sent behind open offers */
 };

@@ -46,7 +46,8 @@ __lsan_default_suppressions(void)
 static struct {
     const unsigned char *into; /* of the first get() */
     uint64_t bytes;            /* of all */
-    uint32_t refuse;           /* 0: nothing, else as REFUSE_MOST */
+    uint32_t gets;
+    uint32_t refuse; /* 0: nothing, else as REFUSE_MOST */
     uint32_t calls;
 } watched;
 
@@ -90,6 +91,7 @@ watched_get(struct chi_net *net, uint32_t rank, const void *key,
     if (status == CHARE_OK) {
         watched.into = watched.into == NULL ? into : watched.into;
         watched.bytes += len;
+        watched.gets++;
     }
     return status;
 }
@@ -366,6 +368,26 @@ one_copy_in_a_storm_over_net(void)
     one_copy("net", REFUSE_MOST);
 }
 
+/* With its envelope: the rest would cost a round trip and two messages. */
+static void
+a_mebibyte_is_one_read(void)
+{
+    struct pair pair;
+    struct chi_msg *mine;
+
+    if (!pair_open(&pair, "tcp;ofi_rxm")) {
+        (void)pair_close(&pair);
+        SKIP("the provider is not here, or has no RMA");
+    }
+    mine = send_from_0(&pair, 1 << 20);
+    CHECK(mine != NULL);
+    chi_msg_release(mine);
+    CHECK(pump_until(&pair, it_arrived));
+    CHECK_EQ(watched.gets, 1);
+    CHECK(pump_until(&pair, it_left));
+    CHECK(pair_close(&pair));
+}
+
 /* End 'gone' goes when the first get() was asked for. */
 static void
 lost_while_it_is_fetched(const char *provider, uint32_t gone)
@@ -425,7 +447,7 @@ TAP_MAIN(TAP_CASE(one_copy_over_rxm), TAP_CASE(one_copy_over_net),
          TAP_CASE(one_copy_over_sockets),
          TAP_CASE(one_copy_in_a_storm_over_rxm),
          TAP_CASE(one_copy_in_a_storm_over_net),
-         TAP_CASE(a_sender_is_lost_over_rxm),
+         TAP_CASE(a_mebibyte_is_one_read), TAP_CASE(a_sender_is_lost_over_rxm),
          TAP_CASE(a_sender_is_lost_over_net),
          TAP_CASE(a_receiver_is_lost_over_rxm),
          TAP_CASE(a_receiver_is_lost_over_net))

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Row 18: between nodes. One node has to do here: what goes through libfabric's
-tcp provider over the loopback, against a bare loop on the same provider; and
-the same between two network namespaces, where this machine lets us make some."""
+"""Row 18: between nodes. One node has to do here: what goes through
+libfabric's tcp provider over the loopback, against a bare loop on the same
+provider; and the same between two network namespaces, where this machine lets
+us make some."""
 
 import os
 import sys
@@ -71,7 +72,8 @@ def namespace_cases(at, provider, short):
             [at.python, at.script("two_nodes.py"), at.build, provider,
              at.count(5000, 500), at.count(400, 100), "--cpus",
              ",".join(map(str, (at.cpus * 2)[:2]))], every=3)
-    yield Measurement(f"between two networks, {short}", {"two nodes": program}, [
+    programs = {"two nodes": program}
+    yield Measurement(f"between two networks, {short}", programs, [
         Case(18, f"one way, 8 B, two networks, {short}", {
             "chare, C": ("two nodes", "pingpong"),
             "bare libfabric loop": ("two nodes", "bare 8"),

@@ -92,7 +92,7 @@ class TrafficTest(jobtest.JobTest):
 
     def test_queue_bound_names_both_sides(self):
         code, _, err = self.traffic(
-            2, "deaf", 1000, 10000, CHARE_QUEUE_BYTES="1m"
+            2, "deaf", 2000, 5000, CHARE_QUEUE_BYTES="1m"
         )
         self.assertNotEqual(code, 0)
         self.assertIn("wait at PE 0 for PE 1", err)

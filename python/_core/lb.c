@@ -180,7 +180,9 @@ decide(void *context, const chare_lb_problem *problem, uint32_t *to)
     bool good;
 
     core_enter(pe);
+    pe->asked = problem;
     answer = ask(strategy, problem);
+    pe->asked = NULL;
     good = answer != NULL && answer_parse(answer, problem->object_count, to);
     if (!good) {
         PyErr_WriteUnraisable(strategy);
@@ -188,6 +190,47 @@ decide(void *context, const chare_lb_problem *problem, uint32_t *to)
     Py_XDECREF(answer);
     core_leave(pe);
     return good ? CHARE_OK : CHARE_ERR_INVALID;
+}
+
+/* While a strategy is asked: [(object, object, bytes), ...], or None. */
+static PyObject *
+lb_talks(PyObject *module, PyObject *unused)
+{
+    struct core_pe *pe = core_pe_get(core_state_get(module));
+    const chare_lb_problem *asked = pe != NULL ? pe->asked : NULL;
+    PyObject *list;
+
+    (void)unused;
+    if (pe == NULL) {
+        return NULL;
+    }
+    if (asked == NULL) {
+        PyErr_SetString(pe->state->Error,
+                        "charm.lb.talks() is for strategies, while they are "
+                        "asked");
+        return NULL;
+    }
+    if (asked->edge_first == NULL) {
+        Py_RETURN_NONE;
+    }
+    list = PyList_New(0);
+    for (size_t i = 0; list != NULL && i < asked->object_count; i++) {
+        for (size_t e = asked->edge_first[i];
+             list != NULL && e < asked->edge_first[i + 1]; e++) {
+            PyObject *talk =
+                asked->edge_to[e] < i
+                    ? Py_NewRef(Py_None)
+                    : Py_BuildValue("(nId)", (Py_ssize_t)i, asked->edge_to[e],
+                                    (double)asked->edge_bytes[e]);
+
+            if (talk == NULL ||
+                (talk != Py_None && PyList_Append(list, talk) < 0)) {
+                Py_CLEAR(list);
+            }
+            Py_XDECREF(talk);
+        }
+    }
+    return list;
 }
 
 /* (name, callable); one for each PE. */
@@ -374,6 +417,8 @@ PyMethodDef core_lb_functions[] = {
      PyDoc_STR("Measure what chares cost, or not.")},
     {"lb_every", lb_every, METH_O,
      PyDoc_STR("Balance by the clock: seconds, or 0.")},
+    {"lb_talks", lb_talks, METH_NOARGS,
+     PyDoc_STR("Who talks to whom, while a strategy is asked.")},
     {"lb_count_calls", lb_count_calls, METH_O,
      PyDoc_STR("Count who calls whom: one call in so many, or 0.")},
     {"lb_history", lb_history, METH_O,

@@ -149,8 +149,9 @@ struct core_pe {
     bool profiling;        /* entry methods are measured */
     const bool *measuring; /* what chares cost, for load balancing */
     PyObject *strategy;    /* of load balancing, in Python; or NULL */
-    bool forgives;         /* uncaught exceptions do not end the job */
-    uint64_t encodings;    /* payloads that were encoded after all; from 1 */
+    const chare_lb_problem *asked; /* by it, now; or NULL */
+    bool forgives;                 /* uncaught exceptions do not end the job */
+    uint64_t encodings; /* payloads that were encoded after all; from 1 */
     struct core_coroutine *coroutine; /* what runs, or NULL */
     struct core_waiter *task;         /* the same of native coroutines */
     struct core_waiter *waiting;      /* what is suspended; owned */

@@ -85,6 +85,19 @@ class LoadBalancing:
         """
         _core.lb_count_calls(every)
 
+    def talks(self):
+        """Who talks to whom: for a strategy, while it is asked.
+
+        A list of tuples of two objects, the first with the lower number, and
+        the bytes that they have sent each other since the session before, both
+        ways together; None where nobody counts, see count_calls(). Objects
+        have the numbers that they have in the lists which the strategy gets.
+        Raises Error anywhere else.
+
+        Example: ``for a, b, size in charm.lb.talks() or (): ...``
+        """
+        return _core.lb_talks()
+
     def every(self, seconds):
         """Balance by the clock all arrays without ``useAtSync``.
 

@@ -201,7 +201,36 @@ class Talker(Chare):
 charm.options.balancer = "greedy"
 """, {"CHARE_LB_COMM": "1"})
 
-    def test_c_interface_says_what_it_may_be(self):
+    def test_strategies_in_python(self):
+        self.good("""
+    loads, report = run()
+    assert report["moves"] > 0, report
+    try:
+        charm.lb.talks()
+    except Exception as error:
+        assert "strategies" in str(error), error
+    else:
+        assert False
+""", 2, """
+def strategy(loads, pes, fixed, speeds, background):
+    talks = charm.lb.talks()
+    assert len(talks) == 128 and all(a < b for a, b, size in talks)
+    assert all(6 * 1048 <= size <= 6 * 1120 for a, b, size in talks), talks
+    near = {(a, b) for a, b, size in talks}
+    # Objects have numbers by PE; each has four neighbours.
+    for i in range(64):
+        assert sum(i in pair for pair in near) == 4
+    return [1 - pe for pe in pes]
+charm.options.balancer = strategy
+""", {"CHARE_LB_COMM": "1"})
+        self.good("    run()\n", 2, """
+def strategy(loads, pes, fixed, speeds, background):
+    assert charm.lb.talks() is None
+    return pes
+charm.options.balancer = strategy
+""")
+
+    def test_wrong_numbers(self):
         self.good("""
     for every, error in (-1, (ValueError, OverflowError)), \
                         (2 ** 20 + 1, ValueError), ("x", TypeError):

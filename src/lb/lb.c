@@ -15,7 +15,9 @@
  *      balanced, once, wherever it is then;
  *  A6  sessions have numbers; a message of one that is over is dropped;
  *  A7  a chare that was on no PE when a session took place goes on at once
- *      when it says that it may be balanced: so all say so equally often.
+ *      when it says that it may be balanced: so all say so equally often;
+ *  A8  a chare that ceases to exist is waited for no more at once, and nobody
+ *      misses it when it should go on.
  *
  * What moves is in moves.c, sessions that no chare has asked for in timed.c.
  */
@@ -422,7 +424,12 @@ resume(struct chi_lb *lb)
     lb->array_count = 0;
     lb->unsynced = 0;
     for (size_t i = 0; i < synced.count; i++) {
-        chi_cb_call_or_die(lb->cb, &synced.items[i], NULL);
+        if (synced.items[i].kind == CHARE_CALLBACK_ELEMENT) {
+            chi_obj_call_if_alive(lb->obj, &synced.items[i].element,
+                                  synced.items[i].entry);
+        } else {
+            chi_cb_call_or_die(lb->cb, &synced.items[i], NULL);
+        }
     }
     free(synced.items);
     if (lb->pe->rank == 0) {

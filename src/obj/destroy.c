@@ -118,6 +118,14 @@ element_end(struct chi_obj *obj, struct chi_collection *collection,
     if (type->ops.destroy != NULL) {
         type->ops.destroy(element->object, type->context);
     }
+    if (obj->on_move != NULL && collection->kind == CHI_KIND_ARRAY &&
+        !obj->pe->ended) {
+        chare_element self;
+
+        chi_element_self(element, &self);
+        obj->on_move(obj->on_move_context, &self, obj->pe->rank, UINT32_MAX,
+                     false);
+    }
     free(element);
 }
 

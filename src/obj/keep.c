@@ -153,6 +153,13 @@ chi_keep_until_ready(struct chi_obj *obj, struct chi_collection *collection,
     }
 }
 
+static bool
+is_if_alive(const struct chi_msg *msg)
+{
+    return msg->env.handler == CHI_HANDLER_INVOKE &&
+           msg->env.spare == CHI_INVOKE_IF_ALIVE;
+}
+
 void
 chi_keep_for_element(struct chi_obj *obj, struct chi_collection *collection,
                      const chare_element *element, struct chi_msg *msg)
@@ -160,7 +167,8 @@ chi_keep_for_element(struct chi_obj *obj, struct chi_collection *collection,
     struct chi_missing *missing;
     uint64_t key;
 
-    if (collection->complete || msg->env.handler == CHI_HANDLER_CAST) {
+    if (collection->complete || msg->env.handler == CHI_HANDLER_CAST ||
+        is_if_alive(msg)) {
         chi_undeliverable(obj, element, msg);
         return;
     }
@@ -387,7 +395,7 @@ chi_undeliverable(struct chi_obj *obj, const chare_element *target,
         return;
     }
     if (msg->env.handler == CHI_HANDLER_CAST ||
-        msg->env.handler == CHI_HANDLER_MIGRATE) {
+        msg->env.handler == CHI_HANDLER_MIGRATE || is_if_alive(msg)) {
         /* A broadcast that nobody has; a wish to move that nobody feels. */
         if (msg->env.handler == CHI_HANDLER_CAST) {
             chi_cast_lost(obj, target, msg);

@@ -270,6 +270,20 @@ chi_obj_is_at_sync(struct chi_obj *obj, chare_collection id)
     return collection != NULL && collection->spec.at_sync;
 }
 
+void
+chi_obj_call_if_alive(struct chi_obj *obj, const chare_element *target,
+                      uint32_t entry)
+{
+    struct chi_msg *msg;
+
+    if (chi_message_for(obj, target, entry, NULL, NULL, &msg) != CHARE_OK) {
+        chi_pe_die(obj->pe, "out of memory for a call");
+    }
+    msg->env.spare = CHI_INVOKE_IF_ALIVE;
+    chi_pe_count(obj->pe, msg);
+    chi_dispatch(obj, msg, NULL);
+}
+
 bool
 chi_obj_can_move(struct chi_obj *obj, const chare_element *self)
 {

@@ -134,7 +134,7 @@ CHARE_MUST_CHECK chare_status chi_obj_set_migratable(struct chi_obj *obj,
 bool chi_obj_is_migratable(const struct chi_obj *obj,
                            const chare_element *self);
 
-/* A chare has left this PE for 'to', or ('came') arrived here from 'from'. */
+/* A chare left for 'to' (UINT32_MAX: is no more), or 'came' from 'from'. */
 typedef void (*chi_on_move_fn)(void *context, const chare_element *element,
                                uint32_t from, uint32_t to, bool came);
 void chi_obj_set_on_move(struct chi_obj *obj, chi_on_move_fn fn,
@@ -306,6 +306,10 @@ bool chi_obj_is_over(struct chi_obj *obj, chare_collection collection);
 
 /* The array's chares say when they may be balanced. */
 bool chi_obj_is_at_sync(struct chi_obj *obj, chare_collection collection);
+
+/* Call a chare that may be no more, and without a word then. */
+void chi_obj_call_if_alive(struct chi_obj *obj, const chare_element *target,
+                           uint32_t entry);
 
 /* The chare is here. */
 bool chi_obj_is_here(struct chi_obj *obj, const chare_element *self);

@@ -63,6 +63,10 @@ struct chi_member {
     bool leaves;
 };
 
+enum {                       /* env.spare of INVOKE */
+    CHI_INVOKE_IF_ALIVE = 1, /* dropped if there is no such chare */
+};
+
 struct chi_element {
     void *object;
     struct chi_collection *collection;

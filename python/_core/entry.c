@@ -34,7 +34,7 @@ core_entry_init(struct core_entry *entry, struct core_class *owner,
     Py_INCREF(entry->keywords);
     entry->any_keyword = any_keyword != 0;
     entry->plain = PyFunction_Check(entry->function) && entry->when == NULL &&
-                   (entry->flags & (CORE_ENTRY_COROUTINE | CORE_ENTRY_NO_SELF |
+                   (entry->flags & (CORE_ENTRY_SUSPENDS | CORE_ENTRY_NO_SELF |
                                     CORE_ENTRY_KEYWORDS)) == 0;
     entry->owner = owner;
     entry->fullname = PyUnicode_FromFormat("%U.%U", owner->name, entry->name);

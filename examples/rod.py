@@ -23,7 +23,8 @@ LEFT, RIGHT = 0, 1
 
 
 def options():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description="Heat in a rod: pieces in C, its ends in Python.")
     parser.add_argument("--pieces", type=int, default=8)
     parser.add_argument("--length", type=int, default=1000,
                         help="cells of a piece")

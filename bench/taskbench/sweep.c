@@ -14,7 +14,7 @@
 
 enum {
     PAIRS = 32,
-    TRIES = 3,
+    TRIES = 9,
     POINT_NS = 10000000, /* a try of a point takes about this long */
     STEPS_MIN = 4,
     STEPS_MAX = 1000,

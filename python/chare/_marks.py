@@ -112,7 +112,7 @@ def movable(function):
     has given is lost. A message of a channel that has not been received comes
     to the next ``recv()``; a future in an attribute can be awaited where the
     chare is. What stands before an ``await`` may run again, so a call whose
-    result is awaited is made once, and its future kept in an attribute:
+    result is awaited is made once, and its future kept in an attribute::
 
         if self.answer is None:
             self.answer = self.other.ask(ret=True)

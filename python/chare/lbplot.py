@@ -12,6 +12,7 @@ import argparse
 import collections
 import importlib
 import importlib.util
+import math
 import os
 import sys
 
@@ -45,7 +46,7 @@ class History:
         self.loads = {}
         self.busy = {}
         self.unkept = 0
-        self.clocks = {}  # of each PE: (node, when it started)
+        self.clocks: dict[int, tuple[int, float]] = {}  # of each PE: (node, when it started)
 
     @property
     def seconds(self):
@@ -87,7 +88,8 @@ def _align(history):
     """Let the time of each PE count from the start of its node's first."""
     firsts: dict[int, float] = {}
     for node, clock in history.clocks.values():
-        firsts[node] = min(clock, firsts.get(node, clock))
+        if clock < firsts.get(node, math.inf):
+            firsts[node] = clock
     late = {pe: clock - firsts[node]
             for pe, (node, clock) in history.clocks.items()}
     history.moves = sorted(

@@ -137,7 +137,8 @@ def run(options):
 
 def main(args):
     parser = argparse.ArgumentParser(
-        prog="particles.py", description="Particles in cells, by chares."
+        prog="particles.py", description="Particles in cells, by chares.",
+        allow_abbrev=False,
     )
     parser.add_argument("--count", type=positive, default=50000,
                         help="particles (%(default)s)")

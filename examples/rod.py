@@ -35,6 +35,9 @@ def options():
     return parser.parse_args()
 
 
+wanted = options()
+
+
 def temperature(side, step):
     """How hot an end of the rod is kept."""
     return 100.0 if side == LEFT else 50 * math.sin(step / 20)
@@ -106,6 +109,5 @@ def main(args):
     charm.exit()
 
 
-wanted = options()
 library = charm.load(wanted.library)
 charm.start(main)

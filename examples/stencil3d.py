@@ -102,7 +102,8 @@ def run(options):
 
 def main(args):
     parser = argparse.ArgumentParser(
-        prog="stencil3d.py", description="Heat flow in a cube, by chares."
+        prog="stencil3d.py", description="Heat flow in a cube, by chares.",
+        allow_abbrev=False,
     )
     parser.add_argument("--size", type=positive, default=96,
                         help="cells a side (%(default)s)")

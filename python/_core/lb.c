@@ -315,12 +315,14 @@ static PyObject *
 lb_count_calls(PyObject *module, PyObject *number)
 {
     struct core_pe *pe = core_pe_get(core_state_get(module));
-    const unsigned long every = pe != NULL ? PyLong_AsUnsignedLong(number) : 0;
+    int overflow = 0;
+    const long every =
+        pe != NULL ? PyLong_AsLongAndOverflow(number, &overflow) : 0;
 
-    if (pe == NULL || (every == (unsigned long)-1 && PyErr_Occurred())) {
+    if (pe == NULL || (every == -1 && PyErr_Occurred())) {
         return NULL;
     }
-    if (every > UINT32_MAX ||
+    if (overflow != 0 || every < 0 || every > UINT32_MAX ||
         chare_lb_count_calls(pe->runtime, (uint32_t)every) != CHARE_OK) {
         PyErr_Format(PyExc_ValueError,
                      "one call in %S is to be counted; it is at most one in "

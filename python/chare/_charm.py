@@ -311,7 +311,7 @@ class Charm(
         ):
             print(
                 "chare: the program ends without charm.start(): it was not "
-                "called",
+                "called, or the program left before",
                 file=sys.stderr, flush=True,
             )
 

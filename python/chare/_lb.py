@@ -223,8 +223,9 @@ class Picture:
         try:
             lbplot.draw(lbplot.read(history), self.path)
             self._say(f"the picture of balancing is in {self.path}")
-        except (OSError, ValueError) as error:
-            self._say(f"no picture of balancing: {error}")
+        except Exception as error:  # whatever a library says: the job is done
+            self._say("no picture of balancing: "
+                      f"{type(error).__name__}: {error}")
 
     @staticmethod
     def _say(text):

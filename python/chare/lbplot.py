@@ -307,8 +307,9 @@ def draw(history, path):
     figure = figures.Figure(figsize=(10, sum(heights) + 1.2),
                             layout="constrained")
     agg.FigureCanvasAgg(figure)
-    panels = list(figure.subplots(len(heights), 1, squeeze=False,
-                                  height_ratios=heights)[:, 0])
+    panels = list(figure.subplots(
+        len(heights), 1, squeeze=False,
+        gridspec_kw={"height_ratios": heights})[:, 0])
     bin_s, rows = _grid(history)
     image = _draw_busy(panels[0], history, bin_s, rows)
     figure.colorbar(image, ax=panels[0], label="busy", pad=0.01)

@@ -74,7 +74,7 @@ class Figure:
     def __init__(self, **how):
         self.axes = []
 
-    def subplots(self, rows, columns, **how):
+    def subplots(self, rows, columns, *, squeeze, gridspec_kw):
         self.axes = [mock.MagicMock() for _ in range(rows)]
         panels = numpy.empty((rows, columns), dtype=object)
         panels[:, 0] = self.axes
@@ -246,6 +246,16 @@ class DrawingTest(PictureCase):
         said = self.run_job(1, "walk", picture="no/where.svg")
         self.assertIn("where.svg.history", said)
         self.assertIn("No such file", said)
+
+    def test_a_library_that_fails(self):
+        """The job has its exit code whatever Matplotlib says."""
+        self.stand_in()
+        there = self.folder / "modules" / "matplotlib" / "figure.py"
+        there.write_text("raise AttributeError('of another release')")
+        said = self.run_job(1, "three", "rotate", code=3)
+        self.assertIn("no picture of balancing: AttributeError: of another",
+                      said)
+        self.assertNotIn("Traceback", said)
 
     def test_the_command(self):
         def plot(*args):

@@ -97,7 +97,7 @@ class ExampleCase(unittest.TestCase):
     def test_help(self):
         for name in ("stencil3d.py", "wave2d.py", "particles.py", "paths.py",
                      "md.py", "nqueens.py", "parallel_map.py",
-                     "parameter_server.py", "samplesort.py"):
+                     "parameter_server.py", "samplesort.py", "rod.py"):
             with self.subTest(name=name):
                 self.assertIn("--verify", self.good(1, name, "--help"))
                 self.refused(name, "--nonsense", words=["--nonsense"])
@@ -139,6 +139,7 @@ class GridTest(ExampleCase):
                       1, 1, 1, pes=(1,))
         self.refused("stencil3d.py", "--size", 13, words=["multiple"])
         self.refused("stencil3d.py", "--balance", "x", words=["'x'"])
+        self.refused("stencil3d.py", "--bal", "greedy", words=["--bal"])
         self.refused("stencil3d.py", "--blocks-per-pe", 17, words=["17"])
 
     def test_stencil3d_balanced(self):

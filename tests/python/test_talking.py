@@ -232,8 +232,9 @@ charm.options.balancer = strategy
 
     def test_wrong_numbers(self):
         self.good("""
-    for every, error in (-1, (ValueError, OverflowError)), \
-                        (2 ** 20 + 1, ValueError), ("x", TypeError):
+    for every, error in (-1, ValueError), (-2 ** 70, ValueError), \
+                        (2 ** 20 + 1, ValueError), (2 ** 70, ValueError), \
+                        ("x", TypeError):
         try:
             charm.lb.count_calls(every)
         except error:

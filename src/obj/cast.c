@@ -307,6 +307,24 @@ chi_cast_lost(struct chi_obj *obj, const chare_element *target,
     cast_absent(obj, target, msg);
 }
 
+/* Takes the message. */
+static void
+cast_run(struct chi_obj *obj, struct chi_element *element, struct chi_msg *msg,
+         chare_collection called)
+{
+    const uint32_t entry = chi_entry_of_member(obj, element, msg->env.entry);
+    chare_element self;
+
+    if (chi_unlikely(entry == 0)) {
+        chi_element_self(element, &self);
+        chi_refuse_entry(obj, &self, msg);
+        return;
+    }
+    msg->env.entry = entry;
+    chi_broadcast_run(obj, element, msg, called, 0);
+    chi_msg_release(msg);
+}
+
 void
 chi_cast_execute(void *context, struct chi_msg *msg)
 {
@@ -324,7 +342,9 @@ chi_cast_execute(void *context, struct chi_msg *msg)
         chi_msg_release(msg);
         return;
     }
-    if (head.handler == CHI_HANDLER_ROLL) {
+    if (head.handler == CHI_HANDLER_SECTION) {
+        chi_far_member_ends(element, head.called); /* F4 */
+    } else if (head.handler == CHI_HANDLER_ROLL) {
         (void)chi_cast_reply(obj, msg, &reply);
         chi_roll_far(obj, element, msg, &reply);
     } else if (msg->env.entry == 0) {
@@ -335,7 +355,8 @@ chi_cast_execute(void *context, struct chi_msg *msg)
         cast_absent(obj, &target, msg);
         chi_destroy_now(obj, element);
     } else {
-        chi_broadcast_run(obj, element, msg, head.called, 0);
+        cast_run(obj, element, msg, head.called);
+        return;
     }
     chi_msg_release(msg);
 }

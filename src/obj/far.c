@@ -14,7 +14,10 @@
  *      it has contributed before has come;
  *  F3  a section that is destroyed does not wait for members that live
  *      elsewhere: what they have contributed and has not come is lost. They
- *      could not know, so this is no error; it is said.
+ *      could not know, so this is no error; it is said;
+ *  F4  such a member is told by name, at the account, when the section ends
+ *      (CAST), and forgets it: a chare does not take along more memberships
+ *      than there are sections.
  */
 #include "config.h"
 
@@ -118,6 +121,17 @@ chi_far_member_leaves(struct chi_obj *obj, const struct chi_member *member,
 
     send_far(obj, member->pe, member->id, member->reduction_next, 0, NULL,
              self, &nobody, CHI_FAR_MEMBER | CHI_FAR_LEAVES);
+}
+
+void
+chi_far_member_ends(struct chi_element *element, chare_collection section)
+{
+    struct chi_member *member = chi_member_find(element, section);
+
+    if (member != NULL && member->section == NULL) {
+        element->members = member->next;
+        free(member);
+    }
 }
 
 size_t

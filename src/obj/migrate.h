@@ -92,7 +92,7 @@ void chi_casts_free(struct chi_collection *collection);
 void chi_cast_execute(void *context, struct chi_msg *msg);
 void chi_moved_execute(void *context, struct chi_msg *msg);
 
-/* Send a broadcast, or a section's call, to one chare, as 'entry'. */
+/* Send a broadcast, or a section's call or end, to one chare, as 'entry'. */
 void chi_cast_send(struct chi_obj *obj, const chare_element *target,
                    const struct chi_msg *from, uint32_t entry);
 
@@ -156,6 +156,10 @@ void chi_far_member_late(struct chi_obj *obj, chare_collection section,
 void chi_far_member_leaves(struct chi_obj *obj,
                            const struct chi_member *member,
                            const chare_element *self);
+
+/* A section has ended that a chare here is counted in elsewhere (F4). */
+void chi_far_member_ends(struct chi_element *element,
+                         chare_collection section);
 
 /* A member that lives elsewhere is no more one. */
 void chi_far_member_free(struct chi_member *member);

@@ -247,9 +247,11 @@ void
 chi_section_end(struct chi_obj *obj, struct chi_collection *collection)
 {
     struct chi_section *section = collection->section;
+    struct chi_msg *end = chi_pe_msg(obj->pe, CHI_HANDLER_SECTION, 0);
     uint64_t tag = 0;
     uint32_t same = 0;
 
+    end->env.collection = collection->spec.id;
     for (size_t i = 0; i < section->count; i++) {
         struct chi_member *member = section->members[i];
 
@@ -268,9 +270,12 @@ chi_section_end(struct chi_obj *obj, struct chi_collection *collection)
                                   member->id); /* comes first */
             chi_assert(member->element->members == member);
             member->element->members = member->next;
+        } else {
+            chi_cast_send(obj, member->away, end, 0); /* F4 */
         }
         chi_far_member_free(member); /* what it has sent is dropped */
     }
+    chi_msg_release(end);
     free(section->members);
     chi_map_fini(&section->away);
     section->members = NULL;
@@ -499,17 +504,15 @@ chi_section_known(struct chi_obj *obj, struct chi_msg *msg)
     return false;
 }
 
-/* The entry that a member of a section has for one that was called. */
-static uint32_t
-entry_of_member(struct chi_obj *obj, const struct chi_collection *collection,
-                uint32_t entry)
+uint32_t
+chi_entry_of_member(struct chi_obj *obj, const struct chi_element *element,
+                    uint32_t entry)
 {
-    if (chi_likely(entry < obj->registry->entry_count &&
-                   obj->registry->entries[entry].type ==
-                       collection->spec.type)) {
-        return entry;
+    if (chi_unlikely(element->guest) ||
+        chi_likely(chi_entry_fits(obj, element->collection, entry))) {
+        return entry; /* chi_broadcast_run() finds a guest's */
     }
-    return chi_entry_alike(obj, entry, collection->spec.type);
+    return chi_entry_alike(obj, entry, element->collection->spec.type);
 }
 
 void
@@ -524,34 +527,19 @@ chi_section_run(struct chi_obj *obj, struct chi_collection *collection,
     for (size_t i = 0; i < section->count && !obj->pe->ended; i++) {
         struct chi_element *element = chi_section_element(section, i);
         const chare_element *away = chi_section_away(section, i);
-        const struct chi_collection *own;
 
-        if (element == NULL && away == NULL) {
-            continue; /* it has left */
+        msg->env.entry = called;
+        if (element == NULL) {
+            if (away != NULL) {
+                chi_cast_send(obj, away, msg, called);
+            }
+            continue; /* it has left, or its PE finds its entry */
         }
-        own = element != NULL ? element->collection
-                              : chi_collection_find(obj, away->collection);
-        /* NULL: it is no more, and what it leaves behind is under way. */
-        if (own == NULL || (element != NULL && element->guest)) {
-            msg->env.entry = called; /* chi_broadcast_run() finds a guest's */
-        } else {
-            msg->env.entry = entry_of_member(obj, own, called);
-        }
-        if (msg->env.entry != 0 && element == NULL) {
-            const uint32_t entry = msg->env.entry;
-
-            msg->env.entry = called;
-            chi_cast_send(obj, away, msg, entry);
-            continue;
-        }
+        msg->env.entry = chi_entry_of_member(obj, element, called);
         if (msg->env.entry == 0) {
             chare_element self;
 
-            if (element != NULL) {
-                chi_element_self(element, &self);
-            } else {
-                self = *away;
-            }
+            chi_element_self(element, &self);
             msg->env.entry = called;
             chi_refuse_entry(obj, &self, msg);
             return;

@@ -132,6 +132,12 @@ void chi_section_run(struct chi_obj *obj, struct chi_collection *collection,
 /* The entry of a type with the method name of 'entry'; 0: there is none. */
 uint32_t chi_entry_alike(struct chi_obj *obj, uint32_t entry, uint32_t type);
 
+/* The entry that a member here runs for one that was called; 0: it has none.
+ * That of a guest is found when it runs. */
+uint32_t chi_entry_of_member(struct chi_obj *obj,
+                             const struct chi_element *element,
+                             uint32_t entry);
+
 /* ---- early.c: contributions */
 
 /* What becomes of those of chares that are no members here. */

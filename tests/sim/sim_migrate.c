@@ -262,6 +262,7 @@ migrate_make_cast(struct migrate_test *test, chare_runtime *runtime)
     chare_send_options options = {.size = sizeof(options)};
     const uint64_t number = n;
     chare_data data = chare_data_bytes(&number, sizeof(number));
+    bool guests = true;
 
     if (n == CASTS_MAX) {
         return;
@@ -275,6 +276,7 @@ migrate_make_cast(struct migrate_test *test, chare_runtime *runtime)
 
         if (cast->section == 0 || (test->members[cast->section - 1] & bit)) {
             *(test->chares[i].destroyed ? &cast->maybe : &cast->wanted) |= bit;
+            guests = guests && test->chares[i].guest;
         }
     }
     if (cast->section == 0 && sim_below(job, 5) == 0) {
@@ -285,7 +287,9 @@ migrate_make_cast(struct migrate_test *test, chare_runtime *runtime)
                                 cast->section == 0
                                     ? test->id
                                     : test->sections[cast->section - 1],
-                                test->entry_cast, &data, &options));
+                                cast->section > 0 && guests ? test->guest_visit
+                                                            : test->entry_cast,
+                                &data, &options));
 }
 
 static int64_t
@@ -480,6 +484,8 @@ migrate_register_all(struct sim_job *job, chare_runtime *runtime)
                CHARE_OK &&
            chare_entry_register(runtime, test->type_guest, "cast", cast_ran,
                                 test, &entry) == CHARE_OK &&
+           chare_entry_register(runtime, test->type_guest, "visit", cast_ran,
+                                test, &test->guest_visit) == CHARE_OK &&
            chare_entry_register(runtime, test->type_guest, "call", called,
                                 test, &test->guest_call) == CHARE_OK &&
            chare_entry_register(runtime, test->type_guest, "contribute",

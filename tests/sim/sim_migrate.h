@@ -60,7 +60,8 @@ struct migrate_test {
     uint32_t type_bound;
     uint32_t entry_call;
     uint32_t type_guest;
-    uint32_t guest_call; /* its own "call" */
+    uint32_t guest_call;  /* its own "call" */
+    uint32_t guest_visit; /* a cast that the array's type lacks */
     uint32_t entry_cast;
     uint32_t entry_contribute;
     uint32_t entry_bound;

@@ -100,12 +100,15 @@ make_section(struct migrate_test *test)
     const uint32_t n = test->section_count;
     chare_element members[CHARES_MAX];
     uint32_t count = 0;
+    bool guests;
 
     if (n == SECTIONS_MAX || test->destroys) {
         return;
     }
+    guests = test->sparse && sim_below(job, 2) == 0;
     for (uint32_t i = 0; i < test->count; i++) {
-        if (test->chares[i].inserted && sim_below(job, 2) == 0) {
+        if (test->chares[i].inserted && sim_below(job, 2) == 0 &&
+            (!guests || test->chares[i].guest)) {
             members[count++] = test->chares[i].element;
             test->members[n] |= (uint64_t)1 << i;
         }

@@ -9,7 +9,7 @@
  *         section has exactly the contributions of those that have made a
  *         k-th one; the end of a section is told once, and its members live
  *         on; who uses it later is refused; what was destroyed is forgotten
- *         on every PE once all is quiet.
+ *         on every PE once all is quiet, also by members that have moved.
  * Method: a group and an array, and overlapping sections of them, made in all
  *         ways; calls, contributions and destructions from all PEs at random.
  *         In one case results go to the section itself: it may have ended
@@ -17,6 +17,7 @@
  */
 #include "config.h"
 
+#include "obj/migrate.h"
 #include "obj/obj_private.h"
 #include "sim_section_end.h"
 
@@ -405,6 +406,36 @@ check_memory(struct test *test)
     }
 }
 
+/* A chare is in sections that are: it takes no others along. */
+static void
+check_members(struct test *test)
+{
+    for (uint32_t i = 0; i < test->chare_count; i++) {
+        const struct chare *chare = &test->chares[i];
+        uint32_t count = 0;
+        uint32_t most = 0;
+
+        for (uint32_t s = 0; s < test->section_count; s++) {
+            most += test->sections[s].member[i] && !test->sections[s].dooms;
+        }
+        for (uint32_t pe = 0; chare->exists && pe < test->job->pe_count;
+             pe++) {
+            const struct chi_collection *set = chi_collection_find(
+                sim_rt(test->job, pe)->obj, chare->self.collection);
+            const struct chi_element *element =
+                set == NULL ? NULL
+                            : chi_element_find_index(set, &chare->self.index);
+
+            count +=
+                element == NULL ? 0 : (uint32_t)chi_members_count(element);
+        }
+        if (chare->exists && count != most) {
+            SIM_WRONG(test->job, "chare %u is in %u sections of %u", i, count,
+                      most);
+        }
+    }
+}
+
 static void
 check_all(struct test *test)
 {
@@ -426,6 +457,7 @@ check_all(struct test *test)
         check_section(test, s);
     }
     check_memory(test);
+    check_members(test);
 }
 
 /* True: the job went on to the end. */

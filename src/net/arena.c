@@ -14,7 +14,8 @@
  *  A4 given[] holds the blocks that others have or will have, or that came
  *     back from them as messages; none is free before its 'given' was seen to
  *     be zero.
- *  A5 Pages are taken when they are first written.
+ *  A5 Pages are taken when they are first written. A leaf is whole pages, so
+ *     that no two blocks share one that the system may take back.
  *  A6 In a forked child an arena is inert: it takes and returns no block. But
  *     what a child writes to the memory its parent sees, the messages' books
  *     too, so that a child releases no message (python/_core/memory.c).
@@ -90,6 +91,7 @@ struct chi_arena {
     uint32_t *alive; /* a page that is zero in a forked child */
     size_t page_bytes;
 
+    uint32_t leaf_shift; /* log2 of a leaf's bytes */
     uint32_t order_top;
     struct leaf *leaves;
     int32_t free[ORDERS_MAX];
@@ -107,9 +109,15 @@ struct chi_arena {
 };
 
 static uint64_t
-order_bytes(uint32_t order)
+leaves_bytes(const struct chi_arena *arena, int32_t count)
 {
-    return (uint64_t)CHI_ARENA_BLOCK_BYTES_MIN << order;
+    return (uint64_t)count << arena->leaf_shift;
+}
+
+static uint64_t
+order_bytes(const struct chi_arena *arena, uint32_t order)
+{
+    return leaves_bytes(arena, 1) << order;
 }
 
 /* Not in a forked child. */
@@ -129,8 +137,7 @@ block_head(void *block)
 static void *
 leaf_block(const struct chi_arena *arena, int32_t leaf)
 {
-    return arena->base + (uint64_t)leaf * CHI_ARENA_BLOCK_BYTES_MIN +
-           CHI_ARENA_HEAD_BYTES;
+    return arena->base + leaves_bytes(arena, leaf) + CHI_ARENA_HEAD_BYTES;
 }
 
 static int32_t
@@ -139,8 +146,8 @@ block_leaf(const struct chi_arena *arena, const void *block)
     const uint64_t at = (uint64_t)((const unsigned char *)block -
                                    CHI_ARENA_HEAD_BYTES - arena->base);
 
-    chi_assert(at < arena->bytes && at % CHI_ARENA_BLOCK_BYTES_MIN == 0);
-    return (int32_t)(at / CHI_ARENA_BLOCK_BYTES_MIN);
+    chi_assert(at < arena->bytes && at % leaves_bytes(arena, 1) == 0);
+    return (int32_t)(at >> arena->leaf_shift);
 }
 
 /* ---- free blocks */
@@ -236,19 +243,18 @@ block_take(struct chi_arena *arena, int32_t count, uint64_t *warm_bytes_out)
     at = arena->free[order];
     end = at + (1 << order);
     warm_bytes = free_remove(arena, at);
-    *warm_bytes_out =
-        warm_split(&warm_bytes, (uint64_t)count * CHI_ARENA_BLOCK_BYTES_MIN);
+    *warm_bytes_out = warm_split(&warm_bytes, leaves_bytes(arena, count));
     /* No two of the pieces are buddies. */
     for (int32_t rest = at + count; rest < end;) {
         order = piece_order(rest, end);
         free_push(arena, rest, order,
-                  warm_split(&warm_bytes, order_bytes(order)));
+                  warm_split(&warm_bytes, order_bytes(arena, order)));
         rest += 1 << order;
     }
     arena->leaves[at].state = LEAF_USED;
     arena->leaves[at].count = count;
     arena->leaves[at].given = false;
-    arena->used_bytes += (uint64_t)count * CHI_ARENA_BLOCK_BYTES_MIN;
+    arena->used_bytes += leaves_bytes(arena, count);
     return at;
 }
 
@@ -256,9 +262,8 @@ block_take(struct chi_arena *arena, int32_t count, uint64_t *warm_bytes_out)
 static bool
 leaves_cool(const struct chi_arena *arena, int32_t at, int32_t count)
 {
-    return madvise(arena->base + (uint64_t)at * CHI_ARENA_BLOCK_BYTES_MIN,
-                   (uint64_t)count * CHI_ARENA_BLOCK_BYTES_MIN,
-                   MADV_REMOVE) == 0;
+    return madvise(arena->base + leaves_bytes(arena, at),
+                   leaves_bytes(arena, count), MADV_REMOVE) == 0;
 }
 
 /* Many pages at once, where they are missing, cost half of what the faults
@@ -267,11 +272,10 @@ static void
 leaves_heat(const struct chi_arena *arena, int32_t at, int32_t count,
             uint64_t warm_bytes)
 {
-    const uint64_t bytes = (uint64_t)count * CHI_ARENA_BLOCK_BYTES_MIN;
+    const uint64_t bytes = leaves_bytes(arena, count);
 
     if (bytes - warm_bytes >= POPULATE_BYTES_MIN) {
-        (void)madvise(arena->base + (uint64_t)at * CHI_ARENA_BLOCK_BYTES_MIN +
-                          warm_bytes,
+        (void)madvise(arena->base + leaves_bytes(arena, at) + warm_bytes,
                       bytes - warm_bytes, MADV_POPULATE_WRITE);
     }
 }
@@ -300,7 +304,7 @@ block_free(struct chi_arena *arena, int32_t at)
 {
     const int32_t count = arena->leaves[at].count;
     const int32_t end = at + count;
-    uint64_t warm_bytes = (uint64_t)count * CHI_ARENA_BLOCK_BYTES_MIN;
+    uint64_t warm_bytes = leaves_bytes(arena, count);
 
     chi_assert(arena->leaves[at].state == LEAF_USED);
     chi_assert(!arena->leaves[at].given);
@@ -314,7 +318,7 @@ block_free(struct chi_arena *arena, int32_t at)
         const uint32_t order = piece_order(at, end);
 
         piece_free(arena, at, order,
-                   warm_split(&warm_bytes, order_bytes(order)));
+                   warm_split(&warm_bytes, order_bytes(arena, order)));
         at += 1 << order;
     }
 }
@@ -384,7 +388,7 @@ chi_arena_give(struct chi_arena *arena, void *block)
     }
     /* Relaxed: the message that tells of the block publishes it. */
     atomic_store_explicit(&block_head(block)->given, 1, memory_order_relaxed);
-    return (uint64_t)at * CHI_ARENA_BLOCK_BYTES_MIN;
+    return leaves_bytes(arena, at);
 }
 
 void
@@ -415,16 +419,15 @@ void *
 chi_arena_take_own(const struct chi_arena *arena, uint64_t place,
                    uint64_t bytes)
 {
-    const uint64_t at = place / CHI_ARENA_BLOCK_BYTES_MIN;
+    const uint64_t at = place >> arena->leaf_shift;
     const struct leaf *leaf;
 
-    if (place % CHI_ARENA_BLOCK_BYTES_MIN != 0 || place >= arena->bytes) {
+    if (place % leaves_bytes(arena, 1) != 0 || place >= arena->bytes) {
         return NULL;
     }
     leaf = &arena->leaves[at];
     if (leaf->state != LEAF_USED || !leaf->given ||
-        bytes > (uint64_t)leaf->count * CHI_ARENA_BLOCK_BYTES_MIN -
-                    CHI_ARENA_HEAD_BYTES) {
+        bytes > leaves_bytes(arena, leaf->count) - CHI_ARENA_HEAD_BYTES) {
         return NULL;
     }
     return leaf_block(arena, (int32_t)at);
@@ -456,9 +459,8 @@ chi_arena_alloc(struct chi_arena *arena, uint64_t bytes, uint64_t *room_out)
     if (bytes > arena->bytes - CHI_ARENA_HEAD_BYTES || !arena_alive(arena)) {
         return NULL;
     }
-    count = (int32_t)((bytes + CHI_ARENA_HEAD_BYTES - 1) /
-                      CHI_ARENA_BLOCK_BYTES_MIN) +
-            1;
+    count =
+        (int32_t)((bytes + CHI_ARENA_HEAD_BYTES - 1) >> arena->leaf_shift) + 1;
     given_reclaim(arena, LOOKED_AT);
     at = block_take(arena, count, &warm_bytes);
     if (at == NO_LEAF && arena->patience == 0) {
@@ -473,8 +475,7 @@ chi_arena_alloc(struct chi_arena *arena, uint64_t bytes, uint64_t *room_out)
         return NULL;
     }
     leaves_heat(arena, at, count, warm_bytes);
-    *room_out =
-        (uint64_t)count * CHI_ARENA_BLOCK_BYTES_MIN - CHI_ARENA_HEAD_BYTES;
+    *room_out = leaves_bytes(arena, count) - CHI_ARENA_HEAD_BYTES;
     return leaf_block(arena, at);
 }
 
@@ -553,7 +554,6 @@ memory_create(struct chi_arena *arena)
 static chare_status
 alive_create(struct chi_arena *arena)
 {
-    arena->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
     arena->alive = mmap(NULL, arena->page_bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (arena->alive == MAP_FAILED) {
@@ -570,7 +570,7 @@ alive_create(struct chi_arena *arena)
 static chare_status
 books_create(struct chi_arena *arena)
 {
-    const uint64_t count = arena->bytes / CHI_ARENA_BLOCK_BYTES_MIN;
+    const uint64_t count = arena->bytes >> arena->leaf_shift;
 
     arena->leaves = calloc(count, sizeof(arena->leaves[0]));
     if (arena->leaves == NULL) {
@@ -587,6 +587,14 @@ books_create(struct chi_arena *arena)
     return CHARE_OK;
 }
 
+/* Powers of two, both. */
+static uint64_t
+leaf_bytes(uint64_t page_bytes)
+{
+    return page_bytes > CHI_ARENA_BLOCK_BYTES_MIN ? page_bytes
+                                                  : CHI_ARENA_BLOCK_BYTES_MIN;
+}
+
 static bool
 bytes_ok(uint64_t bytes)
 {
@@ -597,6 +605,14 @@ bytes_ok(uint64_t bytes)
 chare_status
 chi_arena_create(const struct chi_log *log, uint64_t bytes,
                  struct chi_arena **out)
+{
+    return chi_arena_create_paged(log, bytes, (size_t)sysconf(_SC_PAGESIZE),
+                                  out);
+}
+
+chare_status
+chi_arena_create_paged(const struct chi_log *log, uint64_t bytes,
+                       size_t page_bytes, struct chi_arena **out)
 {
     struct chi_arena *arena;
     chare_status status;
@@ -612,6 +628,8 @@ chi_arena_create(const struct chi_log *log, uint64_t bytes,
     }
     arena->log = log;
     arena->bytes = bytes;
+    arena->page_bytes = page_bytes;
+    arena->leaf_shift = (uint32_t)__builtin_ctzll(leaf_bytes(page_bytes));
     arena->memory = -1;
     status = memory_create(arena);
     if (status == CHARE_OK) {

@@ -21,9 +21,10 @@
  * it is; then that one gives it back.
  *
  * Free memory is found by the buddy system (Knowlton, CACM 1965); of the block
- * that it finds, what is not needed stays free, in units of 64 KiB. All books
- * are in private memory; only 'given' is shared, so that a process that writes
- * where it should not spoils data, not the books.
+ * that it finds, what is not needed stays free, in units of 16 KiB, or of a
+ * page where pages are larger. All books are in private memory; only 'given'
+ * is shared, so that a process that writes where it should not spoils data,
+ * not the books.
  *
  * An arena belongs to one thread. In a forked child it is inert: it allocates
  * nothing and gives nothing back, because the parent still uses the memory.
@@ -31,6 +32,7 @@
 
 #include <assert.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <chare.h>
@@ -38,8 +40,8 @@
 #include "base/log.h"
 
 enum {
-    CHI_ARENA_BLOCK_BYTES_MIN = 16 * 1024,
-    CHI_ARENA_HEAD_BYTES = 64, /* of a block, before its memory */
+    CHI_ARENA_BLOCK_BYTES_MIN = 16 * 1024, /* or a page, if that is more */
+    CHI_ARENA_HEAD_BYTES = 64,             /* of a block, before its memory */
 };
 
 #define CHI_ARENA_BYTES_MIN (UINT64_C(1) << 20)
@@ -69,6 +71,13 @@ static_assert(sizeof(struct chi_arena_card) == 24, "wire format, no padding");
 CHARE_MUST_CHECK chare_status chi_arena_create(const struct chi_log *log,
                                                uint64_t bytes,
                                                struct chi_arena **out);
+
+/* The same where a page has 'page_bytes', a power of two, at least the
+ * system's and at most 1 MiB; for tests. */
+CHARE_MUST_CHECK chare_status chi_arena_create_paged(const struct chi_log *log,
+                                                     uint64_t bytes,
+                                                     size_t page_bytes,
+                                                     struct chi_arena **out);
 
 /* All blocks and views must be unused. Accepts NULL. */
 void chi_arena_destroy(struct chi_arena *arena);

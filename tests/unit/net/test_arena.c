@@ -35,6 +35,15 @@ enum {
 
 static const struct chi_log silent = {.level = CHI_LOG_ERROR};
 
+/* What blocks are multiples of on this machine. */
+static uint64_t
+unit_bytes(void)
+{
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+    return page > CHI_ARENA_BLOCK_BYTES_MIN ? page : CHI_ARENA_BLOCK_BYTES_MIN;
+}
+
 /* ---- one arena */
 
 struct held {
@@ -122,6 +131,46 @@ free_memory_goes_back(void)
     CHECK_EQ(fstat((int)card.fd, &stat), 0);
     CHECK((uint64_t)stat.st_blocks * 512 <= ARENA_BYTES / 4);
     CHECK(stat.st_blocks > 0); /* some is kept */
+    chi_arena_destroy(arena);
+}
+
+/* The system takes whole pages back: none may belong to two blocks. The pages
+ * here may be smaller, so where blocks begin and end is looked at too. */
+static void
+large_pages_are_not_shared(void)
+{
+    enum {
+        PAGE = 64 * 1024,
+        BLOCKS = ARENA_BYTES / PAGE
+    };
+    unsigned char *blocks[BLOCKS];
+    struct chi_arena *arena;
+    uint64_t room;
+    bool whole = true;
+    bool kept = true;
+
+    CHECK_EQ(chi_arena_create_paged(&silent, ARENA_BYTES, PAGE, &arena),
+             CHARE_OK);
+    for (int i = 0; i < BLOCKS; i++) {
+        blocks[i] = chi_arena_alloc(arena, 1, &room);
+        CHECK(blocks[i] != NULL && chi_arena_can_give(arena));
+        whole = whole && (room + CHI_ARENA_HEAD_BYTES) % PAGE == 0 &&
+                chi_arena_give(arena, blocks[i]) % PAGE == 0;
+        chi_arena_take_back(arena, blocks[i]);
+        memset(blocks[i], i | 1, room);
+    }
+    CHECK(whole);
+    CHECK(chi_arena_alloc(arena, 1, &room) == NULL);
+    for (int i = 0; i < BLOCKS; i += 2) { /* more than is kept */
+        chi_arena_release(arena, blocks[i]);
+    }
+    for (int i = 1; i < BLOCKS; i += 2) {
+        kept = kept && blocks[i][0] == (unsigned char)i &&
+               memcmp(blocks[i], blocks[i] + 1, room - 1) == 0;
+        chi_arena_release(arena, blocks[i]);
+    }
+    CHECK(kept);
+    CHECK_EQ(chi_arena_used_bytes(arena), 0);
     chi_arena_destroy(arena);
 }
 
@@ -235,17 +284,15 @@ places_are_checked(void)
 static void
 held_by_others_for_long(void)
 {
-    enum {
-        BLOCKS = ARENA_BYTES / CHI_ARENA_BLOCK_BYTES_MIN
-    };
+    const int blocks = (int)(ARENA_BYTES / unit_bytes());
     unsigned char *block;
-    unsigned char *taken[BLOCKS];
+    unsigned char *taken[ARENA_BYTES / CHI_ARENA_BLOCK_BYTES_MIN];
     struct two two;
     uint64_t room;
     int tries = 0;
 
     CHECK(two_open(&two));
-    for (int i = 0; i < BLOCKS; i++) {
+    for (int i = 0; i < blocks; i++) {
         block = chi_arena_alloc(two.owner, 8, &room);
         CHECK(block != NULL && chi_arena_can_give(two.owner));
         taken[i] =
@@ -254,13 +301,13 @@ held_by_others_for_long(void)
     for (int i = 0; i < 10; i++) {
         CHECK(chi_arena_alloc(two.owner, 8, &room) == NULL);
     }
-    for (int i = 0; i < BLOCKS; i++) {
+    for (int i = 0; i < blocks; i++) {
         chi_arena_release(two.holder, taken[i]);
     }
     do { /* whole again */
         block = chi_arena_alloc(two.owner, ARENA_BYTES / 2, &room);
         tries++;
-    } while (block == NULL && tries < BLOCKS);
+    } while (block == NULL && tries < blocks);
     CHECK(block != NULL);
     chi_arena_release(two.owner, block);
     CHECK_EQ(chi_arena_used_bytes(two.owner), 0);
@@ -560,7 +607,7 @@ messages_are_passed_on(void)
                  CHARE_OK);
         CHECK_EQ(chi_arena_used_bytes(ends[1].arena), 0);
         CHECK_EQ(chi_arena_used_bytes(ends[0].arena),
-                 (1 << 20) + CHI_ARENA_BLOCK_BYTES_MIN);
+                 (1 << 20) + unit_bytes());
     }
     CHECK(chi_msg_pool_live(ends[0].pool) == 0);
     (void)chi_route_progress(ends[0].route, 16);
@@ -579,12 +626,12 @@ no_room_is_wasted(void)
 
     CHECK_EQ(chi_arena_create(&silent, ARENA_BYTES, &arena), CHARE_OK);
     blocks[0] = chi_arena_alloc(arena, bytes, &room);
-    CHECK(room >= bytes && room < bytes + CHI_ARENA_BLOCK_BYTES_MIN);
+    CHECK(room >= bytes && room < bytes + unit_bytes());
     blocks[1] = chi_arena_alloc(arena, bytes, &room);
     blocks[2] = chi_arena_alloc(arena, bytes / 3, &room);
     CHECK(blocks[0] != NULL && blocks[1] != NULL && blocks[2] != NULL);
     CHECK(chi_arena_used_bytes(arena) <
-          2 * bytes + bytes / 3 + 3 * CHI_ARENA_BLOCK_BYTES_MIN);
+          2 * bytes + bytes / 3 + 3 * unit_bytes());
     chi_arena_release(arena, blocks[1]);
     chi_arena_release(arena, blocks[0]);
     chi_arena_release(arena, blocks[2]);
@@ -641,8 +688,9 @@ nonsense_is_dropped(void)
 }
 
 TAP_MAIN(TAP_CASE(blocks_do_not_overlap), TAP_CASE(free_memory_goes_back),
-         TAP_CASE(sizes_are_checked), TAP_CASE(given_blocks_come_back),
-         TAP_CASE(places_are_checked), TAP_CASE(forked_children_do_no_harm),
+         TAP_CASE(large_pages_are_not_shared), TAP_CASE(sizes_are_checked),
+         TAP_CASE(given_blocks_come_back), TAP_CASE(places_are_checked),
+         TAP_CASE(forked_children_do_no_harm),
          TAP_CASE(held_by_others_for_long),
          TAP_CASE(messages_arrive_while_there_is_room),
          TAP_CASE(messages_arrive_when_there_is_none),

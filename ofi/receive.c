@@ -20,6 +20,8 @@ enum {
     SINGLE_BYTES_TOTAL = 2 << 20, /* of buffers for one message */
     SINGLE_COUNT_MIN = 16,
     SINGLE_COUNT_MAX = 256,
+    FOREIGN_COUNT = 4,  /* buffers for what has no tag where ours have one */
+    FOREIGN_BYTES = 64, /* of each: what comes is counted, not read */
 };
 
 static size_t
@@ -43,6 +45,14 @@ buffer_count(const struct chi_ofi *ofi, size_t each)
         count = ofi->info->rx_attr->size;
     }
     return (uint32_t)count;
+}
+
+/* Where our messages are tagged, libfabric would keep those of strangers that
+ * are not, until somebody asks for them. */
+static uint32_t
+foreign_count(const struct chi_ofi *ofi)
+{
+    return ofi->plan.tagged ? FOREIGN_COUNT : 0;
 }
 
 static size_t
@@ -70,25 +80,39 @@ multi_set(struct chi_ofi *ofi)
     }
 }
 
+static void
+receive_init(struct chi_ofi *ofi, struct chi_ofi_receive *receive,
+             unsigned char *bytes, size_t len, void *desc)
+{
+    receive->request.kind = CHI_OFI_RECEIVE;
+    receive->iov = (struct iovec){bytes, len};
+    receive->desc = desc;
+    receive->next = ofi->unposted;
+    ofi->unposted = receive;
+}
+
 chare_status
 chi_ofi_receive_open(struct chi_ofi *ofi)
 {
+    const uint32_t foreign = foreign_count(ofi);
     size_t each;
+    size_t total;
     uint32_t count;
     void *desc = NULL;
 
     multi_set(ofi);
     each = buffer_bytes(ofi);
     count = buffer_count(ofi, each);
+    total = each * count + (size_t)foreign * FOREIGN_BYTES;
 
-    ofi->receives = calloc(count, sizeof(*ofi->receives));
-    ofi->receive_bytes = aligned_alloc(64, each * count);
+    ofi->receives = calloc(count + foreign, sizeof(*ofi->receives));
+    ofi->receive_bytes = aligned_alloc(64, total);
     if (ofi->receives == NULL || ofi->receive_bytes == NULL) {
         return CHARE_ERR_NO_MEMORY;
     }
     if (ofi->plan.local_mr) {
         chare_status status = chi_ofi_memory_register(
-            ofi, ofi->receive_bytes, each * count, FI_RECV, &ofi->receive_mr);
+            ofi, ofi->receive_bytes, total, FI_RECV, &ofi->receive_mr);
 
         if (status != CHARE_OK) {
             return status;
@@ -96,14 +120,15 @@ chi_ofi_receive_open(struct chi_ofi *ofi)
         desc = fi_mr_desc(ofi->receive_mr);
     }
     ofi->receive_count = count;
+    for (uint32_t i = foreign; i-- > 0;) {
+        ofi->receives[count + i].foreign = true;
+        receive_init(ofi, &ofi->receives[count + i],
+                     ofi->receive_bytes + each * count + i * FOREIGN_BYTES,
+                     FOREIGN_BYTES, desc);
+    }
     for (uint32_t i = count; i-- > 0;) {
-        struct chi_ofi_receive *receive = &ofi->receives[i];
-
-        receive->request.kind = CHI_OFI_RECEIVE;
-        receive->iov = (struct iovec){ofi->receive_bytes + i * each, each};
-        receive->desc = desc;
-        receive->next = ofi->unposted;
-        ofi->unposted = receive;
+        receive_init(ofi, &ofi->receives[i], ofi->receive_bytes + i * each,
+                     each, desc);
     }
     chi_ofi_receive_post(ofi);
     return CHARE_OK;
@@ -138,14 +163,15 @@ chi_ofi_receive_close(struct chi_ofi *ofi)
     ofi->receive_bytes = NULL;
 }
 
-/* Give a buffer to libfabric: for any message, or any tagged one. */
+/* Give a buffer to libfabric: for any message, or any tagged one; a foreign
+ * one for any that has no tag. */
 static ssize_t
 receive_give(struct chi_ofi *ofi, struct chi_ofi_receive *receive)
 {
     const uint64_t flags =
         FI_COMPLETION | (ofi->plan.multi_recv ? FI_MULTI_RECV : 0);
 
-    if (ofi->plan.tagged) {
+    if (ofi->plan.tagged && !receive->foreign) {
         const struct fi_msg_tagged post = {
             .msg_iov = &receive->iov,
             .desc = &receive->desc,
@@ -306,7 +332,9 @@ chi_ofi_receive_take(struct chi_ofi *ofi, struct chi_ofi_receive *receive,
 {
     const bool multi = ofi->plan.multi_recv;
 
-    if ((entry->flags & FI_RECV) != 0) {
+    if (chi_unlikely(receive->foreign)) {
+        ofi->net.foreign_dropped++;
+    } else if ((entry->flags & FI_RECV) != 0) {
         const unsigned char *at = multi ? entry->buf : receive->iov.iov_base;
         const size_t prefix = ofi->plan.prefix_bytes;
 
@@ -323,9 +351,8 @@ chi_ofi_receive_failed(struct chi_ofi *ofi, struct chi_ofi_receive *receive,
 {
     char text[128];
 
-    if (error->err == FI_ECANCELED) {
-        return; /* the endpoint is being closed */
-    }
+    /* FI_ECANCELED: who sent it has gone; while the endpoint is being closed
+     * nobody reads the queue. */
     if (error->err == FI_ETRUNC) {
         ofi->net.foreign_dropped++; /* larger than any of ours */
     } else if (!chi_ofi_means_lost(error->err)) {

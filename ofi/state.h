@@ -78,6 +78,7 @@ struct chi_ofi_receive {
     struct chi_ofi_receive *next;   /* among those not posted */
     struct iovec iov;
     void *desc;
+    bool foreign; /* for what has no tag where ours have one */
 };
 
 struct chi_ofi_op {

@@ -2,8 +2,11 @@
 /*
  * net_ofi.c - the libfabric net against a bare loop on the same provider.
  *
- *     net_ofi [PROVIDER [INTERFACE [MODE]]]   default: tcp;ofi_rxm lo
- *     net_ofi PROVIDER INTERFACE MODE WHAT COUNT
+ *     net_ofi [--cpus A,B] [PROVIDER [INTERFACE [MODE]]]
+ *     net_ofi [--cpus A,B] PROVIDER INTERFACE MODE WHAT COUNT
+ *
+ * Default: tcp;ofi_rxm lo, and the processes on the processors that they get;
+ * with --cpus one stays on processor A, the other on B.
  *
  * Two processes on this host. Each round measures ours and then the bare loop
  * (fi_tsend and fi_trecv, nothing else): a ping-pong of 8 bytes, and 1 MiB
@@ -634,9 +637,37 @@ enter_network(int rank)
     (void)close(fd);
 }
 
+/* Stay on the first or the second of two processors. */
+static void
+stay_on(int rank, const char *cpus)
+{
+    int two[2] = {-1, -1};
+    cpu_set_t mask;
+
+    must(sscanf(cpus, "%d,%d", &two[0], &two[1]) == 2 && two[rank] >= 0 &&
+             two[rank] < CPU_SETSIZE,
+         "--cpus A,B");
+    CPU_ZERO(&mask);
+    CPU_SET((size_t)two[rank], &mask);
+    must(sched_setaffinity(0, sizeof(mask), &mask) == 0, "sched_setaffinity");
+}
+
+/* Take --cpus and its value away from the arguments; NULL: there is none. */
+static const char *
+take_cpus(int *argc, char ***argv)
+{
+    if (*argc < 3 || strcmp((*argv)[1], "--cpus") != 0) {
+        return NULL;
+    }
+    *argc -= 2;
+    *argv += 2;
+    return (*argv)[0];
+}
+
 int
 main(int argc, char **argv)
 {
+    const char *cpus = take_cpus(&argc, &argv);
     struct chi_ofi_force force = {.no_wait_fd = argc > 3 &&
                                                 strcmp(argv[3], "nofd") == 0};
     struct side side = {
@@ -662,6 +693,9 @@ main(int argc, char **argv)
     side.rank = child == 0 ? 1 : 0;
     side.peer = fds[side.rank];
     (void)close(fds[1 - side.rank]);
+    if (cpus != NULL) {
+        stay_on(side.rank, cpus);
+    }
     enter_network(side.rank);
     side.bulk = aligned_alloc(4096, BULK_BYTES);
     must(side.bulk != NULL, "memory");

@@ -8,8 +8,8 @@ A private Slurm cluster (tests/job/slurmbox.py) of two nodes, each with its own
 network, host name and /dev/shm, connected by a pair of veth: nothing can go
 through shared memory or the loopback. In it, one after the other: calls
 pingpong, stream and give under srun, one PE on each node, and the bare loop
-of net_ofi with one end in each node's network. Their lines of JSON go to
-standard output.
+of net_ofi with one end in each node's network, all on the same two processors.
+Their lines of JSON go to standard output.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def jobs(box, options):
     networks = ":".join(f"/proc/{box.pids[node][0]}/ns/net"
                         for node in ("n0", "n1"))
     yield ([os.path.join(options.build, "bench", "net_ofi"),
-            options.provider, INTERFACE, "json"], None,
+            "--cpus", options.cpus, options.provider, INTERFACE, "json"], None,
            {"NET_OFI_NETNS": networks})
 
 

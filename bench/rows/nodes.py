@@ -27,7 +27,10 @@ def provider_cases(at, provider, short):
         return at.chare_c(2, "calls", *args, CHARE_NET="ofi",
                           CHARE_OFI_PROVIDER=provider,
                           CHARE_OFI_INTERFACE="lo")
-    bare = Program([at.built("net_ofi"), provider, "lo", "json"]) \
+    # On processors of their own as our PEs are (place.py), if there are two.
+    where = ["--cpus", ",".join(map(str, at.cpus[:2]))] \
+        if len(at.cpus) > 1 else []
+    bare = Program([at.built("net_ofi"), *where, provider, "lo", "json"]) \
         if at.has("net_ofi") else None
     yield Measurement(f"between nodes, {short}", {
         "chare, C": ours("pingpong", at.count(5000, 500)),

@@ -44,7 +44,8 @@ entries_agree(const struct core_entry *a, const struct core_entry *b)
            PyObject_RichCompareBool(a->keywords, b->keywords, Py_EQ) == 1;
 }
 
-/* What a name is in the proxies of several classes; new reference. */
+/* What a name is in the proxies of several classes; new reference. If one is
+ * in C, its method: for that nothing is pickled, which the others read too. */
 static PyObject *
 shared_method(struct core_state *state, PyObject *classes, PyObject *name)
 {
@@ -60,7 +61,9 @@ shared_method(struct core_state *state, PyObject *classes, PyObject *name)
             entry != NULL && (first == NULL || entries_agree(first, entry));
 
         if (agree) {
-            first = first == NULL ? entry : first;
+            if (first == NULL || (entry->flags & CORE_ENTRY_NATIVE) != 0) {
+                first = entry;
+            }
             continue;
         }
         function = core_support(state, "no_shared_method");

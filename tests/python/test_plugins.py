@@ -150,6 +150,20 @@ def main(args):
     exit()
 """)
 
+    def test_a_section_of_classes_in_c_and_in_python(self):
+        # Of whatever class those are that were made first.
+        self.everywhere("""
+def main(args):
+    arrays = [Array(Mirror, 2, args=[1]), Array(cells.Cell, 2, args=[5])]
+    charm.awaitCreation(*arrays)
+    for one, other in (0, 1), (1, 0):
+        both = charm.combine(arrays[one], arrays[other])
+        assert sorted(both.add(0, ret=True).get()) == [1, 1, 5, 5]
+        text = refused(TypeError, both.add, object(), ret=True)
+        assert "cells.Cell.add" in text and "no form in C" in text, text
+    exit()
+""")
+
     def test_mistakes_at_the_call(self):
         self.everywhere("""
 def main(args):

@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "lb/strategies/arrange.h"
+#include "lb/strategies/weights.h"
 
 #if CHI_WITH_METIS
 
@@ -23,8 +24,9 @@
 #include <metis.h>
 #include <stdlib.h>
 
+/* So many objects, or edges, that each weighs 1 more. */
 enum {
-    WEIGHT_MAX = 10000, /* of the largest object, or edge */
+    COUNT_MAX = INT32_MAX - CHI_LB_WEIGHTS_MAX,
 };
 
 /* Loaded by who needs it, as few programs do. */
@@ -74,28 +76,22 @@ weights_init(struct graph *graph)
 {
     const struct chi_lb_problem *problem = graph->problem;
     const size_t edges = problem->edge_first[problem->object_count];
-    float largest = 0;
-    float most = 0;
+    const double of_work = chi_lb_weight_scale(
+        problem->work, problem->object_count, CHI_LB_WEIGHTS_MAX);
+    const double of_bytes =
+        chi_lb_weight_scale(problem->edge_bytes, edges, CHI_LB_WEIGHTS_MAX);
     double speeds = 0;
 
     for (size_t i = 0; i < problem->object_count; i++) {
-        largest = fmaxf(largest, problem->work[i]);
-    }
-    for (size_t i = 0; i < problem->object_count; i++) {
         graph->first[i] = (idx_t)problem->edge_first[i];
         graph->weights[i] =
-            largest > 0 ? (idx_t)ceilf(problem->work[i] / largest * WEIGHT_MAX)
-                        : 1;
+            of_work > 0 ? (idx_t)ceil((double)problem->work[i] * of_work) : 1;
     }
     graph->first[problem->object_count] = (idx_t)edges;
     for (size_t e = 0; e < edges; e++) {
-        most = fmaxf(most, problem->edge_bytes[e]);
-    }
-    for (size_t e = 0; e < edges; e++) {
         graph->to[e] = (idx_t)problem->edge_to[e];
         graph->edge_weights[e] =
-            1 + (most > 0 ? (idx_t)(problem->edge_bytes[e] / most * WEIGHT_MAX)
-                          : 0);
+            1 + (idx_t)((double)problem->edge_bytes[e] * of_bytes);
     }
     for (uint32_t pe = 0; pe < problem->pe_count; pe++) {
         if (chi_lb_speed(problem, pe) > 0) {
@@ -264,7 +260,8 @@ partition(struct graph *graph, uint32_t *to, char *text)
         return CHARE_ERR_SYSTEM;
     }
     status = assign(graph, to);
-    return status == CHARE_OK ? chi_lb_arrange(graph->problem, to) : status;
+    return status == CHARE_OK ? chi_lb_arrange(graph->problem, to)
+                              : status;
 }
 
 static chare_status
@@ -288,9 +285,13 @@ graph_decide(const struct chi_lb_problem *problem, uint32_t *to, char *text)
         goto free_all;
     }
     status = CHARE_ERR_NO_MEMORY;
-    if (graph.first != NULL && graph.to != NULL && graph.weights != NULL &&
-        graph.edge_weights != NULL && graph.part != NULL &&
-        graph.shares != NULL && graph.pes != NULL) {
+    if (objects > COUNT_MAX || edges > COUNT_MAX) {
+        snprintf(text, CHI_LB_TEXT_BYTES, "too many objects for METIS");
+        status = CHARE_ERR_TOO_LARGE;
+    } else if (graph.first != NULL && graph.to != NULL &&
+               graph.weights != NULL && graph.edge_weights != NULL &&
+               graph.part != NULL && graph.shares != NULL &&
+               graph.pes != NULL) {
         status = partition(&graph, to, text);
     }
     dlclose(graph.metis.library);

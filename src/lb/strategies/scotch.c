@@ -25,10 +25,13 @@
 #include "lb/spots.h"
 #include "lb/strategies/arrange.h"
 #include "lb/strategies/strategy.h"
+#include "lb/strategies/weights.h"
 
 enum {
-    WEIGHT_MAX = 10000,    /* of the largest object, edge or speed */
-    WEIGHTS_MAX = 1 << 30, /* of all objects */
+    HOPS_MAX = 32, /* no two PEs are as far; it sums up weights times hops */
+    EDGES_MAX = CHI_LB_WEIGHTS_MAX / HOPS_MAX, /* and of their weights, to
+                                                  each of which 1 is added */
+    OBJECTS_MAX = INT32_MAX - CHI_LB_WEIGHTS_MAX,
     LEVELS_MAX = CHI_LB_PATH_LEVELS + 1, /* the last: PEs */
     DETERMINISTIC = 0,                   /* SCOTCH_OPTIONNUMDETERMINISTIC */
 };
@@ -214,15 +217,9 @@ static void
 objects_init(struct mapping *mapping)
 {
     const struct chi_lb_problem *problem = mapping->problem;
-    double all = 0;
-    double largest = 0;
-    double scale;
+    const double scale = chi_lb_weight_scale(
+        problem->work, problem->object_count, CHI_LB_WEIGHTS_MAX);
 
-    for (size_t i = 0; i < problem->object_count; i++) {
-        all += (double)problem->work[i];
-        largest = fmax(largest, (double)problem->work[i]);
-    }
-    scale = all > 0 ? fmin(WEIGHT_MAX / largest, WEIGHTS_MAX / all) : 0;
     for (size_t i = 0; i < problem->object_count; i++) {
         mapping->first[i] = (int)problem->edge_first[i];
         mapping->weights[i] = 1 + (int)((double)problem->work[i] * scale);
@@ -236,16 +233,13 @@ edges_init(struct mapping *mapping)
 {
     const struct chi_lb_problem *problem = mapping->problem;
     const size_t edges = problem->edge_first[problem->object_count];
-    float most = 0;
+    const double scale =
+        chi_lb_weight_scale(problem->edge_bytes, edges, EDGES_MAX);
 
-    for (size_t e = 0; e < edges; e++) {
-        most = fmaxf(most, problem->edge_bytes[e]);
-    }
     for (size_t e = 0; e < edges; e++) {
         mapping->to[e] = (int)problem->edge_to[e];
         mapping->edge_weights[e] =
-            1 +
-            (most > 0 ? (int)(problem->edge_bytes[e] / most * WEIGHT_MAX) : 0);
+            1 + (int)((double)problem->edge_bytes[e] * scale);
     }
 }
 
@@ -266,8 +260,9 @@ pes_init(struct mapping *mapping)
     }
     status = chi_lb_path_sort(problem, mapping->pes, mapping->pe_count);
     for (uint32_t i = 0; i < mapping->pe_count; i++) {
-        mapping->pe_weights[i] = (int)ceilf(
-            chi_lb_speed(problem, mapping->pes[i]) / fastest * WEIGHT_MAX);
+        mapping->pe_weights[i] =
+            (int)ceilf(chi_lb_speed(problem, mapping->pes[i]) / fastest *
+                       CHI_LB_WEIGHT_MAX);
     }
     return status;
 }
@@ -485,8 +480,8 @@ scotch_decide(const struct chi_lb_problem *problem, uint32_t *to, char *text)
     };
     chare_status status = scotch_open(&mapping.scotch, text);
 
-    if (status == CHARE_OK && edges > INT32_MAX) {
-        snprintf(text, CHI_LB_TEXT_BYTES, "too many edges for Scotch");
+    if (status == CHARE_OK && (edges > EDGES_MAX || objects > OBJECTS_MAX)) {
+        snprintf(text, CHI_LB_TEXT_BYTES, "too many objects for Scotch");
         status = CHARE_ERR_TOO_LARGE;
     }
     if (status == CHARE_OK) {

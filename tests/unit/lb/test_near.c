@@ -8,7 +8,8 @@
  *         shuffled stencil below a stated cut and stated hops, on a machine of
  *         switches, nodes and caches.
  * Method: made-up calls from fixed seeds, counted beside the table; a stencil
- *         of which the best cut is known.
+ *         of which the best cut is known; a ring of so many objects that the
+         sums of their weights have to be watched.
  */
 #include "config.h"
 
@@ -314,6 +315,74 @@ scotch_places_near(void)
     check_stencil(&chi_lb_scotch);
 }
 
+/* ---- many objects */
+
+enum {
+    MANY = 300000, /* whose weights, as of few, would not fit 32 bits */
+    FEW_PES = 8,
+};
+
+/* A ring of equal objects. */
+static void
+check_many(const struct chi_lb_strategy *strategy)
+{
+    size_t *first = malloc((MANY + 1) * sizeof(*first));
+    uint32_t *other = malloc(2 * MANY * sizeof(*other));
+    uint32_t *from = malloc(MANY * sizeof(*from));
+    uint32_t *to = malloc(MANY * sizeof(*to));
+    float *bytes = malloc(2 * MANY * sizeof(*bytes));
+    const struct chi_lb_problem problem = {.object_count = MANY,
+                                           .pe_count = FEW_PES,
+                                           .work = bytes,
+                                           .from = from,
+                                           .edge_first = first,
+                                           .edge_to = other,
+                                           .edge_bytes = bytes};
+    struct chi_lb_quality after = {0};
+    char text[CHI_LB_TEXT_BYTES];
+    chare_status status;
+
+    for (uint32_t i = 0; i < MANY; i++) {
+        first[i] = 2 * (size_t)i;
+        other[2 * i] = (i + MANY - 1) % MANY;
+        other[2 * i + 1] = (i + 1) % MANY;
+        bytes[2 * i] = bytes[2 * i + 1] = 100;
+        from[i] = i % FEW_PES;
+    }
+    first[MANY] = 2 * MANY;
+    status = chi_lb_decide(strategy, &problem, to, text);
+    if (status == CHARE_OK) {
+        CHECK(chi_lb_evaluate(&problem, to, &after) == CHARE_OK);
+        printf("# %s: cut %.0f; time %.3f of the bound\n", strategy->name,
+               after.cut_bytes, after.makespan / after.bound);
+        CHECK(after.cut_bytes <= 100 * 100);
+        CHECK(after.makespan <= 1.1 * after.bound);
+    }
+    free(first);
+    free(other);
+    free(from);
+    free(to);
+    free(bytes);
+    if (status == CHARE_ERR_NOT_FOUND) {
+        SKIP("the library is not there");
+    }
+    CHECK(status == CHARE_OK);
+}
+
+static void
+metis_takes_many(void)
+{
+    check_many(&chi_lb_graph);
+}
+
+static void
+scotch_takes_many(void)
+{
+    check_many(&chi_lb_scotch);
+}
+
+/* ---- places */
+
 /* Squares of 8 x 8 objects, dealt out to PEs by chance: only their places can
  * be better. */
 static void
@@ -377,5 +446,6 @@ speeds_are_kept(void)
 TAP_MAIN(TAP_CASE(what_fits_is_exact), TAP_CASE(what_is_large_is_kept),
          TAP_CASE(one_in_so_many), TAP_CASE(edges_of_several_pes_are_one),
          TAP_CASE(distances), TAP_CASE(parts_come_near),
-         TAP_CASE(speeds_are_kept), TAP_CASE(metis_places_near),
-         TAP_CASE(scotch_places_near))
+         TAP_CASE(speeds_are_kept),
+         TAP_CASE(metis_places_near), TAP_CASE(scotch_places_near),
+         TAP_CASE(metis_takes_many), TAP_CASE(scotch_takes_many))

@@ -26,7 +26,8 @@
 
 enum {
     SWEEPS_MAX = 12,
-    AROUND = 12, /* PEs on each side, in the order of their paths */
+    AROUND = 12,    /* PEs on each side, in the order of their paths */
+    EDGES_MAX = 16, /* of a part, that are far, the heaviest: looked around */
 };
 
 static const double MUCH_BETTER = 0.9;
@@ -53,6 +54,10 @@ struct arrangement {
     uint32_t *members; /* parts, by set */
     float *inside;     /* what a part says to the set that grows, twice, less
                           what it says to those that are left */
+    uint32_t *seen;    /* of each part: when it was last thought of, counted */
+    uint32_t searches; /* by these */
+    uint64_t looks;    /* distances asked for, while exchanging */
+    uint64_t looks_max;
 };
 
 /* ---- the graph of the parts */
@@ -67,6 +72,19 @@ by_ends(const void *a, const void *b)
         return x->a < y->a ? -1 : 1;
     }
     return x->b < y->b ? -1 : x->b > y->b;
+}
+
+/* Those of a part together, the heaviest first. */
+static int
+by_bytes(const void *a, const void *b)
+{
+    const struct talk *x = a;
+    const struct talk *y = b;
+
+    if (x->a != y->a || x->bytes == y->bytes) {
+        return by_ends(a, b);
+    }
+    return x->bytes > y->bytes ? -1 : 1;
 }
 
 /* Each edge once for both directions it is in; returns how many. */
@@ -96,6 +114,7 @@ collect_talks(const struct chi_lb_problem *problem, const uint32_t *to,
             talks[count++] = talks[i];
         }
     }
+    qsort(talks, count, sizeof(*talks), by_bytes);
     return count;
 }
 
@@ -187,9 +206,25 @@ exchange(struct arrangement *self, uint32_t a, uint32_t b)
     self->here[self->where[b]] = b;
 }
 
-/* The part that it is best exchanged with, of those around 'pe'. */
+/* Whether there is room for the looks of gain_of(), which are counted. */
+static bool
+may_weigh(struct arrangement *self, uint32_t a, uint32_t b)
+{
+    const uint64_t looks = 2 * (self->first[a + 1] - self->first[a] +
+                                self->first[b + 1] - self->first[b]);
+
+    if (looks > self->looks_max - self->looks) {
+        self->looks = self->looks_max;
+        return false;
+    }
+    self->looks += looks;
+    return true;
+}
+
+/* The part that it is best exchanged with, of those around 'pe' that this
+ * search has not thought of. */
 static void
-look_around(const struct arrangement *self, uint32_t part, uint32_t pe,
+look_around(struct arrangement *self, uint32_t part, uint32_t pe,
             uint32_t *best_inout, double *gain_inout)
 {
     const uint32_t at = self->at[pe];
@@ -200,10 +235,14 @@ look_around(const struct arrangement *self, uint32_t part, uint32_t pe,
         const uint32_t other = self->here[self->pes[i]];
         double gain;
 
-        if (other == part ||
+        if (other == part || self->seen[other] == self->searches ||
             chi_lb_speed(self->problem, self->pes[i]) !=
                 chi_lb_speed(self->problem, self->where[part])) {
             continue;
+        }
+        self->seen[other] = self->searches;
+        if (!may_weigh(self, part, other)) {
+            return;
         }
         gain = gain_of(self, part, other);
         if (gain > *gain_inout) {
@@ -216,31 +255,43 @@ look_around(const struct arrangement *self, uint32_t part, uint32_t pe,
 /* The part that it is best exchanged with, to come near to those that it
  * talks to; itself: none, if that wins no more than 'least'. */
 static uint32_t
-best_for(const struct arrangement *self, uint32_t part, double least)
+best_for(struct arrangement *self, uint32_t part, double least)
 {
     uint32_t best = part;
+    uint32_t around = 0;
     double gain = least;
 
-    for (size_t e = self->first[part]; e < self->first[part + 1]; e++) {
+    self->searches++;
+    for (size_t e = self->first[part];
+         e < self->first[part + 1] && around < EDGES_MAX &&
+         self->looks < self->looks_max;
+         e++) {
         const uint32_t pe = self->where[self->other[e]];
 
+        self->looks++;
         if (chi_lb_hops(self->problem, self->where[part], pe) > 1) {
             look_around(self, part, pe, &best, &gain);
+            around++;
         }
     }
     return best;
 }
 
-/* Exchange what wins, until nothing does. */
+/* Exchange what wins, until nothing does, or enough was looked at. */
 static void
 improve(struct arrangement *self)
 {
     const double least = 1e-6 * cost_of(self);
     bool better = true;
 
+    self->looks_max =
+        self->looks + CHI_LB_ARRANGE_LOOKS_FIRST +
+        (uint64_t)self->pe_count * CHI_LB_ARRANGE_LOOKS_PER_PE +
+        self->first[self->pe_count] * CHI_LB_ARRANGE_LOOKS_PER_EDGE;
     for (int sweep = 0; sweep < SWEEPS_MAX && better; sweep++) {
         better = false;
-        for (uint32_t part = 0; part < self->pe_count; part++) {
+        for (uint32_t part = 0;
+             part < self->pe_count && self->looks < self->looks_max; part++) {
             const uint32_t best = best_for(self, part, least);
 
             if (best != part) {
@@ -380,9 +431,10 @@ arrangement_alloc(struct arrangement *self)
     self->set = malloc(count * sizeof(uint32_t));
     self->members = malloc(count * sizeof(uint32_t));
     self->inside = malloc(count * sizeof(float));
+    self->seen = calloc(count, sizeof(uint32_t));
     return self->pes != NULL && self->at != NULL && self->where != NULL &&
            self->here != NULL && self->kept != NULL && self->set != NULL &&
-           self->members != NULL && self->inside != NULL;
+           self->members != NULL && self->inside != NULL && self->seen != NULL;
 }
 
 static void
@@ -396,6 +448,7 @@ arrangement_free(struct arrangement *self)
     free(self->set);
     free(self->members);
     free(self->inside);
+    free(self->seen);
     free(self->first);
     free(self->other);
     free(self->bytes);
@@ -460,12 +513,14 @@ apply(const struct arrangement *self, uint32_t *to)
 }
 
 chare_status
-chi_lb_arrange(const struct chi_lb_problem *problem, uint32_t *to)
+chi_lb_arrange(const struct chi_lb_problem *problem, uint32_t *to,
+               uint64_t *looks_out)
 {
     struct arrangement self = {.problem = problem,
                                .pe_count = problem->pe_count};
     chare_status status = CHARE_ERR_NO_MEMORY;
 
+    *looks_out = 0;
     if (problem->edge_first == NULL || problem->object_count == 0 ||
         problem->pe_count < 3) {
         return CHARE_OK;
@@ -481,6 +536,7 @@ chi_lb_arrange(const struct chi_lb_problem *problem, uint32_t *to)
         }
         status = apply(&self, to);
     }
+    *looks_out = self.looks;
     arrangement_free(&self);
     return status;
 }

@@ -237,6 +237,7 @@ partition(struct graph *graph, uint32_t *to, char *text)
     idx_t cut;
     idx_t options[METIS_NOPTIONS];
     int result = METIS_OK;
+    uint64_t looks;
     chare_status status;
 
     weights_init(graph);
@@ -260,7 +261,7 @@ partition(struct graph *graph, uint32_t *to, char *text)
         return CHARE_ERR_SYSTEM;
     }
     status = assign(graph, to);
-    return status == CHARE_OK ? chi_lb_arrange(graph->problem, to)
+    return status == CHARE_OK ? chi_lb_arrange(graph->problem, to, &looks)
                               : status;
 }
 

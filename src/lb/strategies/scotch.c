@@ -479,6 +479,7 @@ scotch_decide(const struct chi_lb_problem *problem, uint32_t *to, char *text)
         .pes = malloc(problem->pe_count * sizeof(uint32_t)),
     };
     chare_status status = scotch_open(&mapping.scotch, text);
+    uint64_t looks;
 
     if (status == CHARE_OK && (edges > EDGES_MAX || objects > OBJECTS_MAX)) {
         snprintf(text, CHI_LB_TEXT_BYTES, "too many objects for Scotch");
@@ -494,7 +495,7 @@ scotch_decide(const struct chi_lb_problem *problem, uint32_t *to, char *text)
         status = room ? map_all(&mapping, to, text) : CHARE_ERR_NO_MEMORY;
     }
     if (status == CHARE_OK) {
-        status = chi_lb_arrange(problem, to);
+        status = chi_lb_arrange(problem, to, &looks);
     }
     scotch_close(&mapping.scotch);
     free(mapping.first);

@@ -175,6 +175,7 @@ enum {
     PES = 64, /* 2 switches, 4 nodes below each, 2 caches in each, 4 PEs */
     SIDE = 64,
     OBJECTS = SIDE * SIDE,
+    CROWD = 1024, /* PEs */
 };
 
 /* PEs are dealt out to the nodes in turn: near in number is far in space. */
@@ -389,6 +390,7 @@ static void
 parts_come_near(void)
 {
     static uint32_t to[OBJECTS];
+    uint64_t looks;
     uint32_t pes[PES];
     struct stencil stencil;
     struct chi_lb_quality before;
@@ -407,10 +409,11 @@ parts_come_near(void)
         to[i] = pes[i / SIDE / 8 * 8 + i % SIDE / 8];
     }
     CHECK(chi_lb_evaluate(&stencil.problem, to, &before) == CHARE_OK);
-    CHECK(chi_lb_arrange(&stencil.problem, to) == CHARE_OK);
+    CHECK(chi_lb_arrange(&stencil.problem, to, &looks) == CHARE_OK);
     CHECK(chi_lb_evaluate(&stencil.problem, to, &after) == CHARE_OK);
     printf("# cut %.0f, hops %.0f, then %.0f\n", after.cut_bytes,
            before.hop_bytes, after.hop_bytes);
+    printf("# %.1f looks for each PE\n", (double)looks / PES);
     CHECK(after.cut_bytes == before.cut_bytes);
     CHECK(after.makespan == before.makespan);
     CHECK(after.hop_bytes < 0.6 * before.hop_bytes);
@@ -424,6 +427,7 @@ speeds_are_kept(void)
 {
     static uint32_t to[OBJECTS];
     static uint32_t first[OBJECTS];
+    uint64_t looks;
     float speeds[PES];
     struct stencil stencil;
 
@@ -435,7 +439,7 @@ speeds_are_kept(void)
     for (uint32_t i = 0; i < OBJECTS; i++) {
         first[i] = to[i] = i / SIDE / 8 * 8 + i % SIDE / 8;
     }
-    CHECK(chi_lb_arrange(&stencil.problem, to) == CHARE_OK);
+    CHECK(chi_lb_arrange(&stencil.problem, to, &looks) == CHARE_OK);
     for (uint32_t i = 0; i < OBJECTS; i++) {
         CHECK(speeds[to[i]] == speeds[first[i]]);
     }
@@ -443,9 +447,67 @@ speeds_are_kept(void)
     stencil_fini(&stencil);
 }
 
+/* Object i is on PE i; it talks to the first one, or to all. */
+static size_t
+make_talk(bool all, size_t *first, uint32_t *other, float *bytes)
+{
+    size_t count = 0;
+
+    for (uint32_t i = 0; i < CROWD; i++) {
+        first[i] = count;
+        for (uint32_t j = 0; j < CROWD; j++) {
+            if (i != j && (all || i == 0 || j == 0)) {
+                bytes[count] = (float)(1 + (i ^ j));
+                other[count++] = j;
+            }
+        }
+    }
+    first[CROWD] = count;
+    return count;
+}
+
+/* What is looked at has a bound, also where a part talks to all others. */
+static void
+looks_are_bounded(void)
+{
+    static size_t first[CROWD + 1];
+    static uint32_t from[CROWD];
+    static uint32_t to[CROWD];
+    static float work[CROWD];
+    uint32_t *other = malloc((size_t)CROWD * CROWD * sizeof(*other));
+    float *bytes = malloc((size_t)CROWD * CROWD * sizeof(*bytes));
+    const struct chi_lb_problem problem = {.object_count = CROWD,
+                                           .pe_count = CROWD,
+                                           .work = work,
+                                           .from = from,
+                                           .edge_first = first,
+                                           .edge_to = other,
+                                           .edge_bytes = bytes};
+
+    for (uint32_t all = 0; all < 2; all++) {
+        const size_t edges = make_talk(all != 0, first, other, bytes);
+        const double bound =
+            2.0 * (CHI_LB_ARRANGE_LOOKS_FIRST +
+                   (double)CROWD * CHI_LB_ARRANGE_LOOKS_PER_PE +
+                   (double)edges * CHI_LB_ARRANGE_LOOKS_PER_EDGE);
+        uint64_t looks;
+
+        for (uint32_t i = 0; i < CROWD; i++) {
+            from[i] = to[i] = i;
+            work[i] = 1;
+        }
+        CHECK(chi_lb_arrange(&problem, to, &looks) == CHARE_OK);
+        printf("# %zu edges: %.0f looks, at most %.0f\n", edges, (double)looks,
+               bound);
+        CHECK(looks > 0 && (double)looks <= bound);
+    }
+    free(other);
+    free(bytes);
+}
+
 TAP_MAIN(TAP_CASE(what_fits_is_exact), TAP_CASE(what_is_large_is_kept),
          TAP_CASE(one_in_so_many), TAP_CASE(edges_of_several_pes_are_one),
          TAP_CASE(distances), TAP_CASE(parts_come_near),
-         TAP_CASE(speeds_are_kept),
+         TAP_CASE(speeds_are_kept), TAP_CASE(looks_are_bounded),
          TAP_CASE(metis_places_near), TAP_CASE(scotch_places_near),
          TAP_CASE(metis_takes_many), TAP_CASE(scotch_takes_many))

@@ -139,6 +139,13 @@ look_at_share(struct chi_speed *speed, uint64_t now_ns)
     mark(speed, now_ns, ran_ns, waited_ns);
 }
 
+/* The nearest of the speeds that are used. */
+static double
+class_of(double value)
+{
+    return pow(CHI_SPEED_STEP, round(log(value) / log(CHI_SPEED_STEP)));
+}
+
 /* S2; the first look is all three. */
 static void
 use(struct chi_speed *speed, double value)
@@ -154,7 +161,7 @@ use(struct chi_speed *speed, double value)
     median = fmax(fmin(looks[0], looks[1]),
                   fmin(fmax(looks[0], looks[1]), looks[2]));
     if (fabs(median - speed->used) > CHI_SPEED_TREMOR * speed->used) {
-        speed->used = median;
+        speed->used = class_of(median);
     }
 }
 

@@ -15,9 +15,11 @@
  *  S1  a look is a few files and some 50 us; it is passed over when less than
  *      a hundred times its cost has passed since the last: at most 1 % of the
  *      time goes into looks;
- *  S2  what is used changes only when the median of the last three looks is
- *      more than 5 % off, and then to that: one wrong look changes nothing,
- *      and what only trembles stays;
+ *  S2  what is used is a power of 1.06, and changes only when the median of
+ *      the last three looks is more than 5 % off, and then to the nearest: one
+ *      wrong look changes nothing, what only trembles stays, and PEs that are
+ *      alike have the same speed, again after one was disturbed (strategies
+ *      ask whether speeds are equal);
  *  S3  a share is believed only of time in which the thread wanted to run; a
  *      PE that hardly does is thought to become free again, slowly.
  */
@@ -32,6 +34,9 @@ enum {
     CHI_SPEED_COST_SHARE = 100,
 };
 
+/* Between two steps, neither can be left for the other by looks that are 2 %
+ * off; from one step to the other, the tremor is less. */
+#define CHI_SPEED_STEP      1.06
 #define CHI_SPEED_TREMOR    0.05
 #define CHI_SPEED_WINDOW_NS (50 * CHI_NS_PER_MS) /* of wanting to run */
 #define CHI_SPEED_MIN       (1.0 / 64)

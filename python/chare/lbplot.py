@@ -109,7 +109,7 @@ def read(path):
     Example: ``lbplot.read("run.svg.history").moves[0].name``
     """
     history = History()
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8", errors="replace") as file:
         if file.readline().split() != ["chare-history", "1"]:
             raise ValueError(f"{path}: no history of balancing: it begins "
                              "with 'chare-history 1'")
@@ -217,6 +217,7 @@ def _draw_part(axes, bin_s, rows):
     import numpy
 
     times = (numpy.arange(rows.shape[1]) + 0.5) * bin_s
+    rows = rows[~numpy.isnan(rows).all(axis=1)]  # of PEs that have told it
     known = ~numpy.isnan(rows).any(axis=0)
     part = 100 * rows[:, known]
     axes.fill_between(times[known], part.min(axis=0), part.max(axis=0),
@@ -295,7 +296,7 @@ def draw(history, path):
 
     Example: ``lbplot.draw(lbplot.read("run.svg.history"), "run.png")``
     """
-    if not history.busy:
+    if not any(parts for _, _, parts in history.busy.values()):
         raise ValueError("the history is empty: no PE has told anything")
     # Not pyplot, which looks for a display, and keeps what it has drawn.
     figures = importlib.import_module("matplotlib.figure")

@@ -1487,12 +1487,14 @@ typedef chare_status (*chare_lb_fn)(void *context,
  * chare_lb_register() - a strategy of one's own.
  *
  * @runtime:  an open runtime; on every PE, though only PE 0 asks it.
- * @name:     what chare_lb_use() calls it; copied.
+ * @name:     what chare_lb_use() calls it; copied. No blanks, no control
+ *            characters, no '#'.
  * @strategy: decides, on PE 0. When it fails, or its answer makes no sense,
  *            that is said on stderr and nothing moves.
  * @context:  handed to it.
  *
  * Returns:   CHARE_OK; CHARE_ERR_EXISTS - the name is taken;
+ *            CHARE_ERR_INVALID - it is no name, or @strategy is NULL;
  *            CHARE_ERR_NO_MEMORY.
  * Since:     0.1
  */
@@ -1543,8 +1545,10 @@ CHARE_MUST_CHECK chare_status chare_lb_every(chare_runtime *runtime,
  *
  * When the job ends in order, PE 0 writes it to a text file, from which
  * 'python3 -m chare.lbplot' draws a picture. Each PE keeps some kilobytes, and
- * its moves up to a megabyte; nothing is sent before the end. It does not
- * matter whether anything is balanced.
+ * its moves up to a megabyte, or, where that is less, its part of 256 MiB (or
+ * of a quarter of CHARE_QUEUE_BYTES) for all PEs; the file says how many moves
+ * it lacks. Nothing is sent before the end. It does not matter whether
+ * anything is balanced.
  *
  * @runtime: an open runtime, not yet started; the same call on every PE.
  * @file:    its name, copied. What cannot be written is said on stderr.
@@ -1648,7 +1652,7 @@ typedef struct chare_lb_report {
     /* Of chares that were balanced; 0 where nobody counts their calls. */
     double talk_messages; /* of one chare to another */
     double talk_bytes;
-    double talk_lost;   /* bytes of pairs that the tables had no room for */
+    double talk_lost;   /* bytes of pairs that there was no room for */
     double cut_before;  /* bytes between chares on different PEs */
     double cut_after;   /* and the same where they are to be */
     double hops_before; /* the same, by how far they go: chare lb --help */

@@ -26,6 +26,7 @@
 enum {
     LINE_BYTES = 384,
     LAST_LINES = 4, /* room that is kept for the end */
+    LAST_BINS = 16, /* that any PE tells */
     NAME_BYTES = 256,
     LOADS_PES_MAX = 4096, /* with more PEs, 'load' lines are left out */
 };
@@ -39,6 +40,7 @@ struct chi_lb_history {
     char *text;
     size_t len;
     size_t room;
+    size_t text_max; /* bytes of lines before the end */
     uint64_t unkept; /* moves without room */
     uint64_t moves;  /* at PE 0: decided before this session */
     bool started;
@@ -79,7 +81,7 @@ put_line(struct chi_lb_history *history, const char *format, ...)
     int len;
 
     if (!make_room(history, LINE_BYTES,
-                   CHI_HISTORY_TEXT_MAX + LAST_LINES * LINE_BYTES)) {
+                   history->text_max + LAST_LINES * LINE_BYTES)) {
         return false;
     }
     va_start(arguments, format);
@@ -200,6 +202,16 @@ chi_lb_history_timers(const struct chi_lb *lb)
 
 /* ---- life */
 
+size_t
+chi_history_text_max(uint32_t pes, uint64_t queue_bytes)
+{
+    const uint64_t may = queue_bytes / 4; /* where others queue up, too */
+    const uint64_t all = may < CHI_HISTORY_JOB_MAX ? may : CHI_HISTORY_JOB_MAX;
+    const uint64_t share = all / pes;
+
+    return share < CHI_HISTORY_TEXT_MAX ? (size_t)share : CHI_HISTORY_TEXT_MAX;
+}
+
 chare_status
 chi_lb_history_open(struct chi_lb *lb, const char *file)
 {
@@ -213,6 +225,12 @@ chi_lb_history_open(struct chi_lb *lb, const char *file)
         return CHARE_ERR_NO_MEMORY;
     }
     strcpy(lb->history->file, file);
+    /* PE 0's own lines, which tell of all PEs too, are sent nowhere. */
+    lb->history->text_max =
+        lb->pe->rank == 0
+            ? CHI_HISTORY_TEXT_MAX
+            : chi_history_text_max(lb->pe->size,
+                                   lb->pe->options.settings->queue_bytes);
     return CHARE_OK;
 }
 
@@ -257,7 +275,7 @@ chi_lb_history_came(struct chi_lb *lb, const chare_element *element,
         return;
     }
     chi_obj_text(lb->obj, element, name, sizeof(name));
-    if (lb->history->len > CHI_HISTORY_TEXT_MAX ||
+    if (lb->history->len > lb->history->text_max ||
         !put_line(lb->history, "move %.6f %" PRIu32 " %" PRIu32 " %s\n",
                   seconds(now_ns(lb)), from, lb->pe->rank, name)) {
         lb->history->unkept++;
@@ -273,7 +291,7 @@ put_loads(struct chi_lb *lb, const struct chi_lb_problem *problem,
     const size_t room = 32 + (size_t)problem->pe_count * 16;
     double *work = calloc(problem->pe_count, sizeof(*work));
 
-    if (work == NULL || !make_room(history, room, CHI_HISTORY_TEXT_MAX)) {
+    if (work == NULL || !make_room(history, room, history->text_max)) {
         free(work);
         return;
     }
@@ -312,7 +330,7 @@ chi_lb_history_over(struct chi_lb *lb)
     const chare_lb_report *report = &lb->report;
 
     if (history == NULL || !history->started ||
-        history->len > CHI_HISTORY_TEXT_MAX) {
+        history->len > history->text_max) {
         return;
     }
     (void)!put_line(history,
@@ -329,15 +347,28 @@ chi_lb_history_over(struct chi_lb *lb)
 
 /* ---- the end */
 
+static uint64_t
+used_bins(const struct chi_history_bins *bins)
+{
+    return (bins->seen_ns + bins->bin_ns - 1) / bins->bin_ns;
+}
+
+/* Of many PEs each tells less. */
 static void
 put_busy(struct chi_lb *lb)
 {
     struct chi_lb_history *history = lb->history;
-    const struct chi_history_bins *bins = &history->bins;
-    const uint64_t count = (bins->seen_ns + bins->bin_ns - 1) / bins->bin_ns;
-    const size_t room = 64 + (size_t)count * 8;
+    struct chi_history_bins *bins = &history->bins;
+    uint64_t count = used_bins(bins);
+    size_t room;
 
-    if (!make_room(history, room, CHI_HISTORY_TEXT_MAX + room)) {
+    while (count > LAST_BINS && count * 8 > history->text_max) {
+        fold(bins);
+        count = used_bins(bins);
+    }
+    room = 64 + (size_t)count * 8;
+    if (!make_room(history, room,
+                   history->text_max + LAST_LINES * LINE_BYTES + room)) {
         return;
     }
     history->len += (size_t)snprintf(

@@ -23,8 +23,8 @@
  * Times are seconds since the PE's start. They are not sorted. 'busy' is what
  * is not waiting: executing, and what the runtime needs for it.
  *
- * Each PE keeps its lines of 'busy' and 'move' in bounded memory, and sends
- * nothing before the job ends: see rt/exit.c.
+ * Each PE keeps its lines of 'busy' and 'move' in bounded memory, less where
+ * there are many PEs, and sends nothing before the job ends: see rt/exit.c.
  */
 
 #include <stdbool.h>
@@ -35,8 +35,10 @@
 
 enum {
     CHI_HISTORY_VERSION = 1,
-    CHI_HISTORY_BINS = 512,             /* then two become one */
-    CHI_HISTORY_TEXT_MAX = 1024 * 1024, /* bytes of lines, on each PE */
+    CHI_HISTORY_BINS = 512,                  /* then two become one */
+    CHI_HISTORY_TEXT_MAX = 1024 * 1024,      /* bytes of lines, on each PE */
+    CHI_HISTORY_JOB_MAX = 256 * 1024 * 1024, /* that come to PE 0, but for
+                                                some lines of each PE */
 };
 
 /* How busy it was, in bins of time. */
@@ -51,6 +53,9 @@ void chi_history_bins_init(struct chi_history_bins *bins, uint64_t bin_ns);
 /* From seen_ns to until_ns, such a part of the time was busy. */
 void chi_history_bins_add(struct chi_history_bins *bins, uint64_t until_ns,
                           double part);
+
+/* Bytes of lines that a PE other than 0 may keep, for the job's end. */
+size_t chi_history_text_max(uint32_t pes, uint64_t queue_bytes);
 
 /*
  * Keep it from the start on, and write it to 'file' at the end; on every PE

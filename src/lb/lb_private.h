@@ -18,6 +18,7 @@ enum {
     CHI_LB_LOOKS_MAX = 3, /* for a chare that can move, and does not */
     CHI_LB_REST_FIRST = 4,
     CHI_LB_REST_MAX = 64,
+    CHI_LB_PAIRS_MAX = 4 << 20, /* that talk, told to PE 0 by all PEs */
 };
 
 #define CHI_LB_LOOK_NS (5 * CHI_NS_PER_MS)
@@ -179,7 +180,8 @@ struct chi_lb {
                                               what it needs */
     bool dumps;                            /* pieces of a dump are to leave */
     uint32_t pieces_missing;               /* of children, and of this PE */
-    bool counts_said; /* the user has said whether calls are counted */
+    bool counts_said;   /* the user has said whether calls are counted */
+    bool counts_lacked; /* and was told that a strategy needs it */
 
     struct chi_map leaving_by_key; /* struct chi_lb_plan */
     uint64_t look_timer; /* while chares are leaving; 0: none is set */
@@ -244,6 +246,12 @@ void chi_lb_talk_take(struct chi_lb *lb, enum chi_load_set set,
                       struct chi_lb_pe *pe);
 void chi_lb_talk_put(struct chi_lb *lb, const struct chi_lb_pe *pe);
 
+/* How many pairs a PE may tell. Keep the heaviest 'max' of some; the bytes of
+ * the others. */
+size_t chi_lb_talk_pairs_max(uint32_t pes);
+uint64_t chi_lb_talk_thin(struct chi_comm_edge *edges, size_t *count,
+                          size_t max);
+
 /* The strategy, or one that needs not know who talks to whom where this one
  * cannot decide; and it cannot for ever, since 'text'. */
 const struct chi_lb_strategy *
@@ -255,6 +263,9 @@ void chi_lb_talk_report(struct chi_lb *lb,
                         const struct chi_lb_problem *problem,
                         const struct chi_lb_quality *before,
                         const struct chi_lb_quality *after);
+
+/* Nobody asked who talks to whom in the last session. */
+void chi_lb_talk_unknown(struct chi_lb *lb);
 
 /* What the setting says. */
 void chi_lb_talk_init(struct chi_lb *lb);

@@ -301,6 +301,7 @@ chi_lb_live_report(struct chi_lb *lb)
     snprintf(lb->report.strategy, sizeof(lb->report.strategy), "%s",
              names[lb->spread]);
     lb->report.moves += live->result.moves;
+    chi_lb_talk_unknown(lb);
     lb->report.time_after = live->result.most;
     lb->live->result = (struct result){0};
     chi_log_info(lb->pe->options.log,

@@ -382,7 +382,9 @@ gather(struct chi_lb *lb, struct gathered *gathered)
         chi_pe_die(lb->pe, "load balancing: %s",
                    good ? "out of memory" : "malformed loads");
     }
-    (void)walk(lb, gathered, &count);
+    if (!walk(lb, gathered, &count)) {
+        chi_pe_die(lb->pe, "load balancing: out of memory");
+    }
     problem_init(lb, gathered, count);
 }
 
@@ -435,6 +437,7 @@ chi_lb_use(struct chi_lb *lb, const char *name)
     lb->strategy = NULL;
     lb->is_automatic = false;
     if (name == NULL || name[0] == '\0') {
+        chi_lb_talk_want(lb);
         return CHARE_OK;
     }
     for (size_t i = 0; i < lb->user_count; i++) {
@@ -447,6 +450,7 @@ chi_lb_use(struct chi_lb *lb, const char *name)
     }
     lb->strategy = lb->user == NULL ? chi_lb_strategy_find(name) : NULL;
     if (lb->user == NULL && lb->strategy == NULL) {
+        chi_lb_talk_want(lb);
         return CHARE_ERR_NOT_FOUND;
     }
     chi_lb_talk_want(lb);
@@ -456,6 +460,20 @@ chi_lb_use(struct chi_lb *lb, const char *name)
     return CHARE_OK;
 }
 
+/* It is a word of the history's lines. */
+static bool
+is_word(const char *name)
+{
+    for (; *name != '\0'; name++) {
+        const unsigned char byte = (unsigned char)*name;
+
+        if (byte <= ' ' || byte == 0x7f || byte == '#') {
+            return false;
+        }
+    }
+    return true;
+}
+
 chare_status
 chi_lb_register(struct chi_lb *lb, const char *name, chare_lb_fn fn,
                 void *context)
@@ -463,6 +481,13 @@ chi_lb_register(struct chi_lb *lb, const char *name, chare_lb_fn fn,
     struct chi_lb_user *users;
     char *copy;
 
+    if (!is_word(name)) {
+        chi_log_error(lb->pe->options.log,
+                      "load balancing: \"%s\" cannot be a strategy's name: it "
+                      "has a blank, a control character or '#'; use '-'",
+                      name);
+        return CHARE_ERR_INVALID;
+    }
     for (size_t i = 0; i < lb->user_count; i++) {
         if (strcmp(lb->users[i].name, name) == 0) {
             return CHARE_ERR_EXISTS;

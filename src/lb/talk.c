@@ -53,6 +53,7 @@ chi_lb_count_calls(struct chi_lb *lb, uint32_t every)
         return CHARE_ERR_INVALID;
     }
     lb->counts_said = true;
+    lb->counts_lacked = false;
     chi_obj_count_calls(lb->obj, every);
     return CHARE_OK;
 }
@@ -78,6 +79,39 @@ take_edge(void *context, const struct chi_comm_edge *edge)
     lb->edges[lb->edge_count++] = *edge;
 }
 
+size_t
+chi_lb_talk_pairs_max(uint32_t pes)
+{
+    const size_t share = CHI_LB_PAIRS_MAX / pes;
+
+    return share > CHI_COMM_EDGES_MAX ? CHI_COMM_EDGES_MAX : share;
+}
+
+static int
+heavier_first(const void *a, const void *b)
+{
+    const struct chi_comm_edge *x = a;
+    const struct chi_comm_edge *y = b;
+
+    return x->bytes != y->bytes ? (x->bytes < y->bytes ? 1 : -1)
+                                : memcmp(x, y, sizeof(*x));
+}
+
+uint64_t
+chi_lb_talk_thin(struct chi_comm_edge *edges, size_t *count, size_t max)
+{
+    uint64_t lost_bytes = 0;
+
+    if (*count <= max) {
+        return 0;
+    }
+    qsort(edges, *count, sizeof(*edges), heavier_first);
+    while (*count > max) {
+        lost_bytes += edges[--*count].bytes;
+    }
+    return lost_bytes;
+}
+
 void
 chi_lb_talk_take(struct chi_lb *lb, enum chi_load_set set,
                  struct chi_lb_pe *pe)
@@ -89,6 +123,8 @@ chi_lb_talk_take(struct chi_lb *lb, enum chi_load_set set,
         return;
     }
     lost.bytes = chi_obj_take_edges(lb->obj, set, take_edge, lb);
+    lost.bytes += chi_lb_talk_thin(lb->edges, &lb->edge_count,
+                                   chi_lb_talk_pairs_max(lb->pe->size));
     take_edge(lb, &lost);
     pe->edges = (uint32_t)lb->edge_count;
 }
@@ -125,12 +161,13 @@ chi_lb_talk_choose(struct chi_lb *lb, const struct chi_lb_problem *problem)
     if (first != NULL && first[problem->object_count] > 0) {
         return strategy;
     }
-    if (first == NULL) {
+    if (first == NULL && !lb->counts_lacked) {
+        lb->counts_lacked = true;
         chi_log_warn(lb->pe->options.log,
                      "load balancing by %s: nobody counts who talks to whom "
                      "(CHARE_LB_COMM=0?); greedy-refine decides instead",
                      strategy->name);
-    } else if (problem->object_count > 0) {
+    } else if (first != NULL && problem->object_count > 0) {
         chi_log_info(lb->pe->options.log,
                      "load balancing by %s: nobody has talked; greedy-refine "
                      "decides instead",
@@ -146,6 +183,20 @@ chi_lb_talk_lacks(struct chi_lb *lb, const char *text)
     chi_log_warn(lb->pe->options.log,
                  "load balancing by %s: %s; greedy-refine decides instead",
                  lb->strategy->name, text);
+}
+
+void
+chi_lb_talk_unknown(struct chi_lb *lb)
+{
+    chare_lb_report *report = &lb->report;
+
+    report->talk_bytes = 0;
+    report->talk_messages = 0;
+    report->talk_lost = 0;
+    report->cut_before = 0;
+    report->cut_after = 0;
+    report->hops_before = 0;
+    report->hops_after = 0;
 }
 
 void

@@ -63,6 +63,9 @@ void
 chi_obj_count_calls(struct chi_obj *obj, uint32_t every)
 {
     chi_comm_set_every(&obj->talk.comm, every);
+    if (every == 0) {
+        chi_comm_clear(&obj->talk.comm);
+    }
     talk_switch(obj);
 }
 
@@ -105,16 +108,19 @@ chi_talk_called(struct chi_obj *obj, const struct chi_msg *msg)
 {
     struct chi_talk *talk = &obj->talk;
     const uint64_t every = talk->comm.every;
-    struct chi_comm_edge edge = {
+    struct chi_comm_edge edge;
+
+    if (!chi_comm_due(&talk->comm)) {
+        return;
+    }
+    edge = (struct chi_comm_edge){
         .from = talk->self,
         .to = {msg->env.collection, msg->env.key},
         .messages = every,
     };
-
     if (chi_collection_kind(edge.from.collection) != CHI_KIND_ARRAY ||
         chi_collection_kind(edge.to.collection) != CHI_KIND_ARRAY ||
-        memcmp(&edge.from, &edge.to, sizeof(edge.from)) == 0 ||
-        !chi_comm_due(&talk->comm)) {
+        memcmp(&edge.from, &edge.to, sizeof(edge.from)) == 0) {
         return;
     }
     edge.bytes = every * bytes_of(msg);

@@ -272,12 +272,20 @@ class DrawingTest(PictureCase):
         self.assertEqual((self.folder / "again.png").read_text(),
                          (self.folder / "run.svg").read_text())
         for words, text in (("no history", "hello\n"), ("x:2", "chare-history "
-                            "1\nmove x\n"), ("empty", "chare-history 1\n")):
+                            "1\nmove x\n"), ("empty", "chare-history 1\n"),
+                            ("empty", "chare-history 1\npes 1\n"
+                             "busy 0 0.01 0.0\n")):
             (self.folder / "x").write_text(text)
             done = plot("x", "y.svg")
             self.assertEqual(done.returncode, 1)
             self.assertIn(words, done.stderr)
         self.assertEqual(plot("x").returncode, 2)
+        # PE 0 has told nothing: the others are drawn.
+        (self.folder / "x").write_text(
+            "chare-history 1\npes 2\nbusy 1 0.5 1.0 1 0.5\n")
+        self.assertEqual(plot("x", "y.svg").returncode, 0)
+        self.assertIn("array([100.,  50.])",
+                      (self.folder / "y.svg").read_text())
         self.assertIn("No such file", plot("no", "y.svg").stderr)
 
     def with_matplotlib(self):

@@ -286,6 +286,31 @@ class FallbackTest(TalkCase):
         self.assertIn("nobody counts who talks to whom", err)
         self.assertIn("greedy-refine decides instead", err)
 
+    def test_it_is_said_once(self):
+        err = self.good("""
+    run(sessions=3)
+""", 1, "charm.options.balancer = 'graph'", {"CHARE_LB_COMM": "0"})
+        self.assertEqual(err.count("nobody counts who talks to whom"), 1)
+
+    def test_a_report_is_of_its_session(self):
+        self.good("""
+    loads, report = run(sessions=2)
+    assert seen == [64 * 4 * 3] * 64, seen
+    assert report["strategy"] == "gossip", report
+    assert report["talk_messages"] == report["talk_bytes"] == 0, report
+""", 1, """
+from chare import _core
+seen = []
+resume = Cell.resumeFromSync
+def then_otherwise(self):
+    if self.sessions == 2:
+        seen.append(charm.lb.report()["talk_messages"])
+        _core.lb_use("gossip")
+    resume(self)
+Cell.resumeFromSync = then_otherwise
+charm.options.balancer = "greedy"
+""", {"CHARE_LB_COMM": "1"})
+
     def test_without_talk(self):
         err = self.good("""
     cells = Array(Silent, 8, useAtSync=True)

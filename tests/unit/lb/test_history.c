@@ -3,14 +3,21 @@
  * test_history.c - how busy a PE was, in bins of time.
  *
  * Goal:   what is put in is in the bins of its time, whole, however long it
- *         was and however often bins became one.
+ *         was and however often bins became one. Who kept as many moves as
+ *         it may tells how busy it was all the same. Of many PEs each keeps
+ *         less.
  * Method: parts whose sums are known, in steps that end within bins, over the
- *         time that the bins have at first and over many times that.
+ *         time that the bins have at first and over many times that. One real
+ *         PE, to which more moves come than have room.
  */
 #include "config.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/prng.h"
 #include "lb/history.h"
+#include "rt/runtime.h"
 #include "tap/tap.h"
 
 #define BIN_NS 1000u
@@ -92,6 +99,48 @@ nothing_is_lost_in_a_long_run(void)
     CHECK(near(busy_ns(&bins) / sum_ns, 1));
 }
 
+static void
+who_has_many_moves_tells_how_busy_it_was(void)
+{
+    const chare_open_options options = {.size = sizeof(options),
+                                        .single = true};
+    const chare_element element = {.collection = 7};
+    chare_runtime *rt = NULL;
+    const char *text;
+    char *copy;
+    size_t len;
+
+    CHECK(chare_open(&options, &rt) == CHARE_OK &&
+          chare_lb_history(rt, "unwritten.history") == CHARE_OK &&
+          chare_start(rt) == CHARE_OK);
+    for (int i = 0; i < CHI_HISTORY_TEXT_MAX / 16; i++) {
+        chi_lb_history_came(rt->lb, &element, 0);
+    }
+    text = chi_lb_history_end(rt->lb, 0, &len);
+    CHECK(len > CHI_HISTORY_TEXT_MAX && len < CHI_HISTORY_TEXT_MAX + 8192);
+    copy = strndup(text, len);
+    CHECK(strstr(copy, "\nunkept 0 ") != NULL);
+    CHECK(strstr(copy, "\npe 0 node=0 ") != NULL);
+    CHECK(strstr(copy, "\nbusy 0 ") != NULL);
+    CHECK_EQ(copy[len - 1], '\n');
+    free(copy);
+    chare_close(rt);
+}
+
+static void
+all_pes_together_keep_no_more_than_may_be_sent(void)
+{
+    const uint64_t queue = UINT64_C(1) << 30;
+
+    CHECK_EQ(chi_history_text_max(1, queue), CHI_HISTORY_TEXT_MAX);
+    CHECK_EQ(chi_history_text_max(256, queue), CHI_HISTORY_TEXT_MAX);
+    CHECK_EQ(chi_history_text_max(1024, queue), CHI_HISTORY_JOB_MAX / 1024);
+    CHECK_EQ(chi_history_text_max(4, 4096), 256);
+    CHECK_EQ(chi_history_text_max(1u << 31, queue), 0);
+}
+
 TAP_MAIN(TAP_CASE(time_is_spread_over_its_bins),
          TAP_CASE(full_bins_become_half_as_many),
-         TAP_CASE(nothing_is_lost_in_a_long_run))
+         TAP_CASE(nothing_is_lost_in_a_long_run),
+         TAP_CASE(who_has_many_moves_tells_how_busy_it_was),
+         TAP_CASE(all_pes_together_keep_no_more_than_may_be_sent))

@@ -183,6 +183,20 @@ is_movable(const struct chi_obj *obj, const struct chi_element *element)
            type->ops.movable(element->object, type->context);
 }
 
+/* Who could never go, for its type has no hooks for it; NULL: nobody. */
+static const struct chi_element *
+clique_unpackable(const struct chi_obj *obj, const struct clique *clique)
+{
+    for (size_t i = 0; i < clique->count; i++) {
+        const struct chi_type *type = chi_element_type(obj, clique->items[i]);
+
+        if (type->ops.pack == NULL || type->ops.unpack == NULL) {
+            return clique->items[i];
+        }
+    }
+    return NULL;
+}
+
 /* V1, V3 */
 static bool
 clique_can(const struct chi_obj *obj, const struct clique *clique)
@@ -202,13 +216,24 @@ chi_move_can(struct chi_obj *obj, struct chi_element *element)
     struct clique clique;
 
     clique_of(obj, chi_move_anchor(obj, element), &clique);
-    return clique_can(obj, &clique);
+    return clique_unpackable(obj, &clique) == NULL && clique_can(obj, &clique);
+}
+
+/* The user wants somebody to move who cannot, or whom such a one follows. */
+static void
+cannot_pack(struct chi_obj *obj, const struct chi_element *element)
+{
+    chi_move_failed(obj, element,
+                    "cannot move, nor can those that it is bound to: its "
+                    "type has no pack and unpack hooks",
+                    CHARE_ERR_INVALID);
 }
 
 /* Ask the homes, if everybody can go; else that is tried again later. */
 static void
 move_ask(struct chi_obj *obj, struct chi_move *move)
 {
+    const struct chi_element *unpackable;
     struct clique clique;
 
     if (move->to == obj->pe->rank) {
@@ -216,6 +241,14 @@ move_ask(struct chi_obj *obj, struct chi_move *move)
         return;
     }
     clique_of(obj, move->element, &clique);
+    unpackable = clique_unpackable(obj, &clique);
+    if (unpackable != NULL) { /* it was inserted since the wish */
+        if (!move->suggested) {
+            cannot_pack(obj, unpackable);
+        }
+        chi_move_end(obj, move);
+        return;
+    }
     if (!clique_can(obj, &clique)) {
         return;
     }
@@ -238,11 +271,11 @@ void
 chi_move_start(struct chi_obj *obj, struct chi_element *element, uint32_t to,
                bool alone, bool suggested)
 {
-    const struct chi_type *type;
+    const struct chi_element *unpackable;
+    struct clique clique;
     struct chi_move *move;
 
     element = alone ? element : chi_move_anchor(obj, element);
-    type = chi_element_type(obj, element);
     move = chi_move_find(obj, element);
     if (move != NULL) {
         move->to = to; /* V1 */
@@ -256,11 +289,12 @@ chi_move_start(struct chi_obj *obj, struct chi_element *element, uint32_t to,
     if (to == obj->pe->rank) {
         return;
     }
-    if (type->ops.pack == NULL || type->ops.unpack == NULL) {
-        chi_move_failed(obj, element,
-                        "cannot move: its type has no pack and unpack "
-                        "hooks",
-                        CHARE_ERR_INVALID);
+    clique_of(obj, element, &clique);
+    unpackable = clique_unpackable(obj, &clique);
+    if (unpackable != NULL) {
+        if (!suggested) {
+            cannot_pack(obj, unpackable);
+        }
         return;
     }
     move = calloc(1, sizeof(*move));

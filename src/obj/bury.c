@@ -223,7 +223,7 @@ chi_buried_take(struct chi_obj *obj, struct chi_msg *msg)
         chi_undeliverable(obj, &target, msg);
         return;
     case CHI_HANDLER_INSERT:
-        if (msg->env.trailer_len == sizeof(target)) {
+        if (msg->env.trailer_len >= sizeof(target)) {
             memcpy(&target, chi_msg_trailer(msg), sizeof(target));
         }
         if (!obj->pe->ended) {

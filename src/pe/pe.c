@@ -656,15 +656,17 @@ chi_pe_post(struct chi_pe *pe)
 void
 chi_pe_take_posted(struct chi_pe *pe)
 {
-    const uint32_t rank_plus_1 = atomic_exchange_explicit(
-        &pe->lost_rank_plus_1, 0, memory_order_acquire);
+    uint32_t rank_plus_1;
     uint64_t rings;
 
+    /* Before the doors are emptied: who comes to one later rings anew. */
     if (atomic_load_explicit(&pe->naps_in, memory_order_relaxed) == NULL) {
         ssize_t n = read(pe->bell_fd, &rings, sizeof(rings));
 
         (void)n;
     }
+    rank_plus_1 = atomic_exchange_explicit(&pe->lost_rank_plus_1, 0,
+                                           memory_order_acquire);
     if (atomic_exchange_explicit(&pe->posted, false, memory_order_acquire) &&
         !pe->closing && pe->options.hooks != NULL &&
         pe->options.hooks->posted != NULL) {

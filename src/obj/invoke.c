@@ -436,14 +436,14 @@ charge_entry(struct chi_obj *obj, const struct chi_element *element,
     }
 }
 
-/* The lap is the chare's, for who balances. */
+/* The lap is the chare's, for who balances; of others it is nobody's. */
 static __attribute__((noinline)) void
 charge_slow(struct chi_obj *obj, const struct chi_element *element,
             const struct invocation *run)
 {
     const struct chi_collection *collection = element->collection;
 
-    if (chi_unlikely(obj->pe->stats.on ||
+    if (chi_unlikely(!obj->pe->meter.plain ||
                      element->at >= collection->load_room)) {
         charge_entry(obj, element, run);
         return;

@@ -46,8 +46,8 @@ talk_switch(struct chi_obj *obj)
     talk->self.collection = 0;
     obj->closer += on ? 1 : (uint64_t)-1;
     obj->lanes = on ? NULL : obj->lane_table;
+    obj->pe->meter.talk = on; /* in a simulation the meter is off */
     chi_pe_look_at_laps(obj->pe);
-    obj->pe->meter.laps |= on; /* in a simulation the meter is off */
     chi_pe_change_handler(obj->pe, CHI_HANDLER_INVOKE,
                           on ? talk_execute : chi_invoke_execute);
 }

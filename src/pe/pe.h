@@ -134,9 +134,11 @@ struct chi_pe {
 
     /* What chares cost, see load.c in obj: laps of the cycle counter. */
     struct {
-        bool laps; /* 'on' or 'watched', or the statistics are */
+        bool laps; /* 'on', 'watched' or 'talk', or the statistics are */
         bool on;
+        bool plain;              /* 'on', and the statistics are not */
         bool watched;            /* somebody wants to know 'idle_ticks' */
+        bool talk;               /* calls are counted: who calls whom */
         bool idle;               /* the queue was empty when it last looked */
         uint64_t last;           /* what came before belongs to somebody */
         uint64_t idle_ticks;     /* since the meter was set to 0 */
@@ -262,7 +264,9 @@ chi_pe_lap(struct chi_pe *pe)
 static inline void
 chi_pe_look_at_laps(struct chi_pe *pe)
 {
-    pe->meter.laps = pe->meter.on || pe->meter.watched || pe->stats.on;
+    pe->meter.laps =
+        pe->meter.on || pe->meter.watched || pe->meter.talk || pe->stats.on;
+    pe->meter.plain = pe->meter.on && !pe->stats.on;
 }
 
 /* Know from now on how long the PE idles, whoever measures; or do not. */

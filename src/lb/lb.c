@@ -106,6 +106,19 @@ hold(struct chi_lb *lb)
     lb->holds = true;
 }
 
+/* The callback is a call of this chare. */
+static bool
+is_call_of(const chare_callback *callback, const chare_element *self)
+{
+    const chare_element *called = &callback->element;
+
+    return callback->kind == CHARE_CALLBACK_ELEMENT &&
+           called->collection == self->collection &&
+           called->index.ndims == self->index.ndims &&
+           memcmp(called->index.at, self->index.at,
+                  self->index.ndims * sizeof(self->index.at[0])) == 0;
+}
+
 chare_status
 chi_lb_at_sync(struct chi_lb *lb, const chare_element *self,
                const chare_callback *resume)
@@ -114,13 +127,13 @@ chi_lb_at_sync(struct chi_lb *lb, const chare_element *self,
      * yet to hear that the session is over. */
     const bool ahead = lb->state == CHI_LB_WAITING && !lb->timed &&
                        chi_obj_is_synced(lb->obj, self, lb->synced_session);
-    const chare_callback go_on =
+    const chare_callback after =
         resume != NULL ? *resume : (chare_callback){0};
     struct chi_lb_list *list = ahead ? &lb->next : &lb->synced;
     chare_status status;
 
     if (chi_obj_sync_missed(lb->obj, self)) { /* A7 */
-        chi_cb_call_or_die(lb->cb, &go_on, NULL);
+        chi_cb_call_or_die(lb->cb, &after, NULL);
         return CHARE_OK;
     }
     status = chi_obj_sync(lb->obj, self, lb->synced_session + ahead);
@@ -132,7 +145,8 @@ chi_lb_at_sync(struct chi_lb *lb, const chare_element *self,
     }
     list->items = chi_lb_grow(lb, list->items, list->count, &list->room,
                               sizeof(*list->items));
-    list->items[list->count++] = go_on;
+    list->items[list->count++] = (struct chi_lb_waiting){
+        .go_on = after, .calls_itself = is_call_of(&after, self)};
     if (lb->timed) {
         hold(lb);
     }
@@ -252,7 +266,8 @@ chi_lb_work(const struct chi_lb *lb, const struct chi_obj_load *load)
     const float own =
         load->work >= 0
             ? load->work
-            : (float)((double)load->ticks * lb->sec_per_tick) * lb->speed;
+            : (float)((double)load->ticks * lb->sec_per_tick) *
+                  (lb->speed > 0 ? lb->speed : 1); /* it is to leave: work */
 
     return own + load->carried;
 }
@@ -400,6 +415,19 @@ chi_lb_root_tell(struct chi_lb *lb, enum chi_lb_kind kind, const void *bytes,
 
 /* ---- the end of a session */
 
+/* A8: the chare itself may be no more; others are called as ever. */
+static void
+go_on(struct chi_lb *lb, const struct chi_lb_waiting *waiting)
+{
+    const chare_callback *callback = &waiting->go_on;
+
+    if (!waiting->calls_itself ||
+        chi_obj_call_if_alive(lb->obj, &callback->element, callback->entry) !=
+            CHARE_OK) {
+        chi_cb_call_or_die(lb->cb, callback, NULL);
+    }
+}
+
 static void
 resume(struct chi_lb *lb)
 {
@@ -424,12 +452,7 @@ resume(struct chi_lb *lb)
     lb->array_count = 0;
     lb->unsynced = 0;
     for (size_t i = 0; i < synced.count; i++) {
-        if (synced.items[i].kind == CHARE_CALLBACK_ELEMENT) {
-            chi_obj_call_if_alive(lb->obj, &synced.items[i].element,
-                                  synced.items[i].entry);
-        } else {
-            chi_cb_call_or_die(lb->cb, &synced.items[i], NULL);
-        }
+        go_on(lb, &synced.items[i]);
     }
     free(synced.items);
     if (lb->pe->rank == 0) {

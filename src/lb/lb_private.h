@@ -67,8 +67,13 @@ struct chi_lb_plan {
     bool left;                /* it is on its way */
 };
 
+struct chi_lb_waiting {
+    chare_callback go_on;
+    bool calls_itself; /* the chare that waits, and no other */
+};
+
 struct chi_lb_list {
-    chare_callback *items;
+    struct chi_lb_waiting *items;
     size_t count;
     size_t room;
 };

@@ -270,18 +270,32 @@ chi_obj_is_at_sync(struct chi_obj *obj, chare_collection id)
     return collection != NULL && collection->spec.at_sync;
 }
 
-void
+chare_status
 chi_obj_call_if_alive(struct chi_obj *obj, const chare_element *target,
                       uint32_t entry)
 {
+    const struct chi_collection *collection =
+        chi_collection_find(obj, target->collection);
     struct chi_msg *msg;
 
+    if (entry == 0 || entry >= obj->registry->entry_count ||
+        !chi_target_ok(obj, collection, target)) {
+        return CHARE_ERR_INVALID;
+    }
     if (chi_message_for(obj, target, entry, NULL, NULL, &msg) != CHARE_OK) {
         chi_pe_die(obj->pe, "out of memory for a call");
     }
     msg->env.spare = CHI_INVOKE_IF_ALIVE;
     chi_pe_count(obj->pe, msg);
-    chi_dispatch(obj, msg, NULL);
+    if (collection == NULL &&
+        chi_collection_kind(target->collection) != CHI_KIND_ARRAY) {
+        chi_pe_forward(
+            obj->pe,
+            chi_group_pe(obj, target->collection, target->index.at[0]), msg);
+    } else {
+        chi_dispatch(obj, msg, NULL);
+    }
+    return CHARE_OK;
 }
 
 bool
@@ -452,5 +466,8 @@ chi_obj_is_populated(struct chi_obj *obj, chare_collection id)
 {
     const struct chi_collection *collection = chi_collection_find(obj, id);
 
-    return collection != NULL && collection->populated;
+    /* What is over here is not waited for: nothing of it comes any more. */
+    return chi_is_buried(obj, id) ||
+           (collection != NULL &&
+            (collection->populated || collection->destroyed));
 }

@@ -151,6 +151,17 @@ charm.options.balancer = strategy
     loads, where, report = run(2)
     assert loads[1] == 0, loads
 """, 2, "charm.options.balancer = 'refine'", {"CHARE_LB_SPEEDS": "1,0"})
+        self.balanced("""
+    loads, where, report = run(2)
+    assert loads[1] == 0, loads
+""", 2, """
+charm.options.balancer = 'refine'
+class Worker(Worker):
+    def sync(self):
+        self.synced += 1
+        sum(range(1000))  # what it costs is measured
+        self.AtSync()
+""", {"CHARE_LB_SPEEDS": "1,0"})
 
 
 @unittest.skipUnless(MOVES, "Python chares do not move yet")

@@ -10,6 +10,12 @@
 #include "obj/migrate.h"
 #include "obj/section.h"
 
+enum {
+    /* So many broadcasts may have run where a chare was and not yet here: a
+     * chare skips each of them. */
+    CASTS_AHEAD_MAX = 1 << 24,
+};
+
 static bool
 luggage_read(const struct chi_msg *msg, struct chi_luggage *out,
              const unsigned char **more_out, uint64_t *data_len_out)
@@ -37,6 +43,32 @@ luggage_read(const struct chi_msg *msg, struct chi_luggage *out,
            out->self.index.ndims <= CHARE_DIMS_MAX;
 }
 
+/* Whether a chare like this can live here, and does not yet. */
+static bool
+luggage_ok(const struct chi_obj *obj, const struct chi_collection *collection,
+           const struct chi_luggage *luggage,
+           const struct chi_far_member *members)
+{
+    const bool is_guest = (luggage->flags & CHI_LUGGAGE_GUEST) != 0;
+    const uint32_t type = is_guest ? luggage->type : collection->spec.type;
+
+    for (uint32_t i = 0; i < luggage->member_count; i++) {
+        if (!chi_section_id_ok(obj, members[i].id) ||
+            members[i].pe >= obj->pe->size) {
+            return false;
+        }
+    }
+    return collection->kind == CHI_KIND_ARRAY &&
+           luggage->self.index.ndims == collection->spec.ndims &&
+           type < obj->registry->type_count &&
+           obj->registry->types[type].ops.unpack != NULL &&
+           luggage->from < obj->pe->size &&
+           (luggage->casts_below <= collection->casts_below ||
+            luggage->casts_below - collection->casts_below <=
+                CASTS_AHEAD_MAX) &&
+           chi_element_find_index(collection, &luggage->self.index) == NULL;
+}
+
 /* Make the object, from what its type's pack hook wrote. */
 static void
 unpack(struct chi_obj *obj, struct chi_element *element,
@@ -62,11 +94,13 @@ unpack(struct chi_obj *obj, struct chi_element *element,
     }
 }
 
-static void
+/* False: it was dropped. */
+static bool
 element_come(struct chi_obj *obj, struct chi_msg *msg)
 {
     struct chi_collection *collection =
         chi_collection_find(obj, msg->env.collection);
+    const struct chi_far_member *members;
     const unsigned char *more;
     struct chi_element *element;
     const uint64_t start = obj->times_moves ? chi_clock_ticks() : 0;
@@ -74,10 +108,14 @@ element_come(struct chi_obj *obj, struct chi_msg *msg)
     struct chi_luggage luggage;
     uint64_t data_len;
 
-    if (!luggage_read(msg, &luggage, &more, &data_len) ||
-        luggage.type >= obj->registry->type_count) {
+    if (!luggage_read(msg, &luggage, &more, &data_len)) {
         chi_log_warn(obj->pe->options.log, "dropped a malformed chare");
-        return;
+        return false;
+    }
+    members = (const void *)(more + luggage.cast_count * sizeof(uint64_t));
+    if (!luggage_ok(obj, collection, &luggage, members)) {
+        chi_log_warn(obj->pe->options.log, "dropped a malformed chare");
+        return false;
     }
     chi_collection_scatter(obj, collection);
     element = chi_element_link_new(obj, collection, &luggage.self.index);
@@ -88,10 +126,7 @@ element_come(struct chi_obj *obj, struct chi_msg *msg)
     }
     chi_load_unpack(collection, element, luggage.synced, luggage.work,
                     data_len);
-    chi_members_arrive(
-        obj, element,
-        (const void *)(more + luggage.cast_count * sizeof(uint64_t)),
-        luggage.member_count);
+    chi_members_arrive(obj, element, members, luggage.member_count);
     answer = chi_casts_arrive(obj, collection, element, luggage.casts_below,
                               (const void *)more, luggage.cast_count);
     memcpy(answer->bytes, &luggage.self, sizeof(luggage.self));
@@ -109,6 +144,7 @@ element_come(struct chi_obj *obj, struct chi_msg *msg)
         obj->move_ticks += chi_clock_ticks() - start;
         obj->move_count++;
     }
+    return true;
 }
 
 /* All of a step are here: tell them. */
@@ -186,6 +222,8 @@ chi_move_execute(void *context, struct chi_msg *msg)
 {
     struct chi_obj *obj = context;
     struct chi_msg_queue step = {0};
+    struct chi_msg_queue came = {0};
+    struct chi_msg *one;
 
     /* A bound array is populated after the one it is bound to, so the last
      * collection of a step decides; its message comes last. */
@@ -198,8 +236,9 @@ chi_move_execute(void *context, struct chi_msg *msg)
         if (chi_collection_ready(obj, msg) == NULL) {
             return; /* the message was kept */
         }
-        element_come(obj, msg);
-        element_came(obj, msg);
+        if (element_come(obj, msg)) {
+            element_came(obj, msg);
+        }
         chi_msg_release(msg);
         return;
     }
@@ -208,12 +247,16 @@ chi_move_execute(void *context, struct chi_msg *msg)
         chi_pe_hold(obj->pe, msg); /* it is executing; the others did before */
         return;
     }
-    for (struct chi_msg *one = step.head; one != NULL; one = one->next) {
-        element_come(obj, one);
+    while ((one = chi_msg_queue_pop(&step)) != NULL) {
         obj->pe->counted_done += one != msg;
+        if (element_come(obj, one)) {
+            chi_msg_queue_push(&came, one);
+        } else {
+            chi_msg_release(one);
+        }
     }
-    while ((msg = chi_msg_queue_pop(&step)) != NULL) {
-        element_came(obj, msg);
-        chi_msg_release(msg);
+    while ((one = chi_msg_queue_pop(&came)) != NULL) {
+        element_came(obj, one);
+        chi_msg_release(one);
     }
 }

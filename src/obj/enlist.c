@@ -207,38 +207,6 @@ enlist_send(struct chi_obj *obj, chare_collection section,
     }
 }
 
-void
-chi_enlist_execute(void *context, struct chi_msg *msg)
-{
-    struct chi_obj *obj = context;
-    struct chi_element *element = chi_target_here(obj, msg);
-    struct chi_collection *collection;
-    struct chi_msg *answer;
-    chare_collection id = 0;
-
-    if (element == NULL) {
-        return;
-    }
-    if (chi_msg_data_len(msg) == sizeof(id)) {
-        memcpy(&id, msg->bytes, sizeof(id));
-    }
-    chi_msg_release(msg);
-    if (!chi_section_id_ok(obj, id)) {
-        chi_log_warn(obj->pe->options.log, "dropped a malformed enlistment");
-        return;
-    }
-    collection = chi_section_get(obj, id);
-    answer = chi_pe_msg(obj->pe, CHI_HANDLER_SECTION, 0);
-    answer->env.collection = id;
-    answer->env.spare = CHI_SECTION_ENLISTED;
-    answer->env.key = chi_section_join(obj, collection, element);
-    collection->section->reported += answer->env.key;
-    if (collection->section->reported == collection->section->count) {
-        chi_section_reported(obj, collection->section);
-    }
-    chi_pe_send(obj->pe, chi_collection_creator(id), answer);
-}
-
 /* ---- roll calls */
 
 static void
@@ -422,6 +390,20 @@ roll_contribute(struct chi_obj *obj, struct chi_collection *collection,
                         false);
 }
 
+/* A chare joins if the roll call is for it. */
+static void
+roll_join(struct chi_obj *obj, const struct roll *roll,
+          struct chi_element *element)
+{
+    bool is_new;
+
+    /* Only a PE with members has a record of the section. */
+    if (roll_takes(obj, roll, element) &&
+        !chi_section_enter(obj, roll->first, element, &is_new)) {
+        chi_log_warn(obj->pe->options.log, "dropped a malformed roll call");
+    }
+}
+
 /* The chares of a roll call that are here; *count_out of them. */
 static struct chi_element **
 roll_targets(struct chi_obj *obj, struct chi_collection *collection,
@@ -468,11 +450,7 @@ roll_run(struct chi_obj *obj, struct chi_collection *collection,
     struct chi_msg *report;
 
     for (size_t i = 0; i < count && roll->op != ROLL_REPORT; i++) {
-        /* Only a PE with members has a record of the section. */
-        if (roll_takes(obj, roll, targets[i])) {
-            (void)chi_section_join(obj, chi_section_get(obj, roll->first),
-                                   targets[i]);
-        }
+        roll_join(obj, roll, targets[i]);
     }
     report = roll_report(obj, roll);
     for (size_t i = 0; i < count; i++) {
@@ -529,9 +507,7 @@ chi_roll_late(struct chi_obj *obj, struct chi_collection *collection,
         !chi_broadcast_read_trailer(msg, &reply)) {
         return; /* it was looked at before */
     }
-    if (roll_takes(obj, &roll, element)) {
-        (void)chi_section_join(obj, chi_section_get(obj, roll.first), element);
-    }
+    roll_join(obj, &roll, element);
     roll_contribute(obj, collection, &reply, element, roll_report(obj, &roll));
 }
 
@@ -542,15 +518,29 @@ chi_roll_far(struct chi_obj *obj, struct chi_element *element,
     chare_reply answer = *reply;
     struct roll roll;
 
-    if (chi_msg_data_len(msg) != sizeof(roll)) {
-        return; /* it was looked at before */
+    if (!roll_read(obj, msg, element->collection, &roll)) {
+        chi_log_warn(obj->pe->options.log, "dropped a malformed roll call");
+        return;
     }
-    memcpy(&roll, msg->bytes, sizeof(roll));
-    if (roll_takes(obj, &roll, element)) {
-        (void)chi_section_join(obj, chi_section_get(obj, roll.first), element);
-    }
+    roll_join(obj, &roll, element);
     chi_element_self(element, &answer.self);
     chi_far_contribute(obj, &answer, 0, roll_report(obj, &roll));
+}
+
+/* Whether they are of sections that are counted in the first. */
+static bool
+reports_ok(const struct chi_obj *obj, const struct chi_collection *first,
+           const struct report *reports, uint64_t len)
+{
+    const uint32_t run = first->section->former->run;
+
+    for (uint64_t i = 0; i < len / sizeof(*reports); i++) {
+        if (reports[i].section - first->spec.id >= run ||
+            reports[i].pe >= obj->pe->size) {
+            return false;
+        }
+    }
+    return len % sizeof(*reports) == 0;
 }
 
 void
@@ -561,19 +551,17 @@ chi_roll_result(const chare_call *call, void *context)
     const struct report *reports = call->bytes;
 
     if (first == NULL || first->section == NULL ||
-        first->section->former == NULL || call->len % sizeof(*reports) != 0) {
+        first->section->former == NULL ||
+        first->section->former->awaited == 0 ||
+        !reports_ok(obj, first, reports, call->len)) {
         chi_log_warn(obj->pe->options.log,
                      "dropped the malformed result of a roll call");
         return;
     }
     for (size_t i = 0; i < call->len / sizeof(*reports); i++) {
-        struct chi_collection *section =
-            chi_collection_find(obj, reports[i].section);
-
-        chi_assert(section != NULL && section->section->former != NULL);
-        former_report(obj, section, reports[i].pe, reports[i].joined);
+        former_report(obj, chi_collection_find(obj, reports[i].section),
+                      reports[i].pe, reports[i].joined);
     }
-    chi_assert(first->section->former->awaited > 0);
     first->section->former->awaited--;
     former_check(obj, first);
 }

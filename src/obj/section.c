@@ -178,6 +178,57 @@ chi_section_join(struct chi_obj *obj, struct chi_collection *collection,
 }
 
 bool
+chi_section_enter(struct chi_obj *obj, chare_collection id,
+                  struct chi_element *element, bool *is_new_out)
+{
+    struct chi_collection *collection;
+
+    if (chi_is_buried(obj, id) || chi_tombs_has(&obj->strangers, id)) {
+        return false;
+    }
+    collection = chi_section_get(obj, id);
+    if (collection->populated || collection->section->absent) {
+        return false;
+    }
+    *is_new_out = chi_section_join(obj, collection, element);
+    return true;
+}
+
+void
+chi_enlist_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_obj *obj = context;
+    struct chi_element *element = chi_target_here(obj, msg);
+    struct chi_collection *collection;
+    struct chi_msg *answer;
+    chare_collection id = 0;
+    bool is_new = false;
+
+    if (element == NULL) {
+        return;
+    }
+    if (chi_msg_data_len(msg) == sizeof(id)) {
+        memcpy(&id, msg->bytes, sizeof(id));
+    }
+    chi_msg_release(msg);
+    if (!chi_section_id_ok(obj, id) ||
+        !chi_section_enter(obj, id, element, &is_new)) {
+        chi_log_warn(obj->pe->options.log, "dropped a malformed enlistment");
+        return;
+    }
+    collection = chi_section_get(obj, id);
+    answer = chi_pe_msg(obj->pe, CHI_HANDLER_SECTION, 0);
+    answer->env.collection = id;
+    answer->env.spare = CHI_SECTION_ENLISTED;
+    answer->env.key = is_new;
+    collection->section->reported += answer->env.key;
+    if (collection->section->reported == collection->section->count) {
+        chi_section_reported(obj, collection->section);
+    }
+    chi_pe_send(obj->pe, chi_collection_creator(id), answer);
+}
+
+bool
 chi_members_stay(const struct chi_element *element)
 {
     for (const struct chi_member *member = element->members; member != NULL;
@@ -424,6 +475,8 @@ chi_section_form_execute(struct chi_obj *obj,
     if (collection == NULL || collection->populated ||
         len < sizeof(total) + sizeof(*part) ||
         (len - sizeof(total)) % sizeof(*part) != 0 ||
+        collection->section->former != NULL || /* the root forms it itself */
+        part[0].member_count != collection->section->count ||
         !part_ok(obj, part, count)) {
         chi_log_warn(obj->pe->options.log, "dropped a malformed section");
         return;

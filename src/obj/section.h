@@ -86,6 +86,14 @@ void chi_section_free(struct chi_obj *obj, struct chi_section *section);
 bool chi_section_join(struct chi_obj *obj, struct chi_collection *collection,
                       struct chi_element *element);
 
+/* The same because another PE says so, and whether it was none before; false:
+ * that came too late, as no right message does (S3). */
+bool chi_section_enter(struct chi_obj *obj, chare_collection id,
+                       struct chi_element *element, bool *is_new_out);
+
+/* ENLIST: one chare joins, and the root is told. */
+void chi_enlist_execute(void *context, struct chi_msg *msg);
+
 /* All that have joined here are reported. */
 void chi_section_reported(struct chi_obj *obj, struct chi_section *section);
 
@@ -168,7 +176,6 @@ enum chi_section_op {         /* env.spare of a SECTION message */
 };
 
 void chi_section_execute(void *context, struct chi_msg *msg);
-void chi_enlist_execute(void *context, struct chi_msg *msg);
 void chi_roll_execute(void *context, struct chi_msg *msg);
 
 /* A roll call for a chare that was inserted after it. */

@@ -272,6 +272,12 @@ sim_ends_register(struct sim_job *job, chare_runtime *runtime)
         .unpack = unpack,
         .depart = depart,
     };
+    const chare_type_ops still = {
+        .size = sizeof(still),
+        .name = "Still",
+        .create = create,
+        .destroy = destroy,
+    };
     const struct {
         const char *name;
         void (*function)(const chare_call *call, void *context);
@@ -287,6 +293,8 @@ sim_ends_register(struct sim_job *job, chare_runtime *runtime)
     };
     bool ok =
         chare_type_register(runtime, &ops, test, &test->type) == CHARE_OK &&
+        chare_type_register(runtime, &still, test, &test->type_still) ==
+            CHARE_OK &&
         chare_entry_register(runtime, test->type, "cast", cast_executed, test,
                              &test->entry_cast) == CHARE_OK &&
         chare_entry_register(runtime, test->type, "contribute", contribute,

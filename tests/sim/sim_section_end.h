@@ -53,6 +53,7 @@ struct cast {
 struct test {
     struct sim_job *job;
     uint32_t type;
+    uint32_t type_still; /* its chares cannot move */
     uint32_t entry_cast;
     uint32_t entry_contribute;
     uint32_t entry_told;

@@ -13,12 +13,14 @@
  * Method: a group and an array, and overlapping sections of them, made in all
  *         ways; calls, contributions and destructions from all PEs at random.
  *         In one case results go to the section itself: it may have ended
- *         meanwhile, which ends the job, but nothing else may.
+ *         meanwhile, which ends the job, but nothing else may. Messages that
+ *         no right PE sends are dropped.
  */
 #include "config.h"
 
 #include "obj/migrate.h"
 #include "obj/obj_private.h"
+#include "obj/section.h"
 #include "sim_section_end.h"
 
 enum {
@@ -601,5 +603,121 @@ planted_bugs_are_seen(void)
     }
 }
 
-TAP_MAIN(TAP_CASE(ends_are_exact), TAP_CASE(ends_are_exact_while_chares_move),
+/* ---- what no right PE sends */
+
+/* From PE 1 to PE 0, where it executes. */
+static void
+send_bytes(struct test *test, enum chi_handler handler, chare_collection to,
+           uint16_t spare, const void *bytes, size_t len, const void *trailer,
+           uint16_t trailer_len)
+{
+    struct chi_pe *pe = sim_rt(test->job, 1)->obj->pe;
+    struct chi_msg *msg = chi_pe_msg(pe, handler, len);
+
+    memcpy(msg->bytes, bytes, len);
+    SIM_OK(test->job, chi_msg_add_trailer(&msg, trailer, trailer_len));
+    msg->env.collection = to;
+    msg->env.spare = spare;
+    (void)chi_index_pack(&(chare_index){.ndims = 1}, &msg->env.key);
+    chi_pe_send(pe, 0, msg);
+    sim_job_settle(test->job);
+}
+
+/* Roll calls for a chare that has moved; the format is enlist.c's. */
+static void
+send_bad_rolls(struct test *test, chare_collection formed)
+{
+    const struct {
+        uint64_t first;
+        uint32_t op;
+        int64_t step;
+    } bad[] = {{formed, 2, 0}, {0, 1, 1}, {formed, 1, 1}};
+    const struct {
+        uint64_t called;
+        uint32_t pe;
+        uint32_t handler;
+    } head = {formed, 1, CHI_HANDLER_ROLL};
+    uint64_t roll[22] = {0};
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        roll[0] = bad[i].first;
+        roll[1] = (uint64_t)bad[i].op << 32 | 1;
+        roll[2] = 1;
+        for (uint32_t dim = 0; dim < CHARE_DIMS_MAX; dim++) {
+            roll[16 + dim] = (uint64_t)bad[i].step;
+        }
+        send_bytes(test, CHI_HANDLER_CAST, test->sets[0].id, 0, roll,
+                   sizeof(roll), &head, sizeof(head));
+    }
+}
+
+static void
+send_bad_chares(struct test *test)
+{
+    const uint64_t data_len = 0;
+    struct chi_luggage bad[7];
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        bad[i] = (struct chi_luggage){
+            .self = chare_element_1d(test->sets[1].id, 1000), .from = 1};
+    }
+    bad[0].self.index.ndims = 2;
+    bad[1].casts_below = (uint64_t)1 << 60;
+    bad[2].flags = CHI_LUGGAGE_GUEST;
+    bad[2].type = test->type_still;
+    bad[3].flags = CHI_LUGGAGE_GUEST;
+    bad[3].type = UINT32_MAX;
+    bad[4].from = 1000;
+    bad[5].self.collection = test->sets[0].id;
+    bad[6].self.collection = test->sets[0].id;
+    bad[6].self.index.at[0] = 0; /* it is here */
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        send_bytes(test, CHI_HANDLER_MOVE, bad[i].self.collection, 0, &bad[i],
+                   sizeof(bad[i]), &data_len, sizeof(data_len));
+    }
+}
+
+static void
+malformed_messages_are_dropped(void)
+{
+    const struct sim_options options = {.pe_count = 2, .quiet = true};
+    const struct chi_section_vertex part = {0, 1, 7};
+    unsigned char form[sizeof(uint64_t) + sizeof(part)] = {0};
+    struct test *test = &the_test;
+    struct chi_obj *obj;
+    chare_element names[2];
+    chare_collection formed;
+    chare_collection open;
+    struct sim_job job;
+    size_t known;
+
+    memset(test, 0, sizeof(*test));
+    test->job = &job;
+    CHECK(sim_job_open(&job, 1, &options, sim_ends_register, test));
+    create_sets(test);
+    names[0] = test->chares[0].self;
+    names[1] = test->chares[1].self;
+    SIM_OK(&job,
+           chare_section_create(sim_rt(&job, 0), names, 2, NULL, &formed));
+    SIM_OK(&job, chare_section_open(sim_rt(&job, 1), 1, &open));
+    sim_job_settle(&job);
+    SIM_OK(&job, chare_section_enlist(sim_rt(&job, 0), &names[0], open));
+    obj = sim_rt(&job, 0)->obj;
+    known = obj->collections.count;
+    send_bytes(test, CHI_HANDLER_ENLIST, test->sets[0].id, 0, &formed,
+               sizeof(formed), NULL, 0);
+    memcpy(form + sizeof(uint64_t), &part, sizeof(part));
+    send_bytes(test, CHI_HANDLER_SECTION, open, CHI_SECTION_FORM, form,
+               sizeof(form), NULL, 0);
+    send_bad_rolls(test, formed);
+    send_bad_chares(test);
+    CHECK(!job_ended(test) && !chi_collection_find(obj, open)->populated);
+    CHECK_EQ(obj->collections.count, known);
+    CHECK_EQ(chi_collection_find(obj, test->sets[0].id)->count, 1);
+    SIM_CHECK(&job, job.wrong[0] == '\0');
+    close_job(test);
+}
+
+TAP_MAIN(TAP_CASE(malformed_messages_are_dropped), TAP_CASE(ends_are_exact),
+         TAP_CASE(ends_are_exact_while_chares_move),
          TAP_CASE(results_cross_the_end), TAP_CASE(planted_bugs_are_seen))

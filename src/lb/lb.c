@@ -529,7 +529,10 @@ lb_execute(void *context, struct chi_msg *msg)
     const bool early =
         msg->env.entry == CHI_LB_SPREAD && msg->env.key == lb->session + 1;
 
-    if (msg->env.entry >= CHI_LB_EVERY) {
+    if (msg->env.entry == CHI_LB_LOOK) {
+        lb->looks = false;
+        chi_lb_look(lb);
+    } else if (msg->env.entry >= CHI_LB_EVERY) {
         chi_lb_timed_came(lb, msg);
     } else if (msg->env.key == lb->session || early) { /* A6, V2 */
         came(lb, msg);

@@ -33,6 +33,7 @@ enum chi_lb_kind { /* env.entry; env.key is the session */
     CHI_LB_RESUME,  /* down: chares go on */
     CHI_LB_SPREAD,  /* between any: live.c */
     CHI_LB_PIECE,   /* up, of a subtree: as STATS, for a dump: pieces.c */
+    CHI_LB_LOOK,    /* to itself: chares have ceased to exist */
 
     /* timed.c; env.key is 0 */
     CHI_LB_EVERY, /* to PE 0: a new period, in ns */
@@ -167,6 +168,7 @@ struct chi_lb {
     uint64_t unsynced; /* chares here that have not said so; 0 may be */
     struct chi_lb_list synced; /* of chares that said so here: to go on */
     struct chi_lb_list next;   /* the same of the session after this one */
+    bool looks;                /* LOOK is on its way */
     chare_collection *arrays;  /* that PE 0 knew of when it called */
     size_t array_count;
     struct chi_lb_plan *plans;

@@ -202,6 +202,17 @@ chi_lb_start_moving(struct chi_lb *lb)
 
 /* ---- what has moved */
 
+/* Where one ceases to exist, more may, and the caller is amid that: look once,
+ * when they have. */
+static void
+look_after(struct chi_lb *lb)
+{
+    if (!lb->looks) {
+        lb->looks = true;
+        chi_pe_send(lb->pe, lb->pe->rank, chi_lb_message(lb, CHI_LB_LOOK, 0));
+    }
+}
+
 void
 chi_lb_moved(void *context, const chare_element *element, uint32_t from,
              uint32_t to, bool came)
@@ -231,7 +242,11 @@ chi_lb_moved(void *context, const chare_element *element, uint32_t from,
     if (lb->state == CHI_LB_MOVING ||
         chi_obj_is_at_sync(lb->obj, element->collection)) {
         lb->unsynced = 0; /* not known: the next one looks */
-        chi_lb_look(lb);
+        if (to == UINT32_MAX) {
+            look_after(lb);
+        } else {
+            chi_lb_look(lb);
+        }
     }
 }
 

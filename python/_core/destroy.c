@@ -107,6 +107,7 @@ core_chare_destroyed(struct core_pe *pe, PyObject *object)
     core_build_abandon(pe, (struct core_chare *)object);
     core_when_abandon(pe, (struct core_chare *)object);
     if (!pe->exiting) {
+        core_restarts_abandon(pe, (struct core_chare *)object);
         interrupt_all(pe, (struct core_chare *)object);
     }
     Py_DECREF(object);

@@ -19,6 +19,7 @@ enum {
     PICKLE_IT = 1,
     SEEN_INLINE = 16,
     DEPTH_MAX = CHARE_CODEC_DEPTH_MAX - 4, /* the runtime may wrap a value */
+    REPEATS_MAX = 65536, /* of what C gets more than once, in one message */
 };
 
 /* Mutable objects met so far: one, or an open hash set. */
@@ -27,6 +28,7 @@ struct seen {
     PyObject **slots;
     size_t room; /* a power of two; 0: there is the first one, or none */
     size_t count;
+    size_t repeats; /* how often one of them was written again */
     PyObject *inline_slots[SEEN_INLINE];
     struct core_moves moves; /* a moved array counts as a mutable object */
 };
@@ -92,7 +94,31 @@ seen_begin(struct seen *seen)
     memset(seen->inline_slots, 0, sizeof(seen->inline_slots));
     seen->slots[seen_slot(seen, seen->first)] = seen->first;
     seen->count = 1;
+    seen->repeats = 0;
     seen->moves.first = NULL;
+}
+
+/* One has come again. C knows no identity, and gets it as often: lists that
+ * hold each other twice would double with each. */
+static int
+seen_again(struct seen *seen)
+{
+    const struct writer *writer =
+        (const struct writer *)((const char *)seen -
+                                offsetof(struct writer, seen));
+
+    if (writer->state->strict == NULL) {
+        return PICKLE_IT;
+    }
+    if (++seen->repeats > REPEATS_MAX) {
+        PyErr_Format(PyExc_ValueError,
+                     "%U(): its arguments hold the same lists, dicts, sets "
+                     "or arrays more than %d times; C would get each of "
+                     "these again",
+                     writer->state->strict->fullname, REPEATS_MAX);
+        return -1;
+    }
+    return 0;
 }
 
 static int
@@ -107,12 +133,8 @@ seen_add_next(struct seen *seen, PyObject *object)
         return -1;
     }
     i = seen_slot(seen, object);
-    if (seen->slots[i] == object) { /* C knows no identity */
-        const struct writer *writer =
-            (const struct writer *)((const char *)seen -
-                                    offsetof(struct writer, seen));
-
-        return writer->state->strict != NULL ? 0 : PICKLE_IT;
+    if (seen->slots[i] == object) {
+        return seen_again(seen);
     }
     seen->slots[i] = object;
     seen->count++;
@@ -350,7 +372,8 @@ put_other(struct writer *writer, PyObject *object)
     if (Py_IS_TYPE(object, state->FutureType)) {
         chare_future name;
 
-        if (core_future_comes_along(writer->pe,
+        if (writer->encoder == writer->pe->luggage &&
+            core_future_comes_along(writer->pe,
                                     (struct core_future *)object)) {
             return core_future_follow(writer->pe, writer->encoder,
                                       (struct core_future *)object);
@@ -487,21 +510,35 @@ put_part(chare_encoder *encoder, PyObject *part)
     return 0;
 }
 
+/* A value's pickle and its parts; NULL with an exception. */
+static PyObject *
+pickle_of(struct core_pe *pe, const chare_encoder *encoder, PyObject *value)
+{
+    PyObject *function = core_support(pe->state, "dumps");
+    struct core_chare *moving = pe->moving;
+    PyObject *pair;
+
+    if (function == NULL) {
+        return NULL;
+    }
+    if (encoder != pe->luggage) { /* F4 of follow.c */
+        pe->moving = NULL;
+    }
+    pair = PyObject_CallOneArg(function, value);
+    pe->moving = moving;
+    Py_DECREF(function);
+    return pair;
+}
+
 /* Write a value as a pickle. */
 static int
 put_pickle(struct core_pe *pe, chare_encoder *encoder, PyObject *value)
 {
-    PyObject *function = core_support(pe->state, "dumps");
-    PyObject *pair;
+    PyObject *pair = pickle_of(pe, encoder, value);
     PyObject *pickle;
     PyObject *parts;
     int result = -1;
 
-    if (function == NULL) {
-        return -1;
-    }
-    pair = PyObject_CallOneArg(function, value);
-    Py_DECREF(function);
     if (pair == NULL) {
         return -1;
     }
@@ -635,6 +672,9 @@ core_encode_strict(struct core_pe *pe, chare_encoder *encoder, PyObject *value)
 
     writer_init(&writer, pe, encoder);
     result = put_object(&writer, value);
+    if (writer.seen.room > 0) { /* this is a trial: nothing is sent */
+        core_moves_forget(&writer.seen.moves);
+    }
     if (result == PICKLE_IT) {
         (void)writer_fini(&writer, -1);
         return 0;

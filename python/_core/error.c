@@ -316,6 +316,7 @@ int
 core_error_encode(struct core_pe *pe, chare_encoder *encoder, PyObject *error)
 {
     PyObject *function = core_support(pe->state, "describe");
+    struct core_chare *moving = pe->moving;
     PyObject *parts;
     const char *kind;
     const char *message;
@@ -326,7 +327,9 @@ core_error_encode(struct core_pe *pe, chare_encoder *encoder, PyObject *error)
     if (function == NULL) {
         return -1;
     }
+    pe->moving = NULL; /* F4 of follow.c */
     parts = PyObject_CallOneArg(function, error);
+    pe->moving = moving;
     Py_DECREF(function);
     if (parts == NULL) {
         return -1;

@@ -16,6 +16,9 @@
  *      at the original, or it was told twice.
  *  F3  An adopted future is the chare's: to others it goes by its name, and
  *      what they send goes to the original.
+ *  F4  Code of users that runs while the chare is written or read may send
+ *      messages: a future in those goes by its name, as in any other.
+ *  F5  The chare may be destroyed before the value comes: that is no failure.
  */
 #include "state.h"
 
@@ -25,6 +28,42 @@ enum {
 
 /* ---- where the chare left */
 
+/* A value has reached its chare, or could not. */
+static void
+value_followed(const chare_call *call, void *context)
+{
+    struct core_pe *pe = chare_user(call->runtime);
+    PyObject *answer;
+
+    (void)context;
+    core_enter(pe);
+    answer = core_decode_data(pe, call);
+    if (answer != NULL && PyExceptionInstance_Check(answer) &&
+        !Py_IS_TYPE(answer, (PyTypeObject *)PyExc_LookupError)) { /* F5 */
+        PyErr_SetObject((PyObject *)Py_TYPE(answer), answer);
+        Py_CLEAR(answer);
+    }
+    if (answer == NULL) {
+        core_failed_in(pe, "the value of a future whose chare has moved");
+    }
+    Py_XDECREF(answer);
+    core_leave(pe);
+}
+
+int
+core_follow_register(struct core_pe *pe)
+{
+    chare_status status =
+        chare_function_register(pe->runtime, "chare.future.followed",
+                                value_followed, NULL, &pe->followed);
+
+    if (status != CHARE_OK) {
+        core_raise(pe->state, status, "cannot register a function");
+        return -1;
+    }
+    return 0;
+}
+
 /* Call _chare_future of a chare; -1 with an exception. */
 static int
 value_send(struct core_pe *pe, const struct core_future *future,
@@ -32,18 +71,25 @@ value_send(struct core_pe *pe, const struct core_future *future,
 {
     PyObject *args[] = {PyLong_FromUnsignedLongLong(future->name.id),
                         PyLong_FromUnsignedLong(future->name.pe), value};
-    chare_status status = CHARE_OK;
+    const chare_callback told =
+        chare_callback_function(pe->followed, pe->rank, 0);
+    const chare_send_options options = {.size = sizeof(options),
+                                        .reply = &told};
+    chare_status status;
     chare_data data;
     int result = -1;
 
     if (args[0] != NULL && args[1] != NULL &&
         core_data_args(pe, false, args, 3, &data) == 0) {
-        status = chare_send(pe->runtime, target, entry, &data, NULL);
+        status = chare_send(pe->runtime, target, entry, &data, &options);
         if (status != CHARE_OK) {
             core_data_drop(&data);
+        }
+        if (status == CHARE_OK || status == CHARE_ERR_NOT_FOUND) { /* F5 */
+            result = 0;
+        } else {
             core_raise(pe->state, status, "a future that moves");
         }
-        result = status == CHARE_OK ? 0 : -1;
     }
     Py_XDECREF(args[0]);
     Py_XDECREF(args[1]);

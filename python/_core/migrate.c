@@ -210,6 +210,7 @@ pack(struct core_pe *pe, struct core_chare *chare, chare_encoder *encoder)
         return -1;
     }
     pe->moving = chare;
+    pe->luggage = encoder;
     state = state_pack(pe, chare);
     luggage = state == NULL         ? NULL
               : chare->rare != NULL ? luggage_pack(pe, chare)
@@ -228,6 +229,7 @@ pack(struct core_pe *pe, struct core_chare *chare, chare_encoder *encoder)
         result = result < 0 ? -1 : core_encode(pe, encoder, state);
     }
     pe->moving = NULL;
+    pe->luggage = NULL;
     Py_XDECREF(state);
     Py_XDECREF(luggage);
     return result;

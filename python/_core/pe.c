@@ -76,7 +76,7 @@ pe_open(PyObject *module, PyObject *unused)
     pe->inbox = PyList_New(0);
     state->pe = pe;
     state->current = pe;
-    if (core_reduce_register(pe) < 0) {
+    if (core_reduce_register(pe) < 0 || core_follow_register(pe) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;

@@ -20,6 +20,8 @@
  *      (follow.c).
  *  M3  Methods of a chare are begun again in the order in which they were
  *      first suspended, before anything else that comes for the chare there.
+ *  M4  What is made for one wait, by recv(), wait() or sleep(), ends with it.
+ *      While others refer to it, an attribute for example, the chare stays.
  */
 #include "state.h"
 
@@ -52,6 +54,73 @@ core_movable_start(struct core_pe *pe, const struct core_entry *entry,
     Py_DECREF(chare);
 }
 
+struct count {
+    const PyObject *what;
+    Py_ssize_t times;
+};
+
+static int
+count_visit(PyObject *object, void *context)
+{
+    struct count *count = context;
+
+    count->times += object == count->what;
+    return 0;
+}
+
+/* What a coroutine or generator awaits; new reference or NULL. */
+static PyObject *
+awaited_by(PyObject *object)
+{
+    PyObject *inner = NULL;
+
+    if (PyCoro_CheckExact(object)) {
+        inner = PyObject_GetAttrString(object, "cr_await");
+    } else if (PyGen_CheckExact(object)) {
+        inner = PyObject_GetAttrString(object, "gi_yieldfrom");
+    }
+    PyErr_Clear();
+    return inner;
+}
+
+/* How often the frames of a suspended coroutine refer to something. */
+static Py_ssize_t
+frames_count(PyObject *coroutine, const PyObject *what)
+{
+    struct count count = {what, 0};
+    PyObject *at = Py_NewRef(coroutine);
+
+    while (at != NULL && at != Py_None && at != what) {
+        PyObject *inner = awaited_by(at);
+
+        if (inner != NULL) {
+            (void)Py_TYPE(at)->tp_traverse(at, count_visit, &count);
+        }
+        Py_SETREF(at, inner);
+    }
+    Py_XDECREF(at);
+    return count.times + (coroutine == what);
+}
+
+/* M4: besides the wait, and who is to complete it: a channel, a timer, what
+ * waits for a condition, the source of a view. */
+static bool
+is_kept_elsewhere(const struct core_waiter *waiter)
+{
+    const struct core_future *future =
+        (const struct core_future *)waiter->awaited;
+    Py_ssize_t known = 2; /* the waiter, and one of these */
+
+    if (future == NULL || !core_future_is_for_one(future) ||
+        core_future_is_complete(future)) {
+        return false;
+    }
+    known += future->timer != NULL;
+    known += frames_count(core_task_coroutine((PyObject *)(uintptr_t)waiter),
+                          waiter->awaited);
+    return Py_REFCNT(waiter->awaited) > known;
+}
+
 /* M1 */
 static bool
 can_leave(const struct core_state *state, const struct core_waiter *waiter)
@@ -59,7 +128,8 @@ can_leave(const struct core_state *state, const struct core_waiter *waiter)
     return Py_IS_TYPE((PyObject *)waiter, state->TaskType) &&
            waiter->entry != NULL &&
            (waiter->entry->flags & CORE_ENTRY_MOVABLE) != 0 &&
-           waiter->suspended && !waiter->ready && waiter->interrupted == NULL;
+           waiter->suspended && !waiter->ready &&
+           waiter->interrupted == NULL && !is_kept_elsewhere(waiter);
 }
 
 bool
@@ -219,6 +289,30 @@ core_restarts_run(struct core_pe *pe, struct core_chare *chare)
     chare->rare->restarts = NULL;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
         begin_again(pe, chare, PyList_GET_ITEM(list, i)); /* M3 */
+    }
+    Py_DECREF(list);
+}
+
+void
+core_restarts_abandon(struct core_pe *pe, struct core_chare *chare)
+{
+    PyObject *list = chare->rare != NULL ? chare->rare->restarts : NULL;
+
+    if (list == NULL) {
+        return;
+    }
+    chare->rare->restarts = NULL;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
+        chare_reply reply;
+        PyObject *args;
+        unsigned id;
+
+        if (record_parse(PyList_GET_ITEM(list, i), &id, &args, &reply)) {
+            PyErr_Format(pe->state->Destroyed, "%R was destroyed",
+                         (PyObject *)chare);
+            core_failed_of(pe, &chare->owner->init, chare, &reply);
+        }
+        PyErr_Clear();
     }
     Py_DECREF(list);
 }

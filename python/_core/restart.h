@@ -57,12 +57,19 @@ int core_restarts_pack(struct core_pe *pe, struct core_chare *chare);
 /* Begin again what is noted there. */
 void core_restarts_run(struct core_pe *pe, struct core_chare *chare);
 
-/* The same soon, for a chare that did not leave after all. */
+/* The chare is destroyed: who waits for one of them gets an Error. */
+void core_restarts_abandon(struct core_pe *pe, struct core_chare *chare);
+
+/* Begin them again soon, for a chare that did not leave after all. */
 void core_restarts_post(struct core_pe *pe, struct core_chare *chare);
 
 /* ---- follow.c */
 
-/* Whether a future is written for the chare that moves: its value follows. */
+/* Make known what hears of values that were sent after a chare. */
+int core_follow_register(struct core_pe *pe);
+
+/* Whether a future is written for the chare that moves: its value follows.
+ * Other messages may be written meanwhile, by code of users; follow.c, F4. */
 static inline bool
 core_future_comes_along(const struct core_pe *pe,
                         const struct core_future *future)

@@ -171,6 +171,7 @@ struct core_pe {
                              encoded or waited; to be let go by move() */
     Py_ssize_t arg_count;      /* of those; 0: none */
     struct core_chare *moving; /* it is packed, or unpacked; or NULL */
+    chare_encoder *luggage;    /* what it is packed into; or NULL */
     bool unmovable;            /* some chare was to move and could not yet */
     PyObject *scheduler;       /* its greenlet */
     struct core_coroutine *parked; /* coroutines without a task */
@@ -178,6 +179,7 @@ struct core_pe {
     struct core_future *pending; /* incomplete futures; each is owned */
     struct core_timer *timers;   /* not yet fired */
     uint32_t post;         /* function id: results of reducers with a 'post' */
+    uint32_t followed;     /* function id: values sent after a chare */
     PyObject *known;       /* dict: id -> address of a future that was sent */
     PyThreadState *thread; /* while blocked */
     PyObject *inbox;       /* list: (function, args) of other threads */

@@ -264,7 +264,9 @@ core_task_leave(struct core_pe *pe, struct core_waiter *task)
     self->coroutine = NULL;
     core_waiter_stop(task);
     pe->running = task->entry; /* its 'finally' blocks may send */
-    closed = PyObject_CallMethod(coroutine, "close", NULL);
+    closed = PyCoro_CheckExact(coroutine)
+                 ? PyObject_CallMethod(coroutine, "close", NULL)
+                 : Py_NewRef(Py_None); /* a future that was returned */
     pe->running = NULL;
     core_waiter_ended(task);
     Py_DECREF(coroutine);

@@ -150,7 +150,7 @@ stop_awaiting(struct core_waiter *self)
         return;
     }
     core_future_remove_waiter(awaited, (PyObject *)self);
-    if (awaited->local && awaited->what != NULL && awaited->waiter == NULL) {
+    if (core_future_is_for_one(awaited) && awaited->waiter == NULL) {
         (void)core_future_abandon(awaited);
     }
     Py_DECREF(awaited);

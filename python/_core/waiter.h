@@ -126,6 +126,13 @@ core_future_is_complete(const struct core_future *future)
     return future->arrived >= future->value_count;
 }
 
+/* Whether it was made for one wait, and is of no use without. */
+static inline bool
+core_future_is_for_one(const struct core_future *future)
+{
+    return future->local && (future->what != NULL || future->source != NULL);
+}
+
 /*
  * The end of a blocking function, see above: the value or the future. Takes
  * the reference to the future. 'what' is for NotThreadedError.

@@ -118,6 +118,10 @@ def movable(function):
             self.answer = self.other.ask(ret=True)
         value = await self.answer
 
+    What ``recv()``, ``self.wait()``, ``charm.sleep()`` and
+    ``get(timeout=...)`` give is for one ``await``: while an attribute holds
+    it, the chare stays.
+
     A method without this decorator keeps its chare where it is until it has
     ended. charm.start() raises Error for one that is no ``async def`` entry
     method. The arguments are kept, so that ``move()`` cannot give them away.

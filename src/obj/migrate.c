@@ -592,7 +592,9 @@ element_leave(struct chi_obj *obj, struct chi_element *element, uint32_t to)
     free(element);
 }
 
-/* Pack all of a clique; false: somebody cannot go, and nothing is packed. */
+/* Pack all of a clique; false: somebody cannot go, and nothing is packed.
+ * Whose state was written is asked again whether it can go: so it hears that
+ * it stays. */
 static bool
 clique_pack(struct chi_obj *obj, struct clique *clique)
 {
@@ -606,6 +608,7 @@ clique_pack(struct chi_obj *obj, struct clique *clique)
         if (clique->packed[i] == NULL) {
             while (i-- > 0) {
                 chi_msg_release(clique->packed[i]);
+                (void)is_movable(obj, clique->items[i]);
             }
             return false;
         }

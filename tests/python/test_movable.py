@@ -395,6 +395,269 @@ def main(args):
 charm.start(main)
 """, (1, 2))
 
+    def test_a_returned_future(self):
+        """'return future.get()' waits as 'await' does."""
+        self.check(WORKER + """
+class Returns(Worker):
+    @movable
+    async def last(self):
+        self.begun.append(charm.myPe())
+        if self.answer is None:
+            self.answer = Future()
+        return self.answer.get()
+
+    def give(self):
+        return self.answer
+
+def main(args):
+    P = charm.numPes()
+    a = Array(Returns, 2)
+    here = a[0].where(ret=True).get()
+    result = a[0].last(ret=True)
+    a[0].go((here + 1) % P)
+    settle(a[0], (here + 1) % P)
+    assert not result.ready()
+    a[0].give(ret=True).get().send(7)
+    assert result.get() == 7
+    assert len(a[0].state(ret=True).get()[1]) == min(P, 2)
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2))
+
+    def test_destroyed_before_the_value(self):
+        """What follows a chare that has ended is dropped."""
+        self.check(WORKER + """
+class Asker(Worker):
+    def make(self):
+        self.answer = Future()
+        return self.answer
+
+    def call(self, other):
+        self.result = other.fails(ret=True)
+
+    @coro
+    def fails(self):
+        self.wait("self.got")
+        raise LookupError("not here")
+
+def main(args):
+    P = charm.numPes()
+    for whole in False, True:
+        a = Array(Asker, 2)
+        b = Array(Asker, 1)
+        here = a[0].where(ret=True).get()
+        name = a[0].make(ret=True).get()
+        a[0].call(b[0])
+        a[0].go((here + 1) % P)
+        settle(a[0], (here + 1) % P)
+        (a if whole else a[0]).ckDestroy(awaitable=True).get()
+        name.send([1, 2])
+        b[0].put(1)
+        charm.waitQD()
+        b[0].where(ret=True).get()
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2))
+
+    def test_futures_in_calls_made_while_it_leaves(self):
+        """They are futures as in any other call."""
+        self.check(WORKER + """
+class Odd:
+    def __init__(self, other, future):
+        self.other = other
+        self.future = future
+    def __reduce__(self):
+        self.other.take([self.future])
+        self.other.take([Plain(self.future)])
+        return Odd, (self.other, self.future)
+
+class Plain:
+    def __init__(self, future):
+        self.future = future
+
+class Teller(Worker):
+    def take(self, item):
+        item = item[0]
+        (item.future if isinstance(item, Plain) else item).send(charm.myPe())
+
+    def prepare(self, other, future):
+        self.other = other
+        self.future = future
+        self.odd = Odd(other, Future(2))
+
+    def __getstate__(self):
+        told = Future()
+        self.other.take([told])
+        return dict(self.__dict__, told=told)
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        told = Future()
+        self.other.take([told])
+        self.told_here = told
+
+    async def all_told(self):
+        return await self.told, await self.told_here, await self.odd.future
+
+def main(args):
+    P = charm.numPes()
+    a = Array(Teller, 2)
+    here = a[0].where(ret=True).get()
+    there = a[1].where(ret=True).get()
+    a[0].prepare(a[1], Future())
+    a[0].go((here + 1) % P)
+    settle(a[0], (here + 1) % P)
+    if P > 1:
+        assert a[0].all_told(ret=True).get() == (there, there, [there] * 2)
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2))
+
+    def test_one_of_two_that_go_together_stays(self):
+        """Methods that were ended for the other go on, or are answered."""
+        for destroy in False, True:
+            self.check(WORKER + f"destroy = {destroy}" + """
+class First(Worker):
+    def pair(self, other):
+        self.other = other
+
+    def __getstate__(self):
+        self.other.ckLocal().hold()
+        return self.__dict__.copy()
+
+class Second(Worker):
+    def hold(self):
+        self.sum = self.allreduce(1, Reducer.sum)
+
+def main(args):
+    P = charm.numPes()
+    a = Array(First, 2)
+    b = Array(Second, bind_to=a)
+    charm.awaitCreation(b)
+    here = a[0].where(ret=True).get()
+    a[0].pair(b[0], awaitable=True).get()
+    result = a[0].wait_for("self.got", ret=True)
+    a[0].go(1 - here)
+    charm.waitQD()
+    assert a[0].where(ret=True).get() == here
+    if destroy:
+        a[0].ckDestroy(awaitable=True).get()
+        try:
+            result.get()
+        except Error as error:
+            assert "was destroyed" in str(error), error
+        else:
+            assert False
+    else:
+        a[0].put(1)
+        assert result.get() == (1, here), result.get()
+    print("done")
+    exit()
+
+charm.start(main)
+""", (2,))
+
+    def test_what_is_for_one_wait_and_kept(self):
+        """An attribute has what recv(), wait(), sleep() gave: it stays."""
+        self.check(WORKER + """
+class Keeps(Worker):
+    def __init__(self):
+        super().__init__()
+        self.one = None
+
+    async def open(self, other):
+        self.channel = Channel(self, other)
+
+    @movable
+    async def keep(self, what):
+        self.begun.append(charm.myPe())
+        if self.one is None:
+            self.one = (self.channel.recv() if what == "recv"
+                        else self.wait("self.got") if what == "wait"
+                        else charm.sleep(0.05))
+        value = await self.one
+        self.one = None
+        return value, charm.myPe()
+
+    async def inner(self):
+        future = self.channel.recv()
+        return await future
+
+    @movable
+    async def leave(self):
+        self.begun.append(charm.myPe())
+        return await self.inner(), charm.myPe()
+
+def main(args):
+    P = charm.numPes()
+    for what in "recv", "wait", "sleep":
+        a = Array(Keeps, 2)
+        a[0].open(a[1]); a[1].open(a[0])
+        here = a[0].where(ret=True).get()
+        result = a[0].keep(what, ret=True)
+        a[0].go((here + 1) % P)
+        charm.waitQD()
+        if what != "sleep":
+            assert a[0].where(ret=True).get() == here
+        a[1].send(5, 1)
+        a[0].put(1)
+        assert result.get() == (5 if what == "recv" else None, here)
+        settle(a[0], (here + 1) % P)
+    # A variable of the method is no reason to stay.
+    result = a[1].leave(ret=True)
+    here = a[1].where(ret=True).get()
+    a[1].go((here + 1) % P)
+    settle(a[1], (here + 1) % P)
+    a[0].send(6, 1)
+    assert result.get() == (6, (here + 1) % P)
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2))
+
+    def test_a_timeout_is_left_behind(self):
+        """... and nobody hears of it."""
+        for pes in 1, 2:
+            result = self.run_program(WORKER + """
+class Times(Worker):
+    @movable
+    async def ask(self):
+        self.begun.append(charm.myPe())
+        if self.answer is None:
+            self.answer = Future()
+        if len(self.begun) == min(2, charm.numPes()):
+            return await self.answer.get()
+        return await self.answer.get(timeout=0.2)
+
+    def give(self):
+        return self.answer
+
+def main(args):
+    P = charm.numPes()
+    a = Array(Times, 2)
+    here = a[0].where(ret=True).get()
+    result = a[0].ask(ret=True)
+    a[0].go((here + 1) % P)
+    settle(a[0], (here + 1) % P)
+    charm.sleep(0.4)
+    a[0].give(ret=True).get().send(7)
+    assert result.get() == 7
+    print("done")
+    exit()
+
+charm.start(main)
+""", pes)
+            self.assertEqual((result.returncode, result.stdout.split()[-1:]),
+                             (0, ["done"]), result.stderr)
+            self.assertNotIn("never seen", result.stderr)
+
     def test_what_cannot_be_movable(self):
         for method in ("def f(self): pass", "@coro\n    def f(self): pass",
                        "async def __init__(self): pass",

@@ -19,7 +19,8 @@ int core_encode(struct core_pe *pe, chare_encoder *encoder, PyObject *value);
 int core_encode_args(struct core_pe *pe, chare_encoder *encoder,
                      PyObject *const *args, Py_ssize_t arg_count);
 
-/* Whether a value has a form of its own; -1 with an exception. */
+/* Whether a value has a form of its own; -1 with an exception. What move()
+ * gave stays with its owner. */
 int core_encode_strict(struct core_pe *pe, chare_encoder *encoder,
                        PyObject *value);
 

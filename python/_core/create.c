@@ -121,7 +121,7 @@ static PyObject *
 creation_failed(struct core_state *state, struct core_class *cls,
                 PyObject *args, chare_data *data, chare_status status)
 {
-    core_moves_return_init(state->current, args, data);
+    core_moves_return_init(state->current, args, cls->native ? 0 : 1, data);
     core_data_drop(data);
     return core_raise(state, status, PyUnicode_AsUTF8(cls->name));
 }

@@ -344,13 +344,31 @@ core_moves_return_value(struct core_pe *pe, PyObject *value,
 }
 
 void
-core_moves_return_init(struct core_pe *pe, PyObject *args,
+core_moves_return_init(struct core_pe *pe, PyObject *args, Py_ssize_t skip,
                        const chare_data *data)
 {
     if (args != NULL &&
         (PyTuple_CheckExact(args) || PyList_CheckExact(args))) {
         core_moves_return(pe, PySequence_Fast_ITEMS(args),
-                          PySequence_Fast_GET_SIZE(args), 1, data);
+                          PySequence_Fast_GET_SIZE(args), skip, data);
+    }
+}
+
+void
+core_moved_return(struct core_pe *pe, PyObject *moved, PyObject *value)
+{
+    PyObject *error = core_exception_take();
+    PyObject *values = PyTuple_Pack(1, value);
+
+    if (values != NULL) {
+        moves_give_back(pe, PyTuple_Pack(1, moved), values, 0);
+        Py_DECREF(values);
+    } else {
+        PyErr_WriteUnraisable((PyObject *)pe->state->MovedType);
+    }
+    if (error != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+        Py_DECREF(error);
     }
 }
 

@@ -46,7 +46,11 @@ void core_moves_return_value(struct core_pe *pe, PyObject *value,
 /* The same of the arguments of a constructor, as users give them: None, a
  * tuple or a list. */
 void core_moves_return_init(struct core_pe *pe, PyObject *args,
-                            const chare_data *data);
+                            Py_ssize_t skip, const chare_data *data);
+
+/* The same of one that move() gave, whose elements are in 'value'; an
+ * exception stays as it is. */
+void core_moved_return(struct core_pe *pe, PyObject *moved, PyObject *value);
 
 /* Nothing is sent: their owners keep them. */
 void core_moves_forget(struct core_moves *moves);

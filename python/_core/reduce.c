@@ -121,13 +121,15 @@ foreign_encode(struct core_pe *pe, struct core_reducer *reducer,
     native = array == NULL
                  ? NULL
                  : call_support(pe->state, "as_native", array, reducer);
-    Py_XDECREF(array);
-    if (native == NULL) {
-        return -1;
-    }
     encoder->at = chare_buffer_bytes(encoder->buffer, NULL);
-    result = core_encode(pe, encoder, native);
-    Py_DECREF(native);
+    result = native != NULL ? core_encode(pe, encoder, native) : -1;
+    if (Py_IS_TYPE(data, pe->state->MovedType) && result == 0) {
+        pe->state->moved_into = encoder->buffer; /* it may have grown */
+    } else if (Py_IS_TYPE(data, pe->state->MovedType) && array != NULL) {
+        core_moved_return(pe, data, array);
+    }
+    Py_XDECREF(array);
+    Py_XDECREF(native);
     return result;
 }
 

@@ -2,6 +2,7 @@
 """_plugin.py - classes of chares in C, from shared libraries."""
 
 import inspect
+import keyword
 import os
 import sys
 
@@ -94,7 +95,8 @@ def _parse(params):
         if name:
             names.append(name)
     for name in names:
-        if not name.isidentifier() or name in ("ret", "awaitable", "self"):
+        if (not name.isidentifier() or keyword.iskeyword(name)
+                or name in ("ret", "awaitable", "self")):
             raise _core.Error(
                 f"parameters {params!r}: {name!r} can be no parameter"
             )

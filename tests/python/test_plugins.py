@@ -363,6 +363,50 @@ def main(args):
     exit()
 """)
 
+    def test_what_is_refused_stays(self):
+        """Arrays that were moved into a call that C refuses."""
+        self.everywhere("""
+import numpy
+def main(args):
+    one = Chare(cells.Cell, args=[5], onPE=charm.numPes() - 1)
+    gone = Group(Mirror, args=[1])
+    gone.ckDestroy(awaitable=True).get()
+    for make in (lambda: numpy.full(30000, 3.), lambda: numpy.full(4, 3.),
+                 lambda: bytearray(b"abc")):
+        array = make()
+        refused(TypeError, one.echo, move(array), object())
+        assert len(array) == len(make()) and (array[0] == make()[0]), array
+        refused(TypeError, one.echo, [move(array)], 1, {2: object()})
+        assert len(array) == len(make()) and (array[0] == make()[0]), array
+        refused(Exception, Array, cells.Cell, (2**40, 2**40),
+                args=[move(array)])
+        assert len(array) == len(make()) and (array[0] == make()[0]), array
+    exit()
+""")
+
+    def test_lists_in_each_other(self):
+        """C gets what is there twice as often, but not without a bound."""
+        self.everywhere("""
+def main(args):
+    one = Chare(cells.Cell, args=[5], onPE=charm.numPes() - 1)
+    row = [1, 2]
+    assert one.echo([row] * 100, ret=True).get() is not None
+    x = []
+    for i in range(40):
+        x = [x, x]
+    text = refused(ValueError, one.echo, x)
+    assert "cells.Cell.echo(): its arguments hold the same" in text, text
+    exit()
+""")
+
+    def test_names_that_can_be_no_parameters(self):
+        from chare import Error, _plugin
+
+        self.assertEqual(_plugin._parse("a, b="), (("a", "b"), 1))
+        for params in "from, to", "a, class=", "1", "self", "a, a":
+            with self.assertRaisesRegex(Error, "parameter"):
+                _plugin._parse(params)
+
     def test_errors_between_both(self):
         self.everywhere("""
 def main(args):

@@ -390,7 +390,17 @@ class Giver(Chare):
                     move(self.array), reducer, done, section), size,
                     ValueError)
 
-    def counts(self, done):
+    def counts(self, section, done):
+        for size in (3, 50000):
+            flags = np.ones(size, bool)
+            try:
+                self.contribute(move(flags), Reducer.sum, done, section)
+            except ValueError:
+                assert flags.shape == (size,) and flags.all(), flags
+            else:
+                raise AssertionError("no exception")
+
+    def adds(self, done):
         flags = np.ones(5, bool)
         self.contribute(move(flags), Reducer.sum, done)
         assert flags.size == 0
@@ -434,8 +444,9 @@ def main(args):
     gone.ckDestroy(awaitable=True).get()
     givers[0].creates(gone, ret=True).get()
     givers[0].sends(givers[1], ret=True).get()
+    givers[1].counts(section, done, ret=True).get()
     total = Future()
-    givers.counts(total)
+    givers.adds(total)
     assert (total.get() == 4 * charm.numPes()).all()
     print("done")
     charm.exit()

@@ -616,6 +616,23 @@ charm.start(main)
         self.assertIn("Worker[3] was destroyed", result.stderr)
         self.assertIn("Worker.add", result.stderr)
 
+    def test_an_insertion_that_is_too_late(self):
+        result = self.run_program(WORKER + """
+def main(args):
+    array = Array(Worker, ndims=1)
+    array.ckInsert(5)
+    array.ckDoneInserting()
+    charm.awaitCreation(array)
+    charm.waitQD()
+    array.ckDestroy(awaitable=True).get()
+    charm.waitQD()
+    array.ckInsert(7)
+charm.start(main)
+""", 2)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("Worker[7] was inserted after its array was destroyed",
+                      result.stderr)
+
 
 class LimitTest(ProgramCase):
     def test_dimensions(self):

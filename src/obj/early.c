@@ -127,7 +127,11 @@ stranger_end(struct chi_obj *obj, chare_collection section,
     obj->early_count--;
 }
 
-/* Ask the root whether this PE is in the tree, once at a time. */
+/*
+ * Ask the root whether this PE is in the tree, once at a time. The answer says
+ * nothing of who contributes later: a member that has moved here may have
+ * forgotten the section by then, as it has ended (F4).
+ */
 static void
 ask(struct chi_obj *obj, chare_collection id, struct chi_section *section)
 {
@@ -137,6 +141,10 @@ ask(struct chi_obj *obj, chare_collection id, struct chi_section *section)
         return;
     }
     section->asked = true;
+    for (struct chi_early *early = section->early_head; early != NULL;
+         early = early->next) {
+        early->asked = true;
+    }
     msg = chi_pe_msg(obj->pe, CHI_HANDLER_SECTION, 0);
     msg->env.collection = id;
     msg->env.spare = CHI_SECTION_ASK;
@@ -168,7 +176,8 @@ chi_early_run(struct chi_obj *obj, struct chi_collection *collection,
                        &early->callback);
             free(early);
             obj->early_count--;
-        } else if (strangers == CHI_STRANGERS_WAIT) {
+        } else if (strangers == CHI_STRANGERS_WAIT ||
+                   (strangers == CHI_STRANGERS_ANSWER && !early->asked)) {
             early_append(section, early);
         } else {
             stranger_end(obj, collection->spec.id, early, strangers);
@@ -244,10 +253,10 @@ chi_obj_section_contribute(struct chi_obj *obj, const chare_element *self,
     if (collection == NULL) {
         collection = chi_section_get(obj, id);
     }
+    early_add(obj, collection->section, self, reducer, msg, callback);
     if (collection->section->count == 0 &&
         chi_collection_creator(id) != obj->pe->rank) {
         ask(obj, id, collection->section); /* S4 */
     }
-    early_add(obj, collection->section, self, reducer, msg, callback);
     return CHARE_OK;
 }

@@ -497,9 +497,9 @@ chi_section_absent(struct chi_obj *obj, struct chi_collection *collection,
         return; /* S4: the tree comes */
     }
     chi_early_run(obj, collection,
-                  is_over ? CHI_STRANGERS_DROP : CHI_STRANGERS_REFUSE);
+                  is_over ? CHI_STRANGERS_DROP : CHI_STRANGERS_ANSWER);
     chi_moves_retry(obj);
-    if (collection->populated) {
+    if (collection->populated || section->asked) {
         return;
     }
     section->absent = true;

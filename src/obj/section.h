@@ -15,6 +15,7 @@ struct chi_early {
     chare_element self;
     uint32_t reducer;
     uint32_t caller;       /* the entry method that made it, or 0 */
+    bool asked;            /* the root was asked since */
     struct chi_msg *value; /* or NULL */
     chare_callback callback;
 };
@@ -152,6 +153,7 @@ uint32_t chi_entry_of_member(struct chi_obj *obj,
 enum chi_strangers {
     CHI_STRANGERS_WAIT,   /* for the root: it may be destroyed by now */
     CHI_STRANGERS_REFUSE, /* S4 */
+    CHI_STRANGERS_ANSWER, /* S4: those that the root was asked about */
     CHI_STRANGERS_DROP,   /* nobody knows any more who was in it */
 };
 

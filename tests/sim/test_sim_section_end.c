@@ -615,7 +615,9 @@ send_bytes(struct test *test, enum chi_handler handler, chare_collection to,
     struct chi_msg *msg = chi_pe_msg(pe, handler, len);
 
     memcpy(msg->bytes, bytes, len);
-    SIM_OK(test->job, chi_msg_add_trailer(&msg, trailer, trailer_len));
+    if (trailer != NULL) {
+        SIM_OK(test->job, chi_msg_add_trailer(&msg, trailer, trailer_len));
+    }
     msg->env.collection = to;
     msg->env.spare = spare;
     (void)chi_index_pack(&(chare_index){.ndims = 1}, &msg->env.key);

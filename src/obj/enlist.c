@@ -197,14 +197,7 @@ enlist_send(struct chi_obj *obj, chare_collection section,
     }
     msg->env.key = key;
     chi_pe_count(obj->pe, msg);
-    if (chi_collection_find(obj, element->collection) == NULL &&
-        chi_collection_kind(element->collection) != CHI_KIND_ARRAY) {
-        chi_pe_forward(
-            obj->pe,
-            chi_group_pe(obj, element->collection, element->index.at[0]), msg);
-    } else {
-        chi_dispatch(obj, msg, NULL);
-    }
+    chi_dispatch_to(obj, element, msg);
 }
 
 /* ---- roll calls */

@@ -160,6 +160,20 @@ chi_dispatch(struct chi_obj *obj, struct chi_msg *msg,
 }
 
 void
+chi_dispatch_to(struct chi_obj *obj, const chare_element *target,
+                struct chi_msg *msg)
+{
+    if (chi_collection_find(obj, target->collection) == NULL &&
+        chi_collection_kind(target->collection) != CHI_KIND_ARRAY) {
+        chi_pe_forward(
+            obj->pe,
+            chi_group_pe(obj, target->collection, target->index.at[0]), msg);
+    } else {
+        chi_dispatch(obj, msg, NULL);
+    }
+}
+
+void
 chi_dispatch_kept(struct chi_obj *obj, struct chi_msg_queue *kept)
 {
     struct chi_msg_queue here = {0};

@@ -287,14 +287,7 @@ chi_obj_call_if_alive(struct chi_obj *obj, const chare_element *target,
     }
     msg->env.spare = CHI_INVOKE_IF_ALIVE;
     chi_pe_count(obj->pe, msg);
-    if (collection == NULL &&
-        chi_collection_kind(target->collection) != CHI_KIND_ARRAY) {
-        chi_pe_forward(
-            obj->pe,
-            chi_group_pe(obj, target->collection, target->index.at[0]), msg);
-    } else {
-        chi_dispatch(obj, msg, NULL);
-    }
+    chi_dispatch_to(obj, target, msg);
     return CHARE_OK;
 }
 

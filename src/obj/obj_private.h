@@ -507,10 +507,13 @@ chi_lane_send(struct chi_obj *obj, const struct chi_collection *collection,
 
 /*
  * Where a counted message has to go; takes it. What is to be executed here is
- * put into 'here', or, if that is NULL, at the end of the PE's queue.
+ * put into 'here', or, if that is NULL, at the end of the PE's queue. '_to':
+ * to a chare that may be one of a group or a single that is not known here.
  */
 void chi_dispatch(struct chi_obj *obj, struct chi_msg *msg,
                   struct chi_msg_queue *here);
+void chi_dispatch_to(struct chi_obj *obj, const chare_element *target,
+                     struct chi_msg *msg);
 
 /* Dispatch what was kept; it goes before what came behind it. */
 void chi_dispatch_kept(struct chi_obj *obj, struct chi_msg_queue *kept);

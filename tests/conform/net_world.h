@@ -499,4 +499,19 @@ world_send(struct world *world, struct node *from, uint32_t rank, uint64_t len)
     return status == CHARE_OK;
 }
 
+/* Both ways, so that both ends accept and connect. */
+static inline bool
+world_both_talk(struct world *world, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        if (!world_send(world, &world->nodes[0], 1, i * 10) ||
+            !world_send(world, &world->nodes[1], 0, i * 10)) {
+            return false;
+        }
+    }
+    return WORLD_UNTIL(
+        world, world->nodes[0].arrived == world->nodes[1].sent_to[0] &&
+                   world->nodes[1].arrived == world->nodes[0].sent_to[1]);
+}
+
 #endif /* CHARE_TEST_NET_WORLD_H */

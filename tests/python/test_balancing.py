@@ -11,13 +11,9 @@ Method: chares say themselves what they cost, so that nothing depends on time.
 import os
 import subprocess
 import tempfile
-import unittest
 
-import chare
 import tapunit
 from program import LAUNCHER, ProgramCase
-
-MOVES = hasattr(chare.Chare, "setMigratable")
 
 # 32 chares; the first quarter costs 4, the others 1: 56 in all, and with
 # blocks on 2 PEs 40 and 16, on 4 PEs 32, 8, 8, 8.
@@ -77,7 +73,6 @@ class BalanceCase(ProgramCase):
         return result
 
 
-@unittest.skipUnless(MOVES, "Python chares do not move yet")
 class StrategiesTest(BalanceCase):
     def check_strategy(self, name):
         for pes, most in (2, 28), (4, 16):
@@ -164,7 +159,6 @@ class Worker(Worker):
 """, {"CHARE_LB_SPEEDS": "1,0"})
 
 
-@unittest.skipUnless(MOVES, "Python chares do not move yet")
 class StayTest(BalanceCase):
     def test_fixed_chares_stay(self):
         self.balanced("""

@@ -217,21 +217,6 @@ stranger_connect(const struct node *node)
     return fd;
 }
 
-/* Both ways, so that both ends accept and connect. */
-static bool
-both_still_talk(struct world *world, uint64_t count)
-{
-    for (uint64_t i = 0; i < count; i++) {
-        if (!world_send(world, &world->nodes[0], 1, i * 10) ||
-            !world_send(world, &world->nodes[1], 0, i * 10)) {
-            return false;
-        }
-    }
-    return WORLD_UNTIL(
-        world, world->nodes[0].arrived == world->nodes[1].sent_to[0] &&
-                   world->nodes[1].arrived == world->nodes[0].sent_to[1]);
-}
-
 /* A stranger that is still there must not keep a net awake. */
 static bool
 may_sleep(struct world *world, struct node *node)
@@ -275,7 +260,7 @@ strangers_disturb_nobody(const char *name, bool they_write)
         fds[i] = stranger_connect(&world.nodes[i % 2]);
         CHECK(fds[i] >= 0);
         if (i == STRANGERS / 2) {
-            CHECK(both_still_talk(&world, 10));
+            CHECK(world_both_talk(&world, 10));
         }
         if (they_write && i % 4 >= 2) {
             (void)send(fds[i], garbage, i % 8 < 4 ? 5 : sizeof(garbage),
@@ -287,10 +272,10 @@ strangers_disturb_nobody(const char *name, bool they_write)
         }
         CHECK(world_pump(&world));
     }
-    CHECK(both_still_talk(&world, 100));
+    CHECK(world_both_talk(&world, 100));
     CHECK(may_sleep(&world, &world.nodes[0]));
     CHECK(may_sleep(&world, &world.nodes[1]));
-    CHECK(both_still_talk(&world, 100));
+    CHECK(world_both_talk(&world, 100));
     CHECK(may_sleep(&world, &world.nodes[0]));
     CHECK_EQ(world.nodes[0].lost + world.nodes[1].lost, 0);
     CHECK(world_close(&world));

@@ -215,20 +215,6 @@ foreign_messages(struct world *world, struct stranger *stranger, bool tagged,
     return true;
 }
 
-static bool
-both_still_talk(struct world *world, uint64_t count)
-{
-    for (uint64_t i = 0; i < count; i++) {
-        if (!world_send(world, &world->nodes[0], 1, i * 10) ||
-            !world_send(world, &world->nodes[1], 0, i * 10)) {
-            return false;
-        }
-    }
-    return WORLD_UNTIL(
-        world, world->nodes[0].arrived == world->nodes[1].sent_to[0] &&
-                   world->nodes[1].arrived == world->nodes[0].sent_to[1]);
-}
-
 static struct stranger stranger;
 
 static void
@@ -247,7 +233,7 @@ foreign_messages_are_counted(void)
     net = world.nodes[0].net;
     address = node_address(&world.nodes[0]);
     CHECK(stranger_aim(&stranger, &address));
-    CHECK(both_still_talk(&world, 10));
+    CHECK(world_both_talk(&world, 10));
     for (int tagged = 0; tagged < 2; tagged++) {
         CHECK(foreign_messages(&world, &stranger, tagged != 0, SMALL_BYTES,
                                SMALL));
@@ -256,7 +242,7 @@ foreign_messages_are_counted(void)
         CHECK(WORLD_UNTIL(&world, net->foreign_dropped >=
                                       each * (uint64_t)(tagged + 1)));
         CHECK_EQ(net->foreign_dropped, each * (uint64_t)(tagged + 1));
-        CHECK(both_still_talk(&world, 10));
+        CHECK(world_both_talk(&world, 10));
     }
     CHECK_EQ(world.nodes[0].lost + world.nodes[1].lost, 0);
     stranger_close(&stranger);
@@ -399,12 +385,12 @@ broken_connections_cost_no_buffer(void)
     address = node_address(&world.nodes[0]);
     CHECK(proxy_open(&proxy, &address, &detour));
     CHECK(stranger_aim(&stranger, &detour));
-    CHECK(both_still_talk(&world, 10));
+    CHECK(world_both_talk(&world, 10));
     for (int i = 0; i < CUTS; i++) {
         CHECK(
             foreign_cut(&world, &proxy, i % 2 == 0 ? CUT_BYTES : LARGE_BYTES));
     }
-    CHECK(both_still_talk(&world, 100));
+    CHECK(world_both_talk(&world, 100));
     CHECK_EQ(world.nodes[0].lost + world.nodes[1].lost, 0);
     stranger_close(&stranger);
     proxy_close(&proxy);

@@ -101,10 +101,28 @@ static void
 value_form(const chare_value *value, char *out)
 {
     static const char *const names[] = {
-        "nothing", "None",    "bool",   "bool",      "int",       "int",
-        "float",   "complex", "str",    "bytes",     "bytearray", "tuple",
-        "list",    "dict",    "set",    "frozenset", "array",     "scalar",
-        "object",  "proxy",   "future", "callback",  "error",
+        [CHARE_TAG_END] = "nothing",
+        [CHARE_TAG_NONE] = "None",
+        [CHARE_TAG_FALSE] = "bool",
+        [CHARE_TAG_TRUE] = "bool",
+        [CHARE_TAG_INT] = "int",
+        [CHARE_TAG_BIGINT] = "int",
+        [CHARE_TAG_FLOAT] = "float",
+        [CHARE_TAG_COMPLEX] = "complex",
+        [CHARE_TAG_STR] = "str",
+        [CHARE_TAG_BYTES] = "bytes",
+        [CHARE_TAG_BYTEARRAY] = "bytearray",
+        [CHARE_TAG_TUPLE] = "tuple",
+        [CHARE_TAG_LIST] = "list",
+        [CHARE_TAG_DICT] = "dict",
+        [CHARE_TAG_SET] = "set",
+        [CHARE_TAG_FROZENSET] = "frozenset",
+        [CHARE_TAG_EXTERN] = "object",
+        [CHARE_TAG_ELEMENT] = "name of a chare",
+        [CHARE_TAG_FUTURE] = "future",
+        [CHARE_TAG_CALLBACK] = "callback",
+        [CHARE_TAG_ERROR] = "error",
+        [CHARE_TAG_PROXY] = "proxy",
     };
 
     switch (value->tag) {

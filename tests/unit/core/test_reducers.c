@@ -355,6 +355,9 @@ odd_parts(void)
          "'ValueError' 'reduction sum: a contribution has no value' ''"},
         {{CHARE_FORMAT_VALUE, "\4", 1, 0},
          "'ValueError' 'reduction sum: a contribution is malformed' ''"},
+        {{CHARE_FORMAT_VALUE, "\x1a\1\0\0\3\0\0\0\5\0\0\0\0\0\0\0\0", 17, 0},
+         "'ValueError' 'reduction sum: contributions differ: int and proxy' "
+         "''"},
         {{CHARE_FORMAT_ERROR, "\26\3AeAmAd", 8, 0}, "'e' 'm' 'd'"},
     };
 

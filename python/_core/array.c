@@ -9,6 +9,7 @@
  * in C order. What has no chare_dtype (structured, object, dates, text) is
  * left to pickle.
  */
+#include "gather.h"
 #include "ndarray.h"
 #include "state.h"
 
@@ -236,6 +237,11 @@ array_put(struct core_state *state, chare_encoder *encoder, Py_buffer *view,
         }
         return 0;
     }
+    if (view->len > 0 && view->suboffsets == NULL) {
+        core_gather(room, view->buf, view->ndim, view->shape, view->strides,
+                    (size_t)view->itemsize);
+        return 0;
+    }
     return PyBuffer_ToContiguous(room, view, view->len, 'C');
 }
 
@@ -256,24 +262,24 @@ dtype_find(struct core_numpy *numpy, const PyObject *dtype)
     return CHARE_DTYPE_NONE;
 }
 
-/* Write a small array whose form is simple; false: it is not. */
+/* Write a small array of a usual dtype; false: it is not one. */
 static bool
 array_put_simple(struct core_numpy *numpy, chare_encoder *encoder,
                  const struct core_ndarray *array)
 {
     const chare_dtype dtype = dtype_find(numpy, array->dtype);
-    const bool c_order = (array->flags & CORE_NDARRAY_C_ORDER) != 0;
+    const int order =
+        array->flags & (CORE_NDARRAY_C_ORDER | CORE_NDARRAY_F_ORDER);
     uint32_t flags = 0;
     int64_t shape[CHARE_ARRAY_DIMS_MAX];
     size_t len;
     void *room;
 
     if (dtype == CHARE_DTYPE_NONE || array->ndim > CHARE_ARRAY_DIMS_MAX ||
-        (array->flags & CORE_NDARRAY_WARN_ON_WRITE) != 0 ||
-        (!c_order && (array->flags & CORE_NDARRAY_F_ORDER) == 0)) {
+        (array->flags & CORE_NDARRAY_WARN_ON_WRITE) != 0) {
         return false;
     }
-    flags |= c_order ? 0u : CHARE_ARRAY_FORTRAN_ORDER;
+    flags |= order == CORE_NDARRAY_F_ORDER ? CHARE_ARRAY_FORTRAN_ORDER : 0u;
     flags |=
         array->flags & CORE_NDARRAY_WRITEABLE ? 0u : CHARE_ARRAY_READ_ONLY;
     len = chare_dtype_bytes(dtype);
@@ -286,8 +292,14 @@ array_put_simple(struct core_numpy *numpy, chare_encoder *encoder,
     }
     room = chare_put_array(encoder, dtype, flags, (uint32_t)array->ndim, shape,
                            len);
-    if (room != NULL) { /* else encoder->status says why */
+    if (room == NULL) {
+        return true; /* encoder->status says why */
+    }
+    if (order != 0) {
         memcpy(room, array->data, len);
+    } else {
+        core_gather(room, array->data, array->ndim, array->shape,
+                    array->strides, chare_dtype_bytes(dtype));
     }
     return true;
 }

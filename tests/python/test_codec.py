@@ -342,6 +342,10 @@ class ArrayTest(unittest.TestCase):
             "empty": numpy.empty((0,)),
             "empty 3-d": numpy.empty((2, 0, 3)),
             "one element": numpy.ones((1, 1, 1)),
+            "unaligned": numpy.ones(5, dtype="i1, f8")["f1"],
+            "large, elements": numpy.arange(40000.).reshape(200, 200)[:, ::2],
+            "large, rows": numpy.arange(40000.).reshape(200, 200)[1:-1, 1:-1],
+            "face": numpy.arange(27.0).reshape(3, 3, 3)[1:, 1:, 1],
         }.items():
             with self.subTest(layout=name):
                 self.assertSame(array)

@@ -80,7 +80,9 @@ class Cell(Chare):
         """All have told: the step is over."""
         if self.stay is None or len(self.came) < len(drift.AROUND):
             return
+        begin = time.perf_counter()
         self.rows = drift.joined(self.stay, self.came)
+        self.seconds += time.perf_counter() - begin
         self.stay, self.came = None, {}
         self.step += 1
         if self.step < self.until:

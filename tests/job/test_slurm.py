@@ -87,6 +87,40 @@ class Leaver(Chare):
 charm.start(lambda args: Group(Leaver).leave())
 """
 
+# Where the chares of a group of nodes are, and what PEs know of nodes.
+NODE_GROUP = """\
+import platform
+from chare import *
+class Node(Chare):
+    def where(self):
+        return self.thisIndex, charm.myPe(), charm.myHost(), platform.node()
+    @coro
+    def total(self):
+        return self.allreduce(charm.myPe(), Reducer.sum).get()
+def main(args):
+    hosts = range(charm.numHosts())
+    firsts = [charm.getHostFirstPe(host) for host in hosts]
+    nodes = NodeGroup(Node)
+    found = nodes.where(ret=True).get()
+    assert [place[:3] for place in found] == list(
+        zip(hosts, firsts, hosts)), found
+    assert len({place[3] for place in found}) == len(hosts), found
+    assert nodes.total(ret=True).get() == [sum(firsts)] * len(hosts)
+    last = nodes[hosts[-1]]
+    assert last.where(ret=True).get() == found[-1]
+    assert (nodes.ckLocalBranch() is None) == (charm.myPe() not in firsts)
+    pes = [charm.getHostPes(host) for host in hosts]
+    assert sorted(sum(pes, [])) == list(range(charm.numPes())), pes
+    assert [len(some) for some in pes] == [
+        charm.getHostNumPes(host) for host in hosts], pes
+    for host, some in enumerate(pes):
+        assert firsts[host] == some[0] == min(some), pes
+        assert all(charm.getPeHost(pe) == host for pe in some), pes
+    print("a chare on each of", len(found), "nodes")
+    charm.exit()
+charm.start(main)
+"""
+
 IMPORT_FAILS = """\
 import os
 if os.environ["SLURM_PROCID"] == "1":
@@ -285,6 +319,11 @@ class Jobs(Slurm):
 
     def test_hello_in_python(self):
         self.check_hello(self.example("hello.py"))
+
+    def test_groups_of_nodes(self):
+        python = self.example("hello.py")[0]
+        out = self.good(python, "-c", NODE_GROUP)
+        self.assertIn(f"a chare on each of {self.nodes} nodes", out)
 
     def check_hello(self, command):
         out = self.good(*command)

@@ -12,6 +12,8 @@ import subprocess
 import jobtest
 import tapunit
 
+SECRET = jobtest.BUILD / "tests/job/secret"
+
 
 @jobtest.needs_pmix
 class WireupTest(jobtest.JobTest):
@@ -149,6 +151,20 @@ class WireupTest(jobtest.JobTest):
                               r"\(CHARE_START_TIMEOUT\): 1 of 4 processes "
                               r"did not come .*: rank 2 \(\S+\)")
         self.assert_clean()
+
+    def test_the_key_is_told_to_nobody(self):
+        """Neither what is logged nor the environment has it."""
+        for net in ({}, {"CHARE_NET": "ofi", "CHARE_OFI_INTERFACE": "lo"}):
+            self.env.update(net, CHARE_LOG="debug")
+            code, out, err = self.chare("run", "-n", 2, SECRET)
+            self.assertEqual(code, 0, err)
+            keys = re.findall(r"^key (\w+)$", out, re.M)
+            self.assertEqual((len(keys), len(set(keys))), (8, 4), out)
+            self.assertIn("debug: ", err)
+            seen = err + "\n".join(re.findall(r"^seen .*", out, re.M))
+            self.assertIn("CHARE_LOG=debug", seen)
+            for key in keys:
+                self.assertNotIn(key, seen.lower())
 
     def test_programs_that_do_not_wire_up(self):
         # Nobody waits for anybody: no error, even if only some take part.

@@ -110,6 +110,39 @@ async def main(args):
 charm.start(main)
 """)
 
+    def test_without_greenlets(self):
+        """It begins and goes on in the greenlet of the PE itself."""
+        self.check("""
+import greenlet
+
+class Worker(Chare):
+    async def work(self, other):
+        seen = [greenlet.getcurrent()]
+        await charm.sleep(0.001)
+        seen.append(greenlet.getcurrent())
+        assert await other.value(ret=True) == 5
+        seen.append(greenlet.getcurrent())
+        assert await self.allreduce(1, Reducer.sum) == charm.numPes()
+        seen.append(greenlet.getcurrent())
+        return all(g.parent is None for g in seen) and len(set(seen)) == 1
+
+    @coro
+    def threaded(self):
+        return greenlet.getcurrent().parent is not None
+
+    def value(self):
+        return 5
+
+def main(args):
+    workers = Group(Worker)
+    last = workers[charm.numPes() - 1]
+    assert workers.work(last, ret=True).get() == [True] * charm.numPes()
+    assert last.threaded(ret=True).get()
+    print("done")
+    charm.exit()
+charm.start(main)
+""")
+
     def test_with_greenlets(self):
         """Both kinds wait for each other."""
         self.check("""

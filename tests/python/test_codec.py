@@ -421,6 +421,22 @@ class ArrayTest(unittest.TestCase):
         both = trip([Plain(array), Plain(array)])
         self.assertIs(both[0].value, both[1].value)
 
+    def test_large_arrays_stay_beside_the_pickle(self):
+        """The pickle holds none of their bytes, and they are not copied for
+        it; what is sent holds them once."""
+        arrays = [numpy.arange(5000.0) + i for i in range(100)]
+        values = [Plain(array) for array in arrays]
+        pickled, buffers = _support.dumps(values)
+        self.assertLess(len(pickled), 200 * len(arrays))
+        self.assertEqual(len(buffers), len(arrays))
+        for buffer, array in zip(buffers, arrays):
+            self.assertTrue(numpy.shares_memory(
+                numpy.frombuffer(buffer.raw()), array))
+        result, data = _core.round_trip(values)
+        self.assertLess(len(data), sum(a.nbytes + 400 for a in arrays))
+        for value, array in zip(result, arrays):
+            numpy.testing.assert_array_equal(value.value, array)
+
     def test_tuple_of_a_pickle_and_arrays_is_told_from_a_real_tuple(self):
         value = (b"x", numpy.arange(3, dtype="u1"))
         result = trip(value)

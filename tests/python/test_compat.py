@@ -187,6 +187,42 @@ charm.start(main)
 """, 1, ["+balancer", name])
             self.assertEqual((result.returncode, result.stderr), (0, ""))
 
+    def test_a_balancer_moves_chares(self):
+        """At AtSync(), and by the clock those that do not say it."""
+        program = """
+from charm4py import charm, Chare, Array, Future, Reducer
+class Mover(Chare):
+    def sync(self, done):
+        self.done = done
+        self.AtSync()
+
+    def resumeFromSync(self):
+        self.reduce(self.done, charm.myPe(), Reducer.gather)
+
+    def where(self):
+        return charm.myPe()
+
+def main(args):
+    n = charm.numPes()
+    first = [i // 4 for i in range(4 * n)]
+    array = Array(Mover, 4 * n, useAtSync=SYNC)
+    assert array.where(ret=True).get() == first
+    if SYNC:
+        done = Future()
+        array.sync(done)
+        assert done.get() == [(pe + 1) % n for pe in first]
+    else:
+        while array.where(ret=True).get() == first:
+            charm.sleep(0.001)
+    print("done")
+    exit()
+charm.start(main)
+"""
+        self.check(program.replace("SYNC", "True"), pes=(1, 4),
+                   args=("+balancer", "RotateLB"))
+        self.check(program.replace("SYNC", "False"), pes=(4,),
+                   args=("+balancer", "RotateLB", "+LBPeriod", "0.01"))
+
     def test_not_started(self):
         result = self.run_program("import charm4py", 1)
         self.assertIn("without charm.start()", result.stderr)

@@ -225,6 +225,45 @@ def main(args):
 charm.start(main)
 """, (1, 2, 4))
 
+    def test_bound_chares_move_together(self):
+        """Whichever of them is moved, and whatever comes for them meanwhile:
+        where one runs, the other is."""
+        self.check(MOVER + """
+class Follower(Mover):
+    def __init__(self, leader):
+        super().__init__()
+        self.leader = leader
+        self.alone = 0
+
+    def add(self, k):
+        self.alone += self.leader[self.thisIndex].ckLocal() is None
+        super().add(k)
+
+    def sums(self):
+        return self.alone, self.n, self.leader[self.thisIndex].ckLocal().n
+
+def main(args):
+    P = charm.numPes()
+    leader = Array(Mover, 6)
+    follower = Array(Follower, args=[leader], bind_to=leader)
+    charm.awaitCreation(leader, follower)
+    for k, mover in enumerate((leader, follower, leader, follower)):
+        for i in range(6):
+            follower[i].add(1)
+            mover[i].hop((i + k) % P)
+            follower[i].add(1)
+            leader[i].add(3)
+        charm.waitQD()
+        places = [(i + k) % P for i in range(6)]
+        for array in leader, follower:
+            assert [pe for pe, *_ in array.where(ret=True).get()] == places
+    assert follower.sums(ret=True).get() == [(0, 8, 12)] * 6
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2, 4))
+
     def test_a_section_that_ended_meanwhile(self):
         """What a member that moved contributes is lost, and this is said."""
         result = self.run_program("""

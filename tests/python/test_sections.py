@@ -37,6 +37,14 @@ class Member(Chare):
                                    section=section).get()
         return total
 
+    @coro
+    def meet(self, section, counter, count, rounds):
+        for n in range(rounds):
+            counter.hear(awaitable=True).get()
+            self.allreduce(section=section).get()
+            assert counter.get_heard(ret=True).get() >= (n + 1) * count
+        return rounds
+
 class Other(Chare):
     def index(self):
         return ("other", self.thisIndex)
@@ -198,6 +206,16 @@ for future, members in zip(futures, (
         sorted({*range(0, 24, 2), *range(0, 24, 3)}))):
     total = sum(i + 29 for i in members)
     assert future.get() == [total] * len(members), (total, members)
+""")
+
+    def test_a_barrier_of_a_section(self):
+        """Nobody is past it before all have come; others need not come."""
+        self.sections("""
+a = Array(Member, 24)
+counter = Chare(Member, onPE=charm.numPes() - 1)
+third = a[::3]
+assert third.meet(third, counter, 8, 5, ret=True).get() == [5] * 8
+assert counter.get_heard(ret=True).get() == 40
 """)
 
     def test_combined_of_two_classes(self):

@@ -38,9 +38,15 @@ def main(args: list[str]) -> None:
     workers.work(1).get()            # line 11: no future without ret=True
     Array(3, 4)                      # line 12: not a class
     charm.sleeep(1)                  # line 13: no such method
-    charm.exit("no")                 # line 14: not a number
+    here = workers.ckLocalBranch()
+    assert here is not None
+    here.work(1).upper()             # line 16: an int
+    here.play()                      # line 17: no such method of Worker
+    length = charm.pool.Task(len, ("text",), ret=True).get()
+    length.upper()                   # line 19: an int
+    charm.exit("no")                 # line 20: not a number
 """
-MISTAKEN_LINES = {11, 12, 13, 14}
+MISTAKEN_LINES = {11, 12, 13, 16, 17, 19, 20}
 
 
 def pyright():

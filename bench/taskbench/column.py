@@ -26,23 +26,22 @@ class Column(Chare):
         self.steps = steps
         self.done = done
         self.step = 0
-        self.missing = self.ahead = 0  # outputs for this step, for the next
+        self.missing = 1          # outputs for this step: begin()
+        self.later = self.needed  # for the next
         # A neighbour may have begun before.
         self.reduce(self.thisProxy.begin)
 
     def begin(self, _=None):
-        self.work()
+        self.take(0, self.me)
 
     def take(self, step, column):
         if step != self.step:
-            self.ahead += 1
+            self.later -= 1
             return
         self.missing = missing = self.missing - 1
-        if not missing:
-            self.work()
-
-    def work(self):
-        """The task of this step, and of those for which all is here."""
+        if missing:
+            return
+        # The task of this step, and of those for which all is here.
         me = self.me
         neighbours = self.neighbours
         while True:
@@ -53,8 +52,8 @@ class Column(Chare):
                 return
             for neighbour in neighbours:
                 neighbour.take(step, me)
-            self.missing = missing = self.needed - self.ahead
-            self.ahead = 0
+            self.missing = missing = self.later
+            self.later = self.needed
             if missing:
                 return
 
@@ -63,7 +62,7 @@ class Block(Column):
     """Some columns, of which others need those at its borders only."""
 
     def set_up(self, held, radius, width, done):
-        me = self.thisIndex[0]
+        me = self.me = self.thisIndex[0]
         self.columns = range(me * held, (me + 1) * held)
         # (who needs an output, of which column)
         self.borders = [
@@ -75,7 +74,13 @@ class Block(Column):
         self.needed = len(self.borders)
         self.reduce(done)
 
-    def work(self):
+    def take(self, step, column):
+        if step != self.step:
+            self.later -= 1
+            return
+        self.missing = missing = self.missing - 1
+        if missing:
+            return
         iterations = self.iterations
         while True:
             for _ in self.columns:
@@ -86,7 +91,7 @@ class Block(Column):
                 return
             for neighbour, column in self.borders:
                 neighbour.take(step, column)
-            self.missing = missing = self.needed - self.ahead
-            self.ahead = 0
+            self.missing = missing = self.later
+            self.later = self.needed
             if missing:
                 return

@@ -3,7 +3,9 @@
  * sweep.c - the kernel and the sweep, see sweep.h.
  *
  * Each point is run some times and the best one counts: the machine may do
- * something else, and what a runtime costs is what it costs undisturbed.
+ * something else, and what a runtime costs is what it costs undisturbed. What
+ * disturbs lasts longer than all tries of a point, one after the other, would:
+ * when all points are known each gets a turn again, and another.
  */
 #include "sweep.h"
 
@@ -14,18 +16,19 @@
 
 enum {
     PAIRS = 32,
-    TRIES = 9,
-    TRIES_LONG = 3, /* of a try that takes LONG_NS: a disturbance is less */
+    TRIES_TURN = 3, /* one after the other: the first warms up */
+    TURNS = 3,
+    TURNS_LONG = 1, /* of tries that take LONG_NS: a disturbance is less */
     LONG_NS = 100000000,
     POINT_NS = 10000000, /* a try of a point takes about this long */
     STEPS_MIN = 4,
     STEPS_MAX = 1000,
     CALIBRATE_ITERATIONS = 2000,
-    CALIBRATE_TRIES = 50
+    CALIBRATE_TRIES = 50,
+    PEAK_PART = 4 /* the best of so many points count as the peak */
 };
 
 static const double half = 0.5;
-static const double disturbed = 0.8;
 static const double end = 0.25; /* efficiency below which nothing is new */
 
 static uint64_t
@@ -40,6 +43,24 @@ now_ns(void)
 /* Written as vectors, so that it is the same code wherever it is compiled. */
 typedef double pair __attribute__((vector_size(16)));
 
+/*
+ * Several in one go: of a loop as short as one of them it would depend on the
+ * address, which differs between the programs, whether it fits one line of the
+ * cache; and then it is twice as fast.
+ */
+static inline void
+run_eight(pair *lanes, pair factor, pair addend)
+{
+    lanes[0] = lanes[0] * factor + addend;
+    lanes[1] = lanes[1] * factor + addend;
+    lanes[2] = lanes[2] * factor + addend;
+    lanes[3] = lanes[3] * factor + addend;
+    lanes[4] = lanes[4] * factor + addend;
+    lanes[5] = lanes[5] * factor + addend;
+    lanes[6] = lanes[6] * factor + addend;
+    lanes[7] = lanes[7] * factor + addend;
+}
+
 void
 kernel_run(uint64_t iterations)
 {
@@ -53,8 +74,8 @@ kernel_run(uint64_t iterations)
         lanes[i] = (pair){1 + i, 2 + i};
     }
     for (uint64_t n = 0; n < iterations; n++) {
-        for (int i = 0; i < PAIRS; i++) {
-            lanes[i] = lanes[i] * factor + addend;
+        for (int i = 0; i < PAIRS; i += 8) {
+            run_eight(&lanes[i], factor, addend);
         }
     }
     for (int i = 0; i < PAIRS; i++) {
@@ -81,14 +102,17 @@ calibrate(void)
     return (double)best / CALIBRATE_ITERATIONS;
 }
 
-/* So many steps that a try takes POINT_NS, by what is known already. */
+/*
+ * So many steps that a try takes POINT_NS, by what is known already: a step
+ * takes half of 'last_step_ns', of the point before, or what the work takes.
+ */
 static uint64_t
-steps_for(const struct sweep *sweep)
+steps_for(const struct sweep *sweep, uint64_t iterations, double last_step_ns)
 {
-    const double ideal_ns = (double)sweep->iterations * sweep->iteration_ns *
-                            sweep->width / sweep->pes;
+    const double ideal_ns =
+        (double)iterations * sweep->iteration_ns * sweep->width / sweep->pes;
     const double step_ns =
-        ideal_ns > sweep->step_ns / 2 ? ideal_ns : sweep->step_ns / 2;
+        ideal_ns > last_step_ns / 2 ? ideal_ns : last_step_ns / 2;
     const double steps = POINT_NS / (step_ns < 1 ? 1 : step_ns);
 
     return steps < STEPS_MIN   ? STEPS_MIN
@@ -104,94 +128,145 @@ sweep_start(struct sweep *sweep, unsigned pes, uint64_t task_ns)
     sweep->width = pes * SWEEP_WIDTH_PER_PE;
     sweep->iteration_ns = calibrate();
     sweep->iterations = (uint64_t)((double)task_ns / sweep->iteration_ns) + 1;
-    sweep->steps = steps_for(sweep);
-    sweep->best_ns = UINT64_MAX;
 }
 
+/* What all processors spend on a task. */
 static double
-most_efficient(const struct sweep *sweep)
+granularity_ns(const struct sweep *sweep, const struct sweep_point *point)
 {
-    double most = 0;
+    return (double)point->best_ns * sweep->pes /
+           ((double)sweep->width * (double)point->steps);
+}
 
-    for (unsigned i = 0; i < sweep->point_count; i++) {
-        if (sweep->points[i].efficiency > most) {
-            most = sweep->points[i].efficiency;
-        }
-    }
-    return most;
+/* How much of that is the work of the task, had it a processor for itself. */
+static double
+efficiency(const struct sweep *sweep, const struct sweep_point *point)
+{
+    return (double)point->iterations * sweep->iteration_ns /
+           granularity_ns(sweep, point);
 }
 
 /*
- * What the efficiencies are to be multiplied by: the peak is what was
- * calibrated. Where the best point is above that, or below 'disturbed' of it
- * because others use the processors, it is what the best point reached.
+ * The peak, as such an efficiency: that of the point at the end of the best
+ * quarter. The kernel alone is no measure, for processors may share what they
+ * compute with, and neither is the best point, which may have had luck.
  */
 static double
-scale_of(const struct sweep *sweep)
+peak(const struct sweep *sweep)
 {
-    const double most = most_efficient(sweep);
+    const unsigned rank = (sweep->point_count - 1) / PEAK_PART;
+    double best[SWEEP_POINTS_MAX];
 
-    return most > 1 || (most > 0 && most < disturbed) ? 1 / most : 1;
+    for (unsigned i = 0; i < sweep->point_count; i++) {
+        const double value = efficiency(sweep, &sweep->points[i]);
+        unsigned at = i;
+
+        for (; at > 0 && best[at - 1] < value; at--) {
+            best[at] = best[at - 1];
+        }
+        best[at] = value;
+    }
+    return best[rank];
 }
 
-/* All tries of a point are over. */
-static void
-point_end(struct sweep *sweep)
+/* Whether a point is so fine that the next ones show nothing new. */
+static bool
+is_end(const struct sweep *sweep, unsigned at)
 {
-    const double wall_ns = (double)sweep->best_ns;
-    const double tasks = (double)sweep->width * (double)sweep->steps;
-    const double work_ns =
-        tasks * (double)sweep->iterations * sweep->iteration_ns;
+    return efficiency(sweep, &sweep->points[at]) < end * peak(sweep);
+}
 
-    sweep->points[sweep->point_count++] = (struct sweep_point){
-        .granularity_ns = wall_ns * sweep->pes / tasks,
-        .efficiency = work_ns / (wall_ns * sweep->pes),
+/* A finer point behind the last one; false: there is none, or it would show
+ * nothing new: the last two were at the end, for one may be a disturbance. */
+static bool
+point_add(struct sweep *sweep)
+{
+    const unsigned count = sweep->point_count;
+    uint64_t iterations = sweep->iterations;
+    double last_step_ns = 0;
+
+    if (count > 1 && is_end(sweep, count - 1) && is_end(sweep, count - 2)) {
+        return false;
+    }
+    if (count > 0) {
+        const struct sweep_point *last = &sweep->points[count - 1];
+
+        iterations = last->iterations / 2;
+        last_step_ns = (double)last->best_ns / (double)last->steps;
+    }
+    if (iterations == 0 || count == SWEEP_POINTS_MAX) {
+        return false;
+    }
+    sweep->points[count] = (struct sweep_point){
+        .iterations = iterations,
+        .steps = steps_for(sweep, iterations, last_step_ns),
+        .best_ns = UINT64_MAX,
     };
-    sweep->step_ns = wall_ns / (double)sweep->steps;
-    sweep->iterations /= 2;
-    sweep->steps = steps_for(sweep);
-    sweep->tries = 0;
-    sweep->best_ns = UINT64_MAX;
+    sweep->point_count++;
+    return true;
+}
+
+/* The point that has had the fewest turns; false: all have had enough. */
+static bool
+point_find(const struct sweep *sweep, unsigned *at_out)
+{
+    unsigned least = TURNS;
+
+    for (unsigned i = 0; i < sweep->point_count; i++) {
+        const struct sweep_point *point = &sweep->points[i];
+        const unsigned turns = point->tries / TRIES_TURN;
+
+        if (turns < least &&
+            (turns < TURNS_LONG || point->best_ns <= LONG_NS)) {
+            least = turns;
+            *at_out = i;
+        }
+    }
+    return least < TURNS;
 }
 
 bool
 sweep_next(struct sweep *sweep, uint64_t *iterations_out, uint64_t *steps_out)
 {
     const unsigned count = sweep->point_count;
+    const bool again =
+        count > 0 && sweep->points[sweep->at].tries % TRIES_TURN != 0;
 
-    *iterations_out = sweep->iterations;
-    *steps_out = sweep->steps;
-    return sweep->iterations > 0 && count < SWEEP_POINTS_MAX &&
-           (count == 0 ||
-            sweep->points[count - 1].efficiency * scale_of(sweep) >= end);
+    if (!again && point_add(sweep)) {
+        sweep->at = count;
+    } else if (!again && !point_find(sweep, &sweep->at)) {
+        return false;
+    }
+    *iterations_out = sweep->points[sweep->at].iterations;
+    *steps_out = sweep->points[sweep->at].steps;
+    return true;
 }
 
 void
 sweep_took(struct sweep *sweep, uint64_t ns)
 {
-    sweep->best_ns = ns < sweep->best_ns ? ns : sweep->best_ns;
-    if (++sweep->tries >= (sweep->best_ns > LONG_NS ? TRIES_LONG : TRIES)) {
-        point_end(sweep);
-    }
+    struct sweep_point *point = &sweep->points[sweep->at];
+
+    point->best_ns = ns < point->best_ns ? ns : point->best_ns;
+    point->tries++;
 }
 
 double
 sweep_metg_ns(const struct sweep *sweep)
 {
-    const double scale = scale_of(sweep);
-
     for (unsigned i = sweep->point_count; i-- > 1;) {
         const struct sweep_point *fine = &sweep->points[i];
         const struct sweep_point *coarse = fine - 1;
-        const double low = fine->efficiency * scale;
-        const double high = coarse->efficiency * scale;
+        const double low = efficiency(sweep, fine) / peak(sweep);
+        const double high = efficiency(sweep, coarse) / peak(sweep);
 
         if (low < half && high >= half) {
             const double part = (high - half) / (high - low);
+            const double coarse_ns = granularity_ns(sweep, coarse);
 
-            return exp(log(coarse->granularity_ns) +
-                       part * (log(fine->granularity_ns) -
-                               log(coarse->granularity_ns)));
+            return exp(
+                log(coarse_ns) +
+                part * (log(granularity_ns(sweep, fine)) - log(coarse_ns)));
         }
     }
     return 0;
@@ -207,11 +282,13 @@ sweep_print(const struct sweep *sweep, const char *what)
         printf(", \"p50_ns\": %.1f", metg_ns);
     }
     printf(", \"iteration_ns\": %.2f, \"peak\": %.3f, \"curve\": [",
-           sweep->iteration_ns, most_efficient(sweep));
+           sweep->iteration_ns, peak(sweep));
     for (unsigned i = 0; i < sweep->point_count; i++) {
+        const struct sweep_point *point = &sweep->points[i];
+
         printf("%s[%.1f, %.4f]", i == 0 ? "" : ", ",
-               sweep->points[i].granularity_ns,
-               sweep->points[i].efficiency * scale_of(sweep));
+               granularity_ns(sweep, point),
+               efficiency(sweep, point) / peak(sweep));
     }
     printf("]}\n");
     fflush(stdout);

@@ -10,7 +10,8 @@
  * times a number of steps; each task depends on those of the step before that
  * its pattern names. The granularity is the time of all processors divided by
  * the tasks; the efficiency is the FLOP/s reached as a part of the most that
- * the processors do with this kernel. METG(50 %) is the smallest granularity
+ * the processors do with this kernel, all of them at once: what the best
+ * quarter of the granularities reaches. METG(50 %) is the smallest granularity
  * at which the efficiency is still one half.
  *
  * A program asks sweep_next() what to run, runs it, tells how long it took by
@@ -33,19 +34,18 @@ enum {
 };
 
 struct sweep_point {
-    double granularity_ns;
-    double efficiency;
+    uint64_t iterations;
+    uint64_t steps;
+    uint64_t best_ns; /* of the tries */
+    unsigned tries;
 };
 
 struct sweep {
     unsigned pes;
     unsigned width;
+    uint64_t iterations; /* of the first point */
     double iteration_ns; /* of the kernel, on one processor, undisturbed */
-    double step_ns;      /* of the last point, for the next one's length */
-    uint64_t iterations;
-    uint64_t steps;
-    unsigned tries;   /* of this point */
-    uint64_t best_ns; /* of the tries */
+    unsigned at;         /* the point that is run */
     unsigned point_count;
     struct sweep_point points[SWEEP_POINTS_MAX];
 };

@@ -27,20 +27,20 @@ chi_value_msg(struct chi_obj *obj, const chare_data *data,
     return status;
 }
 
-/* The chare of this name, if it is here. */
+/* As chi_element_here(), the sooner where the index has one dimension. */
 static inline struct chi_element *
 element_here(struct chi_obj *obj, const chare_element *self)
 {
-    const struct chi_collection *collection =
-        chi_collection_find(obj, self->collection);
+    const struct chi_collection *collection;
 
-    if (collection == NULL) {
-        return NULL;
+    if (chi_unlikely(self->index.ndims != 1)) {
+        return chi_element_here(obj, self);
     }
-    if (chi_likely(self->index.ndims == 1)) {
-        return chi_element_find(collection, (uint64_t)self->index.at[0], NULL);
-    }
-    return chi_element_find_index(collection, &self->index);
+    collection = chi_collection_find(obj, self->collection);
+    return collection == NULL
+               ? NULL
+               : chi_element_find(collection, (uint64_t)self->index.at[0],
+                                  NULL);
 }
 
 chare_status

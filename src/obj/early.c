@@ -161,11 +161,7 @@ chi_early_run(struct chi_obj *obj, struct chi_collection *collection,
 
     section->early_head = section->early_tail = NULL;
     for (; early != NULL; early = next) {
-        struct chi_collection *own =
-            chi_collection_find(obj, early->self.collection);
-        struct chi_element *element =
-            own == NULL ? NULL
-                        : chi_element_find_index(own, &early->self.index);
+        struct chi_element *element = chi_element_here(obj, &early->self);
         struct chi_member *member =
             element == NULL ? NULL
                             : chi_member_find(element, collection->spec.id);
@@ -209,9 +205,7 @@ chi_obj_section_contribute(struct chi_obj *obj, const chare_element *self,
                            const chare_data *value,
                            const chare_callback *callback)
 {
-    struct chi_collection *own = chi_collection_find(obj, self->collection);
-    struct chi_element *element =
-        own == NULL ? NULL : chi_element_find_index(own, &self->index);
+    struct chi_element *element = chi_element_here(obj, self);
     struct chi_collection *collection = chi_collection_find(obj, id);
     struct chi_member *member = NULL;
     struct chi_msg *msg;

@@ -731,9 +731,7 @@ chare_status
 chi_obj_section_enlist(struct chi_obj *obj, const chare_element *self,
                        chare_collection id)
 {
-    struct chi_collection *own = chi_collection_find(obj, self->collection);
-    struct chi_element *element =
-        own == NULL ? NULL : chi_element_find_index(own, &self->index);
+    struct chi_element *element = chi_element_here(obj, self);
     struct chi_collection *section;
 
     if (!chi_section_id_ok(obj, id)) {

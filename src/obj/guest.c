@@ -72,11 +72,7 @@ chare_status
 chi_obj_type_of(struct chi_obj *obj, const chare_element *name,
                 uint32_t *type_out)
 {
-    const struct chi_collection *collection =
-        chi_collection_find(obj, name->collection);
-    const struct chi_element *element =
-        collection == NULL ? NULL
-                           : chi_element_find_index(collection, &name->index);
+    const struct chi_element *element = chi_element_here(obj, name);
 
     if (element == NULL) {
         return CHARE_ERR_NOT_FOUND;

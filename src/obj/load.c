@@ -212,17 +212,6 @@ chi_obj_each_load(struct chi_obj *obj, enum chi_load_set set, bool reset,
     }
 }
 
-struct chi_element *
-chi_element_here(struct chi_obj *obj, const chare_element *self)
-{
-    struct chi_collection *collection =
-        chi_collection_find(obj, self->collection);
-
-    return collection == NULL
-               ? NULL
-               : chi_element_find_index(collection, &self->index);
-}
-
 void
 chi_obj_charge(struct chi_obj *obj, const chare_element *self)
 {

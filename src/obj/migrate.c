@@ -400,11 +400,7 @@ chi_obj_migrate(struct chi_obj *obj, const chare_element *target, uint32_t to)
 chare_status
 chi_obj_migrate_retry(struct chi_obj *obj, const chare_element *self)
 {
-    struct chi_collection *collection =
-        chi_collection_find(obj, self->collection);
-    struct chi_element *element =
-        collection == NULL ? NULL
-                           : chi_element_find_index(collection, &self->index);
+    struct chi_element *element = chi_element_here(obj, self);
     struct chi_move *move;
 
     if (element == NULL) {
@@ -427,11 +423,7 @@ chare_status
 chi_obj_set_migratable(struct chi_obj *obj, const chare_element *self,
                        bool migratable)
 {
-    struct chi_collection *collection =
-        chi_collection_find(obj, self->collection);
-    struct chi_element *element =
-        collection == NULL ? NULL
-                           : chi_element_find_index(collection, &self->index);
+    struct chi_element *element = chi_element_here(obj, self);
 
     if (element == NULL) {
         return CHARE_ERR_NOT_FOUND;
@@ -658,11 +650,7 @@ move_go(struct chi_obj *obj, struct chi_move *move)
 void
 chi_move_granted(struct chi_obj *obj, const chare_element *name)
 {
-    struct chi_collection *collection =
-        chi_collection_find(obj, name->collection);
-    struct chi_element *element =
-        collection == NULL ? NULL
-                           : chi_element_find_index(collection, &name->index);
+    struct chi_element *element = chi_element_here(obj, name);
     struct chi_move *move;
 
     chi_assert(element != NULL && element->asked); /* V2 */

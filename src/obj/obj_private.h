@@ -353,6 +353,10 @@ struct chi_element *
 chi_element_find_index(const struct chi_collection *collection,
                        const chare_index *index);
 
+/* A chare that is on this PE; else NULL. */
+struct chi_element *chi_element_here(struct chi_obj *obj,
+                                     const chare_element *self);
+
 /* A chare without an object, in the tables. */
 struct chi_element *chi_element_link_new(struct chi_obj *obj,
                                          struct chi_collection *collection,
@@ -695,10 +699,6 @@ struct chi_load {
     float carried;  /* what those that follow it say of themselves, while all
                        are looked at */
 };
-
-/* A chare that is on this PE; else NULL. */
-struct chi_element *chi_element_here(struct chi_obj *obj,
-                                     const chare_element *self);
 
 /* What of it goes along when the chare moves. */
 void chi_load_pack(const struct chi_obj *obj,

@@ -49,6 +49,17 @@ chi_element_find_index(const struct chi_collection *collection,
     return chi_element_find(collection, key, packed ? NULL : index);
 }
 
+struct chi_element *
+chi_element_here(struct chi_obj *obj, const chare_element *self)
+{
+    struct chi_collection *collection =
+        chi_collection_find(obj, self->collection);
+
+    return collection == NULL
+               ? NULL
+               : chi_element_find_index(collection, &self->index);
+}
+
 static chare_status
 element_link(struct chi_collection *collection, struct chi_element *element)
 {

@@ -12,15 +12,7 @@
 
 #include "conform/net_conform.h"
 #include "ofi/ofi.h"
-
-/* libfabric loses some memory of connections that end before they begin. */
-const char *__lsan_default_suppressions(void);
-
-const char *
-__lsan_default_suppressions(void)
-{
-    return "leak:libfabric.so";
-}
+#include "tap/ofi_leaks.h"
 
 static void
 adjust(struct chi_settings *settings)

@@ -42,26 +42,38 @@ put_record(struct chi_shm_ring *ring, uint64_t len, uint64_t claimed)
     return true;
 }
 
-static uint32_t
-inject(struct chi_net *net)
+/* A net's inbox, mapped once more; NULL: it cannot be. */
+static struct chi_shm_inbox *
+inbox_open(struct chi_net *net, struct chi_shm_ring *ring, size_t *bytes_out)
 {
     struct address address;
     struct chi_shm_inbox *inbox;
-    struct chi_shm_ring ring;
     size_t len = sizeof(address);
-    uint32_t count = 0;
-    size_t bytes;
 
     if (chi_net_address(net, &address, &len) != CHARE_OK) {
-        return 0;
+        return NULL;
     }
-    bytes = chi_shm_inbox_bytes(address.slot_count);
-    inbox = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+    *bytes_out = chi_shm_inbox_bytes(address.slot_count);
+    inbox = mmap(NULL, *bytes_out, PROT_READ | PROT_WRITE, MAP_SHARED,
                  (int)address.fd, 0);
     if (inbox == MAP_FAILED) {
+        return NULL;
+    }
+    chi_shm_ring_init(ring, inbox, address.slot_count);
+    return inbox;
+}
+
+static uint32_t
+inject(struct chi_net *net)
+{
+    struct chi_shm_ring ring;
+    size_t bytes;
+    struct chi_shm_inbox *inbox = inbox_open(net, &ring, &bytes);
+    uint32_t count = 0;
+
+    if (inbox == NULL) {
         return 0;
     }
-    chi_shm_ring_init(&ring, inbox, address.slot_count);
     count += put_record(&ring, 56, 0);
     count += put_record(&ring, 56, 1);
     count += put_record(&ring, 56, 47);
@@ -76,23 +88,14 @@ inject(struct chi_net *net)
 static uint32_t
 inject_too_long(struct chi_net *net)
 {
-    struct address address;
-    struct chi_shm_inbox *inbox;
-    struct chi_shm_ring ring;
-    size_t len = sizeof(address);
     uint32_t count = inject(net);
+    struct chi_shm_ring ring;
     size_t bytes;
+    struct chi_shm_inbox *inbox = inbox_open(net, &ring, &bytes);
 
-    if (chi_net_address(net, &address, &len) != CHARE_OK) {
+    if (inbox == NULL) {
         return 0;
     }
-    bytes = chi_shm_inbox_bytes(address.slot_count);
-    inbox = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-                 (int)address.fd, 0);
-    if (inbox == MAP_FAILED) {
-        return 0;
-    }
-    chi_shm_ring_init(&ring, inbox, address.slot_count);
     count += put_record(&ring, 56, (1u << CHI_SHM_LEN_BITS) - 1);
     (void)munmap(inbox, bytes);
     return count;

@@ -35,6 +35,15 @@ def launchers_variables():
     return [name for name in os.environ if name.startswith(marks)]
 
 
+def memory_available():
+    """What this machine has left, in bytes; 0: it does not say."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
 def wait_until(condition):
     """Poll for something that has no event of its own."""
     end = time.monotonic() + PATIENCE_S

@@ -63,13 +63,6 @@ PROGRAMS = {
 }
 
 
-def memory_available():
-    for line in open("/proc/meminfo"):
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
 @jobtest.needs_pmix
 @unittest.skipIf(numpy is None, "NumPy is not installed")
 @unittest.skipIf(os.environ.get("CHARE_CHECK") == "quick",
@@ -78,7 +71,7 @@ def memory_available():
                  "the address sanitizer keeps what was freed")
 class LargeTest(jobtest.JobTest):
     def large(self, kind):
-        if memory_available() < MEMORY_BYTES:
+        if jobtest.memory_available() < MEMORY_BYTES:
             self.skipTest(f"needs {MEMORY_BYTES // GIB} GiB of memory")
         path = os.path.join(self.tmp, "program.py")
         with open(path, "w", encoding="utf-8") as file:

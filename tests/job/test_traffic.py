@@ -26,13 +26,6 @@ def has_provider(name):
     return f" {name} " in info.stdout
 
 
-def memory_available():
-    for line in open("/proc/meminfo"):
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
 @jobtest.needs_pmix
 class TrafficTest(jobtest.JobTest):
     def traffic(self, pes, *args, **env):
@@ -142,7 +135,7 @@ class TrafficTest(jobtest.JobTest):
         self.assertNotEqual(code, 0)
         self.assertIn("no provider nosuch", err)
 
-    @unittest.skipIf(memory_available() < 9 * GIB, "needs 9 GiB of memory")
+    @unittest.skipIf(jobtest.memory_available() < 9 * GIB, "needs 9 GiB of memory")
     def test_3_gigabytes_in_one_message(self):
         for env in ({}, {"CHARE_NET": "ofi"}):
             with self.subTest(**env):

@@ -23,6 +23,18 @@ from chare import *
 from chare import _core
 """
 
+# For programs: the text of the error that a call, or its future, raises.
+REFUSED = """
+def refused(kind, function, *args, **keywords):
+    try:
+        result = function(*args, **keywords)
+        if isinstance(result, Future):
+            result.get()
+    except kind as error:
+        return str(error)
+    assert False, "nothing was raised"
+"""
+
 
 def has_launcher():
     return os.access(LAUNCHER, os.X_OK)
@@ -34,6 +46,18 @@ def command(pes, path, args=()):
     if pes > 1:
         line = [LAUNCHER, "run", "-n", str(pes), *line]
     return line
+
+
+def indented(body):
+    """Statements as those of a function."""
+    return textwrap.indent(body.strip(), "    ") + "\n"
+
+
+def program(classes, main, options="", env=None):
+    """A program whose main function has this body, and prints "done"."""
+    settings = f"os.environ.update({env!r})\n" if env else ""
+    return (f"{settings}{classes}\n{options}\ndef main(args):\n{main}"
+            "    print('done')\n    charm.exit()\ncharm.start(main)\n")
 
 
 class ProgramCase(unittest.TestCase):
@@ -56,11 +80,18 @@ class ProgramCase(unittest.TestCase):
                 timeout=TIMEOUT_S, cwd=folder, env=environment,
             )
 
-    def check(self, source, pes=PES, code=0):
+    def run_main(self, classes, main, pes, options="", env=None):
+        """Run program(), which says nothing else; its CompletedProcess."""
+        result = self.run_program(program(classes, main, options, env), pes)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stdout, "done\n", result.stderr)
+        return result
+
+    def check(self, source, pes=PES, code=0, prelude=PRELUDE):
         """Run one on 1 and on 4 PEs; it must print "done" and exit so."""
         for count in pes:
             with self.subTest(pes=count):
-                result = self.run_program(source, count)
+                result = self.run_program(source, count, prelude=prelude)
                 said = f"\n{result.stdout}\n{result.stderr}"
                 self.assertEqual(result.returncode, code, said)
                 self.assertEqual(result.stdout.split()[-1:], ["done"], said)

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 
 import tapunit
-from program import LAUNCHER, ProgramCase
+from program import LAUNCHER, ProgramCase, program
 
 # 32 chares; the first quarter costs 4, the others 1: 56 in all, and with
 # blocks on 2 PEs 40 and 16, on 4 PEs 32, 8, 8, 8.
@@ -59,18 +59,9 @@ def run(rounds=1, **options):
 """
 
 
-def program(main, options="", env=None):
-    settings = f"os.environ.update({env!r})\n" if env else ""
-    return (f"{settings}{PROGRAM}\n{options}\ndef main(args):\n{main}"
-            "    print('done')\n    charm.exit()\ncharm.start(main)\n")
-
-
 class BalanceCase(ProgramCase):
     def balanced(self, main, pes, options="", env=None):
-        result = self.run_program(program(main, options, env), pes)
-        self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertEqual(result.stdout, "done\n", result.stderr)
-        return result
+        return self.run_main(PROGRAM, main, pes, options, env)
 
 
 class StrategiesTest(BalanceCase):
@@ -194,11 +185,11 @@ class WithoutMovesTest(BalanceCase):
 
     def test_unknown_names(self):
         result = self.run_program(program(
-            "    pass\n", "charm.options.balancer = 'best'"), 1)
+            PROGRAM, "    pass\n", "charm.options.balancer = 'best'"), 1)
         self.assertEqual(result.returncode, 1)
         self.assertIn("no load balancing strategy 'best'", result.stderr)
         result = self.run_program(
-            program("    pass\n", env={"CHARE_BALANCER": "best"}), 1)
+            program(PROGRAM, "    pass\n", env={"CHARE_BALANCER": "best"}), 1)
         self.assertEqual(result.returncode, 1)
         self.assertIn("CHARE_BALANCER=best", result.stderr)
 

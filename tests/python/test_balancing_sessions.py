@@ -53,12 +53,8 @@ def sessions():
 class SessionsTest(ProgramCase):
     def balanced(self, main, pes, strategy="rotate"):
         for count in pes:
-            result = self.run_program(
-                f"charm.options.balancer = {strategy!r}\n{CLASSES}\n"
-                f"def main(args):\n{main}    print('done')\n    exit()\n\n"
-                "charm.start(main)\n", count)
-            self.assertEqual(result.returncode, 0, result.stderr)
-            self.assertEqual(result.stdout, "done\n", result.stderr)
+            self.run_main(CLASSES, main, count,
+                          f"charm.options.balancer = {strategy!r}")
 
     def test_quiescence_between_both_kinds(self):
         """When all is quiet, all who said AtSync() have been resumed."""

@@ -62,13 +62,7 @@ def loads_of(workers, calls):
 
 class TimedCase(ProgramCase):
     def balanced(self, main, pes, options="", env=None):
-        settings = f"os.environ.update({env!r})\n" if env else ""
-        text = (f"{settings}{PROGRAM}\n{options}\ndef main(args):\n{main}"
-                "    print('done')\n    charm.exit()\ncharm.start(main)\n")
-        result = self.run_program(text, pes)
-        self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertEqual(result.stdout, "done\n", result.stderr)
-        return result
+        return self.run_main(PROGRAM, main, pes, options, env)
 
 
 class PeriodTest(TimedCase):

@@ -8,7 +8,7 @@ Method: small programs whose assertions end the job.
 """
 
 import tapunit
-from program import ProgramCase
+from program import REFUSED, ProgramCase
 
 WORKER = """
 class Worker(Chare):
@@ -37,16 +37,7 @@ class Worker(Chare):
     @coro
     def total(self):
         return self.allreduce(1, Reducer.sum).get()
-
-def refused(kind, function, *args, **keywords):
-    try:
-        result = function(*args, **keywords)
-        if isinstance(result, Future):
-            result.get()
-    except kind as error:
-        return str(error)
-    assert False, "nothing was raised"
-"""
+""" + REFUSED
 
 
 class GroupTest(ProgramCase):

@@ -9,7 +9,7 @@ import os
 import unittest
 
 import tapunit
-from program import PRELUDE, ProgramCase
+from program import PRELUDE, ProgramCase, indented, program
 
 import chare
 
@@ -56,16 +56,7 @@ async def use_async(x):
 
 class ExecutorTest(ProgramCase):
     def check_main(self, source, pes=PES):
-        program = "def main(args):\n"
-        for line in source.strip().splitlines():
-            program += f"    {line}\n" if line else "\n"
-        program += '    print("done")\n    charm.exit()\ncharm.start(main)\n'
-        for count in pes:
-            with self.subTest(pes=count):
-                result = self.run_program(program, count, prelude=FUNCTIONS)
-                said = f"\n{result.stdout}\n{result.stderr}"
-                self.assertEqual(result.returncode, 0, said)
-                self.assertEqual(result.stdout.split()[-1:], ["done"], said)
+        self.check(program("", indented(source)), pes, prelude=FUNCTIONS)
 
     def test_submit(self):
         self.check_main("""

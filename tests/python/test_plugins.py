@@ -18,7 +18,7 @@ import tempfile
 import unittest
 
 import tapunit
-from program import ProgramCase
+from program import REFUSED, ProgramCase
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("top_builddir", ".")).resolve()
@@ -84,16 +84,7 @@ class Listener(Chare):
 def exit():
     print("done")
     charm.exit()
-
-def refused(kind, function, *args, **keywords):
-    try:
-        result = function(*args, **keywords)
-        if isinstance(result, Future):
-            result.get()
-    except kind as error:
-        return str(error)
-    assert False, "nothing was raised"
-
+""" + REFUSED + """
 def mixed(count=8):
     array = Array(cells.Cell, ndims=1)
     for i in range(count):

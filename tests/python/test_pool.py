@@ -10,7 +10,7 @@ Method: small programs that compare with the loop, on 1, 2 and 4 PEs. Nothing
 import unittest
 
 import tapunit
-from program import PRELUDE, ProgramCase
+from program import PRELUDE, ProgramCase, indented, program
 
 import chare
 
@@ -57,19 +57,10 @@ def no_odd(x):
 class PoolCase(ProgramCase):
     def check_pool(self, source, pes=PES, code=0):
         """Run a main function whose body is given."""
-        program = "def main(args):\n"
-        for line in source.strip().splitlines():
-            program += f"    {line}\n" if line else "\n"
-        program += '    print("done")\n    charm.exit()\n'
-        self.check(program + "charm.start(main)\n", pes, code)
+        self.check(program("", indented(source)), pes, code)
 
-    def check(self, source, pes=PES, code=0):
-        for count in pes:
-            with self.subTest(pes=count):
-                result = self.run_program(source, count, prelude=FUNCTIONS)
-                said = f"\n{result.stdout}\n{result.stderr}"
-                self.assertEqual(result.returncode, code, said)
-                self.assertEqual(result.stdout.split()[-1:], ["done"], said)
+    def check(self, source, pes=PES, code=0, prelude=FUNCTIONS):
+        super().check(source, pes, code, prelude)
 
 
 class ResultsTest(PoolCase):

@@ -9,7 +9,7 @@ Method: programs on 1, 2 and 4 PEs; the stores tell what they hold.
 import os
 
 import tapunit
-from program import PRELUDE, ProgramCase
+from program import PRELUDE, ProgramCase, indented, program
 
 PES = (1, 2, 4)
 
@@ -67,20 +67,9 @@ def stores_are_empty():
 
 class RayTest(ProgramCase):
     def check_main(self, source, pes=PES):
-        program = "def body():\n"
-        for line in source.strip().splitlines():
-            program += f"    {line}\n" if line else "\n"
-        program += (
-            "def main(args):\n    ray.init()\n    body()\n"
-            '    stores_are_empty()\n    print("done")\n    charm.exit()\n'
-            "charm.start(main)\n"
-        )
-        for count in pes:
-            with self.subTest(pes=count):
-                result = self.run_program(program, count, prelude=FUNCTIONS)
-                said = f"\n{result.stdout}\n{result.stderr}"
-                self.assertEqual(result.returncode, 0, said)
-                self.assertEqual(result.stdout.split()[-1:], ["done"], said)
+        body = f"def body():\n{indented(source)}"
+        main = "    ray.init()\n    body()\n    stores_are_empty()\n"
+        self.check(program(body, main), pes, prelude=FUNCTIONS)
 
     def test_functions(self):
         self.check_main("""

@@ -86,18 +86,9 @@ def run(turns=3, sessions=1, length=1000):
 """
 
 
-def program(main, options="", env=None):
-    settings = f"os.environ.update({env!r})\n" if env else ""
-    return (f"{settings}{PROGRAM}\n{options}\ndef main(args):\n{main}"
-            "    print('done')\n    charm.exit()\ncharm.start(main)\n")
-
-
 class TalkCase(ProgramCase):
     def good(self, main, pes, options="", env=None):
-        result = self.run_program(program(main, options, env), pes)
-        self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertEqual(result.stdout, "done\n", result.stderr)
-        return result.stderr
+        return self.run_main(PROGRAM, main, pes, options, env).stderr
 
 
 class PlaceTest(TalkCase):

@@ -153,6 +153,18 @@ sim_any(struct sim_job *job)
     return sim_rt(job, (uint32_t)sim_below(job, job->pe_count));
 }
 
+/* Where an index is in the order of a dense array's. */
+static inline uint32_t
+sim_position(const int64_t *dims, const chare_index *index)
+{
+    uint32_t position = 0;
+
+    for (uint32_t i = 0; i < index->ndims; i++) {
+        position = position * (uint32_t)dims[i] + (uint32_t)index->at[i];
+    }
+    return position;
+}
+
 /* A number of 8 bytes, and a pattern that follows from it. */
 void sim_fill(void *bytes, uint64_t number, size_t len);
 bool sim_filled(const void *bytes, uint64_t number, size_t len);

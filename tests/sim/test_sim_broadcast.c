@@ -14,6 +14,7 @@
 #include "config.h"
 
 #include "sim_job.h"
+#include "tap/bare.h"
 
 enum {
     SEEDS = 300,
@@ -64,25 +65,6 @@ struct debt {
     uint64_t n;
     uint32_t position;
 };
-
-static uint32_t
-position_of(const struct set *set, const chare_index *index)
-{
-    uint32_t position = 0;
-
-    for (uint32_t i = 0; i < set->ndims; i++) {
-        position = position * (uint32_t)set->dims[i] + (uint32_t)index->at[i];
-    }
-    return position;
-}
-
-static chare_status
-create(const chare_call *call, void *context, void **object_out)
-{
-    (void)call;
-    *object_out = context;
-    return CHARE_OK;
-}
 
 /* ---- at each chare */
 
@@ -175,7 +157,8 @@ executed(void *object, const chare_call *call, void *context)
         SIM_WRONG(test->job, "broadcast %" PRIu64 " to a wrong place", n);
         return;
     }
-    position = position_of(&test->sets[broadcast->set], &call->self->index);
+    position =
+        sim_position(test->sets[broadcast->set].dims, &call->self->index);
     if (++broadcast->executed[position] != 1) {
         SIM_WRONG(test->job, "chare %u executed broadcast %" PRIu64 " twice",
                   position, n);
@@ -268,7 +251,7 @@ register_all(struct sim_job *job, chare_runtime *runtime)
     const chare_type_ops ops = {
         .size = sizeof(ops),
         .name = "Listener",
-        .create = create,
+        .create = bare_create,
     };
 
     return chare_type_register(runtime, &ops, test, &test->type) == CHARE_OK &&

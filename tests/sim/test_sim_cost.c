@@ -12,6 +12,7 @@
 
 #include "obj/obj_private.h"
 #include "sim_job.h"
+#include "tap/bare.h"
 
 enum {
     SEEDS = 10,
@@ -33,14 +34,6 @@ struct test {
     uint8_t casts_seen[CHARES];
 };
 
-static chare_status
-create(const chare_call *call, void *context, void **object_out)
-{
-    (void)call;
-    *object_out = context;
-    return CHARE_OK;
-}
-
 static void
 destroy(void *object, void *context)
 {
@@ -55,12 +48,6 @@ pack(void *object, void *context, chare_encoder *encoder)
     (void)encoder;
     ((struct test *)context)->moved++;
     return CHARE_OK;
-}
-
-static chare_status
-unpack(const chare_call *call, void *context, void **object_out)
-{
-    return create(call, context, object_out);
 }
 
 static void
@@ -84,10 +71,10 @@ register_all(struct sim_job *job, chare_runtime *runtime)
     const chare_type_ops ops = {
         .size = sizeof(ops),
         .name = "Nomad",
-        .create = create,
+        .create = bare_create,
         .destroy = destroy,
         .pack = pack,
-        .unpack = unpack,
+        .unpack = bare_create,
     };
 
     return chare_type_register(runtime, &ops, test, &test->type) == CHARE_OK &&

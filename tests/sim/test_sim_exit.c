@@ -12,6 +12,7 @@
 #include "config.h"
 
 #include "sim_job.h"
+#include "tap/bare.h"
 
 enum {
     SEEDS = 120,
@@ -26,14 +27,6 @@ struct storm {
     bool leaky; /* planted: one PE never ends */
     uint64_t after_end;
 };
-
-static chare_status
-create(const chare_call *call, void *context, void **object_out)
-{
-    (void)call;
-    *object_out = context;
-    return CHARE_OK;
-}
 
 /* Each call makes another one, on a random PE; some a broadcast. */
 static void
@@ -68,7 +61,7 @@ register_all(struct sim_job *job, chare_runtime *runtime)
     const chare_type_ops ops = {
         .size = sizeof(ops),
         .name = "Storm",
-        .create = create,
+        .create = bare_create,
     };
 
     return chare_type_register(runtime, &ops, storm, &storm->type) ==

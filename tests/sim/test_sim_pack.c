@@ -18,6 +18,7 @@
 #include "config.h"
 
 #include "sim_job.h"
+#include "tap/bare.h"
 
 #include "base/map.h"
 
@@ -71,14 +72,6 @@ struct test {
 
 static void make_calls(struct test *test, chare_runtime *runtime,
                        uint64_t count);
-
-static chare_status
-create(const chare_call *call, void *context, void **object_out)
-{
-    (void)call;
-    *object_out = context;
-    return CHARE_OK;
-}
 
 static void
 check_order(struct test *test, uint64_t serial)
@@ -192,7 +185,7 @@ register_all(struct sim_job *job, chare_runtime *runtime)
     const chare_type_ops ops = {
         .size = sizeof(ops),
         .name = "Node",
-        .create = create,
+        .create = bare_create,
     };
     bool ok =
         chare_type_register(runtime, &ops, test, &test->type) == CHARE_OK &&

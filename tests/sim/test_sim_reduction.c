@@ -84,17 +84,6 @@ struct worker {
     chare_element self;
 };
 
-static uint32_t
-position_of(const struct set *set, const chare_index *index)
-{
-    uint32_t position = 0;
-
-    for (uint32_t i = 0; i < set->ndims; i++) {
-        position = position * (uint32_t)set->dims[i] + (uint32_t)index->at[i];
-    }
-    return position;
-}
-
 /* ---- the reducers of the test */
 
 /* The exclusive or of 8 bytes. */
@@ -446,7 +435,7 @@ create(const chare_call *call, void *context, void **object_out)
             worker->set = &test->sets[s];
         }
     }
-    worker->position = position_of(worker->set, &call->self->index);
+    worker->position = sim_position(worker->set->dims, &call->self->index);
     *object_out = worker;
     work(worker, call->runtime);
     return CHARE_OK;

@@ -13,6 +13,7 @@
 #include "config.h"
 
 #include "sim_balance.h"
+#include "tap/bare.h"
 
 enum {
     SEEDS = 100,
@@ -31,23 +32,6 @@ struct test {
     uint32_t others; /* of other arrays */
     chare_collection array;
 };
-
-static chare_status
-create(const chare_call *call, void *context, void **object_out)
-{
-    (void)call;
-    *object_out = context;
-    return CHARE_OK;
-}
-
-static chare_status
-pack(void *object, void *context, chare_encoder *encoder)
-{
-    (void)object;
-    (void)context;
-    chare_put_none(encoder);
-    return encoder->status;
-}
 
 static void
 go(void *object, const chare_call *call, void *context)
@@ -80,11 +64,11 @@ register_all(struct sim_job *job, chare_runtime *runtime)
     struct test *test = job->test;
     chare_type_ops ops = {.size = sizeof(ops),
                           .name = "One",
-                          .create = create,
-                          .pack = pack,
-                          .unpack = create};
+                          .create = bare_create,
+                          .pack = bare_pack,
+                          .unpack = bare_create};
     const chare_type_ops stone = {
-        .size = sizeof(stone), .name = "Stone", .create = create};
+        .size = sizeof(stone), .name = "Stone", .create = bare_create};
 
     return chare_type_register(runtime, &stone, test, &test->stone) ==
                CHARE_OK &&

@@ -15,6 +15,7 @@
 
 #include "lb/lb_private.h"
 #include "sim_job.h"
+#include "tap/bare.h"
 
 enum {
     SEEDS = 150,
@@ -84,23 +85,6 @@ create(const chare_call *call, void *context, void **object_out)
     return CHARE_OK;
 }
 
-static chare_status
-pack(void *object, void *context, chare_encoder *encoder)
-{
-    (void)object;
-    (void)context;
-    chare_put_none(encoder);
-    return encoder->status;
-}
-
-static chare_status
-unpack(const chare_call *call, void *context, void **object_out)
-{
-    (void)call;
-    *object_out = context;
-    return CHARE_OK;
-}
-
 static void
 meet(struct test *test, const chare_call *call)
 {
@@ -137,8 +121,8 @@ register_all(struct sim_job *job, chare_runtime *runtime)
         .size = sizeof(ops),
         .name = "One",
         .create = create,
-        .pack = pack,
-        .unpack = unpack,
+        .pack = bare_pack,
+        .unpack = bare_create,
     };
 
     return chare_type_register(runtime, &ops, test, &test->type) == CHARE_OK &&

@@ -17,6 +17,7 @@
 
 #include "lb/lb_private.h"
 #include "sim_balance.h"
+#include "tap/bare.h"
 
 enum {
     SEEDS = 300,
@@ -205,25 +206,6 @@ quiet(const chare_call *call, void *context)
     test->quiet_told++;
 }
 
-/* ---- those that follow them: no state */
-
-static chare_status
-bound_create(const chare_call *call, void *context, void **object_out)
-{
-    (void)call;
-    *object_out = context;
-    return CHARE_OK;
-}
-
-static chare_status
-bound_pack(void *object, void *context, chare_encoder *encoder)
-{
-    (void)object;
-    (void)context;
-    chare_put_none(encoder);
-    return encoder->status;
-}
-
 /* ---- those that say AtSync */
 
 static void
@@ -275,9 +257,9 @@ register_all(struct sim_job *job, chare_runtime *runtime)
     const chare_type_ops others = {
         .size = sizeof(others),
         .name = "Other",
-        .create = bound_create,
-        .pack = bound_pack,
-        .unpack = bound_create,
+        .create = bare_create,
+        .pack = bare_pack,
+        .unpack = bare_create,
     };
 
     return chare_type_register(runtime, &ops, test, &test->type) == CHARE_OK &&

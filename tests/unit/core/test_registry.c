@@ -9,15 +9,8 @@
 #include "config.h"
 
 #include "entry/registry.h"
+#include "tap/bare.h"
 #include "tap/tap.h"
-
-static chare_status
-create(const chare_call *call, void *context, void **object_out)
-{
-    (void)call;
-    *object_out = context;
-    return CHARE_OK;
-}
 
 static void
 method(void *object, const chare_call *call, void *context)
@@ -44,7 +37,7 @@ type_ops(const char *name)
     return (chare_type_ops){
         .size = sizeof(chare_type_ops),
         .name = name,
-        .create = create,
+        .create = bare_create,
     };
 }
 

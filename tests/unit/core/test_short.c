@@ -10,6 +10,7 @@
 
 #include <chare.h>
 
+#include "tap/bare.h"
 #include "tap/tap.h"
 
 enum {
@@ -31,14 +32,6 @@ struct test {
     uint32_t told[FUTURES];
     uint64_t ids[FUTURES];
 };
-
-static chare_status
-create(const chare_call *call, void *context, void **object_out)
-{
-    (void)call;
-    *object_out = context;
-    return CHARE_OK;
-}
 
 static void
 take_result(const chare_call *call, void *context)
@@ -73,7 +66,7 @@ start(struct test *test)
     const chare_open_options options = {.size = sizeof(options),
                                         .single = true};
     const chare_type_ops ops = {
-        .size = sizeof(ops), .name = "Thing", .create = create};
+        .size = sizeof(ops), .name = "Thing", .create = bare_create};
     chare_array_options array = {
         .size = sizeof(array), .ndims = 1, .dims = {CHARES}, .dense = true};
     bool done;

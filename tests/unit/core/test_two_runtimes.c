@@ -14,6 +14,7 @@
 
 #include <pthread.h>
 
+#include "tap/bare.h"
 #include "tap/tap.h"
 
 enum {
@@ -29,14 +30,6 @@ struct one {
     int code;
     chare_status end;
 };
-
-static chare_status
-create(const chare_call *call, void *context, void **object_out)
-{
-    (void)call;
-    *object_out = context;
-    return CHARE_OK;
-}
 
 /* Calls itself again, so often; then ends its own job. */
 static void
@@ -59,7 +52,7 @@ start(struct one *one, int code, uint32_t types)
     const chare_open_options options = {.size = sizeof(options),
                                         .single = true};
     const chare_type_ops ops = {
-        .size = sizeof(ops), .name = "One", .create = create};
+        .size = sizeof(ops), .name = "One", .create = bare_create};
 
     *one = (struct one){.code = code};
     if (chare_open(&options, &one->rt) != CHARE_OK) {

@@ -18,6 +18,7 @@
 
 #include "lb/lb_private.h"
 #include "rt/runtime.h"
+#include "tap/bare.h"
 #include "tap/tap.h"
 
 enum {
@@ -39,23 +40,6 @@ struct test {
     float follower; /* of 'bound', all together */
     bool followers_said_so;
 };
-
-static chare_status
-create(const chare_call *call, void *context, void **object_out)
-{
-    (void)call;
-    *object_out = context;
-    return CHARE_OK;
-}
-
-static chare_status
-pack(void *object, void *context, chare_encoder *encoder)
-{
-    (void)object;
-    (void)context;
-    chare_put_none(encoder);
-    return encoder->status;
-}
 
 static void
 run_on(void *object, const chare_call *call, void *context)
@@ -90,9 +74,9 @@ open_one(struct test *test, bool at_sync)
     const chare_type_ops ops = {
         .size = sizeof(ops),
         .name = "Runner",
-        .create = create,
-        .pack = pack,
-        .unpack = create,
+        .create = bare_create,
+        .pack = bare_pack,
+        .unpack = bare_create,
     };
     chare_array_options array = {
         .size = sizeof(array),

@@ -21,20 +21,12 @@
 
 #include "base/prng.h"
 #include "conform/net_world.h"
+#include "tap/ofi_leaks.h"
 
 enum {
     STRANGERS = 20,
     GARBAGE_BYTES = 4096,
 };
-
-/* libfabric loses some memory of connections that end before they begin. */
-const char *__lsan_default_suppressions(void);
-
-const char *
-__lsan_default_suppressions(void)
-{
-    return "leak:libfabric.so";
-}
 
 static const char *provider = "tcp;ofi_rxm";
 

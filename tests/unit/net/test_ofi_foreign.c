@@ -30,6 +30,7 @@
 #include <rdma/fi_tagged.h>
 
 #include "conform/net_world.h"
+#include "tap/ofi_leaks.h"
 
 enum {
     SMALL = 200,     /* messages of a stranger */
@@ -42,15 +43,6 @@ enum {
     CUT_AFTER = 5000,     /* bytes, those of the handshake included */
     ANSWERS = 2,          /* after which a longer one is cut */
 };
-
-/* libfabric loses some memory of connections that end before they begin. */
-const char *__lsan_default_suppressions(void);
-
-const char *
-__lsan_default_suppressions(void)
-{
-    return "leak:libfabric.so";
-}
 
 static void
 adjust(struct chi_settings *settings)

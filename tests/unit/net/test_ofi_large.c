@@ -22,6 +22,7 @@
 #include "base/settings.h"
 #include "msg/msg.h"
 #include "net/route.h"
+#include "tap/ofi_leaks.h"
 #include "tap/tap.h"
 
 enum {
@@ -32,15 +33,6 @@ enum {
 
 #define JOB_KEY     UINT64_C(0x1234)
 #define PATIENCE_NS (30000 * CHI_NS_PER_MS)
-
-/* libfabric loses some memory of connections that end before they begin. */
-const char *__lsan_default_suppressions(void);
-
-const char *
-__lsan_default_suppressions(void)
-{
-    return "leak:libfabric.so";
-}
 
 /* What the watched net has seen; one thread, one test at a time. */
 static struct {

@@ -105,8 +105,10 @@ known_flags(const struct fi_info *info)
     return index < KNOWN_COUNT ? known_providers[index].flags : 0;
 }
 
-bool
-chi_ofi_is_provider(const struct fi_info *info, const char *name)
+/* Whether 'info' is of the provider that the user calls 'name': the whole
+ * name, or one part of it ("tcp" is also "tcp;ofi_rxm"). */
+static bool
+is_provider(const struct fi_info *info, const char *name)
 {
     const char *at = info->fabric_attr->prov_name;
     const size_t len = strlen(name);
@@ -264,7 +266,7 @@ chi_ofi_judge(const struct fi_info *info, const struct chi_ofi_wish *wish)
 {
     const bool forced = wish->provider[0] != '\0';
 
-    if (forced && !chi_ofi_is_provider(info, wish->provider)) {
+    if (forced && !is_provider(info, wish->provider)) {
         return CHI_OFI_OTHER_PROVIDER;
     }
     if (wish->interface[0] != '\0' && !is_node_only(info) &&

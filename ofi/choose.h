@@ -100,10 +100,6 @@ void chi_ofi_plan_make(const struct fi_info *info, uint64_t eager_bytes,
                        const struct chi_ofi_force *force,
                        struct chi_ofi_plan *out);
 
-/* Whether 'info' is of the provider that the user calls 'name': the whole
- * name, or one part of it ("tcp" is also "tcp;ofi_rxm"). */
-bool chi_ofi_is_provider(const struct fi_info *info, const char *name);
-
 /* The address as people write it, without the port. */
 void chi_ofi_address_text(const struct fi_info *info, char *out, size_t room);
 

@@ -103,7 +103,6 @@ struct chi_ofi_peer {
     uint64_t sequence_in;  /* of the next message from it */
     fi_addr_t address;     /* FI_ADDR_NOTAVAIL: not inserted yet */
     bool lost;
-    bool lost_reported;
     chare_status why;
     struct chi_ofi_op *waiting_head; /* not taken by the provider yet */
     struct chi_ofi_op *waiting_tail;

@@ -15,7 +15,6 @@
 
 enum {
     PICKLE_IT = 1,
-    CODE_CHARS_MAX = 4,
 };
 
 /* NumPy's name of each chare_dtype. */
@@ -78,8 +77,9 @@ numpy_load(struct core_numpy *numpy, PyObject *module)
     return 0;
 }
 
-int
-core_numpy_need(struct core_state *state)
+/* Import NumPy if that has not happened; -1 with an exception. */
+static int
+numpy_need(struct core_state *state)
 {
     PyObject *module;
     int result;
@@ -548,7 +548,7 @@ core_array_decode(struct core_reader *reader, const chare_value *value)
     PyObject *array = NULL;
 
     reader->has_arrays = true;
-    if (core_numpy_need(reader->pe->state) < 0) {
+    if (numpy_need(reader->pe->state) < 0) {
         return NULL;
     }
     dtype =
@@ -585,7 +585,7 @@ core_scalar_decode(struct core_reader *reader, const chare_value *value)
     PyObject *array;
     PyObject *scalar;
 
-    if (core_numpy_need(reader->pe->state) < 0) {
+    if (numpy_need(reader->pe->state) < 0) {
         return NULL;
     }
     bytes = PyBytes_FromStringAndSize(value->as.bytes.at,

@@ -181,6 +181,15 @@ core_build_failed(struct core_pe *pe, struct core_chare *chare)
     }
 }
 
+/* How many calls wait. */
+static uint64_t
+build_count(const struct core_chare *chare)
+{
+    const struct core_build *build = build_of(chare);
+
+    return build != NULL ? build->count : 0;
+}
+
 void
 core_build_end(struct core_pe *pe, struct core_chare *chare)
 {
@@ -189,7 +198,7 @@ core_build_end(struct core_pe *pe, struct core_chare *chare)
     if (chare->building != CORE_BUILDING) {
         return; /* it was destroyed, or has failed */
     }
-    if (core_build_count(chare) == 0) {
+    if (build_count(chare) == 0) {
         chare->building = CORE_BUILT;
         return;
     }
@@ -232,14 +241,6 @@ core_build_is_awaited(const struct core_chare *chare)
         held = held->next;
     }
     return held != NULL;
-}
-
-uint64_t
-core_build_count(const struct core_chare *chare)
-{
-    const struct core_build *build = build_of(chare);
-
-    return build != NULL ? build->count : 0;
 }
 
 void

@@ -43,9 +43,6 @@ void core_build_end(struct core_pe *pe, struct core_chare *chare);
  * one that nobody waits for ends the job. */
 void core_build_abandon(struct core_pe *pe, struct core_chare *chare);
 
-/* How many calls wait. */
-uint64_t core_build_count(const struct core_chare *chare);
-
 /* Whether one of them asks for the end of the constructor. */
 bool core_build_is_awaited(const struct core_chare *chare);
 

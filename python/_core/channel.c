@@ -13,6 +13,7 @@
  * The list of peers does not own the ends that were made: they own the chare.
  * A message for an end that is gone is dropped: nobody can receive it.
  */
+#include "element.h"
 #include "state.h"
 
 enum {
@@ -82,27 +83,7 @@ core_ring_visit(const struct core_ring *ring, visitproc visit, void *arg)
 static uint32_t
 element_slot(const chare_element *element, uint32_t room)
 {
-    uint64_t hash = element->collection * 0x9e3779b97f4a7c15u;
-
-    for (uint32_t i = 0; i < element->index.ndims; i++) {
-        hash = (hash ^ (uint64_t)element->index.at[i]) * 0xbf58476d1ce4e5b9u;
-        hash ^= hash >> 29;
-    }
-    return (uint32_t)(hash >> 7) & (room - 1);
-}
-
-bool
-core_element_equal(const chare_element *a, const chare_element *b)
-{
-    if (a->collection != b->collection || a->index.ndims != b->index.ndims) {
-        return false;
-    }
-    for (uint32_t i = 0; i < a->index.ndims; i++) {
-        if (a->index.at[i] != b->index.at[i]) {
-            return false;
-        }
-    }
-    return true;
+    return (uint32_t)(core_element_hash(element) >> 7) & (room - 1);
 }
 
 static int
@@ -345,8 +326,9 @@ core_channel_receive(struct core_channel *self, struct core_future *future,
     (void)core_future_complete(future, value);
 }
 
-struct core_future *
-core_channel_next_receiver(struct core_channel *self)
+/* The oldest receiver that still waits; new reference or NULL. */
+static struct core_future *
+receiver_next(struct core_channel *self)
 {
     while (self->receivers.count > 0) {
         struct core_future *future =
@@ -441,7 +423,7 @@ core_channel_return(struct core_channel *self, uint64_t sequence,
     if (self->peer == NULL) {
         return; /* the chare is gone */
     }
-    future = core_channel_next_receiver(self);
+    future = receiver_next(self);
     if (future != NULL) {
         core_channel_receive(self, future, sequence, Py_NewRef(value));
         Py_DECREF(future);
@@ -461,14 +443,14 @@ channel_deliver(struct core_state *state, struct core_channel *self,
     self->received++;
     if (value == NULL) {
         self->closed_there = true;
-        while ((future = core_channel_next_receiver(self)) != NULL) {
+        while ((future = receiver_next(self)) != NULL) {
             core_channel_receive_end(state, future);
             Py_DECREF(future);
         }
         channel_tell_watcher(self);
         return;
     }
-    future = core_channel_next_receiver(self);
+    future = receiver_next(self);
     if (future != NULL) {
         core_channel_receive(self, future, self->received - 1,
                              Py_NewRef(value));

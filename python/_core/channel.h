@@ -72,8 +72,6 @@ PyObject *core_ring_pop(struct core_ring *ring);
 void core_ring_clear(struct core_ring *ring);
 int core_ring_visit(const struct core_ring *ring, visitproc visit, void *arg);
 
-bool core_element_equal(const chare_element *a, const chare_element *b);
-
 /* The peer of a name, made if need be; NULL with MemoryError. */
 struct core_peer *core_peer_get(struct core_chare *chare,
                                 const chare_element *element);
@@ -88,9 +86,6 @@ struct core_channel *core_channel_new(struct core_state *state,
 
 /* Its peer forgets it. */
 void core_channel_unlink(struct core_channel *channel);
-
-/* The oldest receiver that still waits; new reference or NULL. */
-struct core_future *core_channel_next_receiver(struct core_channel *channel);
 
 /* One of the receivers does not wait any more: it will not be the next. */
 void core_channel_receiver_ended(struct core_channel *channel);
@@ -133,12 +128,8 @@ int core_channels_visit(struct core_chare *chare, visitproc visit, void *arg);
 /* Whether an array can be received into; -1 with an exception. */
 int core_receive_check(struct core_state *state, PyObject *array);
 
-/* Copy a message's array into it; -1 with an exception. */
-int core_receive_copy(struct core_state *state, PyObject *array,
-                      PyObject *value);
-
-/* The same for a message that was taken, which is stolen: the array, or an
- * exception, and then the message is back in the stream. */
+/* Copy the array of a message that was taken, which is stolen: 'array', or NULL
+ * with an exception, and then the message is back in the stream. */
 PyObject *core_receive_into(struct core_channel *channel,
                             struct core_state *state, PyObject *array,
                             uint64_t sequence, PyObject *value);

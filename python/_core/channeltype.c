@@ -4,6 +4,7 @@
  */
 #include <stddef.h>
 
+#include "element.h"
 #include "migrate.h"
 #include "state.h"
 

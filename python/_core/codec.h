@@ -88,8 +88,6 @@ PyObject *core_array_decode(struct core_reader *reader,
                             const chare_value *value);
 PyObject *core_scalar_decode(struct core_reader *reader,
                              const chare_value *value);
-/* Import NumPy if that has not happened; -1 with an exception. */
-int core_numpy_need(struct core_state *state);
 void core_numpy_clear(struct core_numpy *numpy);
 int core_numpy_visit(struct core_numpy *numpy, visitproc visit, void *arg);
 

@@ -71,9 +71,10 @@ core_construction_failed(struct core_pe *pe, struct core_chare *chare)
 
 /* ---- calls */
 
-void
-core_failure_raise(struct core_state *state, const struct core_chare *chare,
-                   PyObject *what)
+/* Set the Error of what is asked of one that failed; 'what' is a text. */
+static void
+failure_raise(struct core_state *state, const struct core_chare *chare,
+              PyObject *what)
 {
     PyObject *function = core_support(state, "of_failed");
     PyObject *error = NULL;
@@ -100,7 +101,7 @@ core_failure_check(struct core_state *state, void *object, const char *what)
     }
     text = PyUnicode_FromString(what);
     if (text != NULL) {
-        core_failure_raise(state, chare, text);
+        failure_raise(state, chare, text);
         Py_DECREF(text);
     }
     return -1;
@@ -116,7 +117,7 @@ core_failure_answer(struct core_pe *pe, const struct core_entry *entry,
         PyErr_SetObject((PyObject *)Py_TYPE(error), error);
         core_failed_of(pe, &chare->owner->init, chare, reply);
     } else {
-        core_failure_raise(pe->state, chare, entry->fullname);
+        failure_raise(pe->state, chare, entry->fullname);
         core_failed_of(pe, entry, chare, reply);
     }
 }

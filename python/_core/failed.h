@@ -31,11 +31,7 @@ bool core_failure_takes(struct core_pe *pe, const struct core_entry *entry,
 void core_failure_answer(struct core_pe *pe, const struct core_entry *entry,
                          struct core_chare *chare, const chare_reply *reply);
 
-/* Set the Error of what is asked of one that failed; 'what' is a text. */
-void core_failure_raise(struct core_state *state,
-                        const struct core_chare *chare, PyObject *what);
-
-/* The same, if it failed; -1, or 0. */
+/* What is asked of a chare: -1 with an Error if it failed; 'what' is a text. */
 int core_failure_check(struct core_state *state, void *object,
                        const char *what);
 

@@ -7,6 +7,7 @@
  * and travels by what it names.
  */
 #include "create.h"
+#include "element.h"
 #include "proxy_name.h"
 #include "section.h"
 #include "state.h"
@@ -70,9 +71,10 @@ core_proxy_of_name(struct core_state *state,
                           (enum core_flavour)name->flavour, name->ndims);
 }
 
-bool
-core_proxy_name_read(const void *bytes, size_t len,
-                     struct core_proxy_name *name_out)
+/* A name from bytes; false: malformed. */
+static bool
+proxy_name_read(const void *bytes, size_t len,
+                struct core_proxy_name *name_out)
 {
     const size_t fixed = offsetof(struct core_proxy_name, parts);
 
@@ -91,8 +93,8 @@ core_proxy_load(PyObject *module, PyObject *bytes)
     struct core_proxy_name name;
 
     if (!PyBytes_Check(bytes) ||
-        !core_proxy_name_read(PyBytes_AS_STRING(bytes),
-                              (size_t)PyBytes_GET_SIZE(bytes), &name)) {
+        !proxy_name_read(PyBytes_AS_STRING(bytes),
+                         (size_t)PyBytes_GET_SIZE(bytes), &name)) {
         PyErr_SetString(PyExc_ValueError, "this is no pickled proxy");
         return NULL;
     }
@@ -271,28 +273,10 @@ proxy_setattr(PyObject *op, PyObject *name, PyObject *value)
 static Py_hash_t
 proxy_hash(PyObject *op)
 {
-    const chare_element *element = &((struct core_proxy *)op)->element;
-    uint64_t hash = element->collection * 0x9e3779b97f4a7c15u;
+    const Py_hash_t hash =
+        (Py_hash_t)core_element_hash(&((struct core_proxy *)op)->element);
 
-    for (uint32_t i = 0; i < element->index.ndims; i++) {
-        hash = (hash ^ (uint64_t)element->index.at[i]) * 0xbf58476d1ce4e5b9u;
-        hash ^= hash >> 29;
-    }
-    return (Py_hash_t)hash == -1 ? -2 : (Py_hash_t)hash;
-}
-
-static bool
-element_equal(const chare_element *a, const chare_element *b)
-{
-    if (a->collection != b->collection || a->index.ndims != b->index.ndims) {
-        return false;
-    }
-    for (uint32_t i = 0; i < a->index.ndims; i++) {
-        if (a->index.at[i] != b->index.at[i]) {
-            return false;
-        }
-    }
-    return true;
+    return hash == -1 ? -2 : hash;
 }
 
 static PyObject *
@@ -304,8 +288,8 @@ proxy_richcompare(PyObject *op, PyObject *other, int operation)
         !core_is_proxy(proxy_state(op), other)) {
         Py_RETURN_NOTIMPLEMENTED;
     }
-    equal = element_equal(&((struct core_proxy *)op)->element,
-                          &((struct core_proxy *)other)->element);
+    equal = core_element_equal(&((struct core_proxy *)op)->element,
+                               &((struct core_proxy *)other)->element);
     return PyBool_FromLong(equal == (operation == Py_EQ));
 }
 

@@ -27,10 +27,6 @@ core_proxy_name_len(const struct core_proxy_name *name)
            name->part_count * sizeof(name->parts[0]);
 }
 
-/* A name from bytes; false: malformed. */
-bool core_proxy_name_read(const void *bytes, size_t len,
-                          struct core_proxy_name *name_out);
-
 void core_proxy_name_get(PyObject *proxy, struct core_proxy_name *name_out);
 PyObject *core_proxy_of_name(struct core_state *state,
                              const struct core_proxy_name *name);

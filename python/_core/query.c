@@ -335,30 +335,30 @@ query_decode(PyObject *module, PyObject *object)
     return result;
 }
 
-/* How results of broadcasts tell of exceptions: as Charm4py does, or not. */
 static PyObject *
-query_error_items(PyObject *module, PyObject *flag)
+flag_set(PyObject *flag, bool *out)
 {
-    int truth = PyObject_IsTrue(flag);
+    const int truth = PyObject_IsTrue(flag);
 
     if (truth < 0) {
         return NULL;
     }
-    core_state_get(module)->error_items = truth != 0;
+    *out = truth != 0;
     Py_RETURN_NONE;
+}
+
+/* How results of broadcasts tell of exceptions: as Charm4py does, or not. */
+static PyObject *
+query_error_items(PyObject *module, PyObject *flag)
+{
+    return flag_set(flag, &core_state_get(module)->error_items);
 }
 
 /* Whether calls reach a chare while its constructor waits; as in Charm4py. */
 static PyObject *
 query_open_constructors(PyObject *module, PyObject *flag)
 {
-    int truth = PyObject_IsTrue(flag);
-
-    if (truth < 0) {
-        return NULL;
-    }
-    core_state_get(module)->open_constructors = truth != 0;
-    Py_RETURN_NONE;
+    return flag_set(flag, &core_state_get(module)->open_constructors);
 }
 
 PyMethodDef core_query_functions[] = {

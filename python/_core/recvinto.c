@@ -53,8 +53,9 @@ attribute_equal(PyObject *a, PyObject *b, const char *name)
     return result;
 }
 
-int
-core_receive_copy(struct core_state *state, PyObject *array, PyObject *value)
+/* Copy a message's array into it; -1 with an exception. */
+static int
+receive_copy(struct core_state *state, PyObject *array, PyObject *value)
 {
     int equal;
 
@@ -102,7 +103,7 @@ core_receive_into(struct core_channel *self, struct core_state *state,
 {
     PyObject *error;
 
-    if (core_receive_copy(state, array, value) == 0) {
+    if (receive_copy(state, array, value) == 0) {
         Py_DECREF(value);
         return Py_NewRef(array);
     }

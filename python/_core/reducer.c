@@ -158,9 +158,9 @@ combine_failed(struct core_reducer *self, struct core_pe *pe, PyObject *list,
                   : (wrapped != NULL ? CHARE_OK : CHARE_ERR_FORMAT);
 }
 
-chare_status
-core_combine(void *context, const chare_part *parts, size_t part_count,
-             chare_encoder *encoder)
+static chare_status
+reducer_combine(void *context, const chare_part *parts, size_t part_count,
+                chare_encoder *encoder)
 {
     struct core_reducer *self = (struct core_reducer *)context;
     struct core_pe *pe = self->state->current;
@@ -223,7 +223,7 @@ core_reducer_register(PyObject *module, PyObject *reducer)
     if (self->builtin != UINT32_MAX && strncmp(name, "logical_", 8) == 0) {
         name += 8; /* what the runtime calls it */
     }
-    status = chare_reducer_register(pe->runtime, name, core_combine,
+    status = chare_reducer_register(pe->runtime, name, reducer_combine,
                                     self->ordered, self, &self->id);
     if (status != CHARE_OK) {
         return core_raise(state, status, name);

@@ -27,8 +27,6 @@ struct core_reducer {
 
 extern PyType_Spec core_reducer_spec;
 PyObject *core_reducer_register(PyObject *module, PyObject *reducer);
-chare_status core_combine(void *context, const chare_part *parts,
-                          size_t part_count, chare_encoder *encoder);
 
 /* One contribution; None, or NULL with an exception. */
 PyObject *core_contribute(struct core_state *state, struct core_chare *chare,

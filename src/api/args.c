@@ -330,56 +330,6 @@ unexpected(chare_args *args, const chare_value *value, const char *wanted)
     }
 }
 
-/* A whole number of any width; false: it is none. */
-static bool
-scalar_int(const chare_value *value, int64_t *out)
-{
-    const void *at = value->as.bytes.at;
-    union {
-        int8_t i8;
-        int16_t i16;
-        int32_t i32;
-        int64_t i64;
-        uint8_t u8;
-        uint16_t u16;
-        uint32_t u32;
-        uint64_t u64;
-    } as = {.u64 = 0};
-
-    memcpy(&as, at,
-           value->as.bytes.len < sizeof(as) ? value->as.bytes.len
-                                            : sizeof(as));
-    switch (value->as.bytes.dtype) {
-    case CHARE_DTYPE_I8:
-        *out = as.i8;
-        return true;
-    case CHARE_DTYPE_I16:
-        *out = as.i16;
-        return true;
-    case CHARE_DTYPE_I32:
-        *out = as.i32;
-        return true;
-    case CHARE_DTYPE_I64:
-        *out = as.i64;
-        return true;
-    case CHARE_DTYPE_BOOL:
-    case CHARE_DTYPE_U8:
-        *out = as.u8;
-        return true;
-    case CHARE_DTYPE_U16:
-        *out = as.u16;
-        return true;
-    case CHARE_DTYPE_U32:
-        *out = as.u32;
-        return true;
-    case CHARE_DTYPE_U64:
-        *out = (int64_t)as.u64;
-        return as.u64 <= INT64_MAX;
-    default:
-        return false;
-    }
-}
-
 static bool
 value_int(const chare_value *value, int64_t *out)
 {
@@ -392,7 +342,7 @@ value_int(const chare_value *value, int64_t *out)
         *out = value->tag == CHARE_TAG_TRUE;
         return true;
     case CHARE_TAG_SCALAR:
-        return scalar_int(value, out);
+        return chi_dtype_whole(value->as.bytes.dtype, value->as.bytes.at, out);
     default:
         return false;
     }

@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "coll/kernels.h"
+#include "msg/codec.h"
 
 static bool
 is_logical(uint32_t reducer)
@@ -312,33 +313,12 @@ to_element(struct chi_number *number, chare_dtype dtype)
     return status;
 }
 
-/* The value of an element of whole numbers that fits 64 bits with a sign. */
-static int64_t
-whole_of_element(const struct chi_number *number)
-{
-    switch (number->dtype) {
-    case CHARE_DTYPE_I8:
-        return number->i8;
-    case CHARE_DTYPE_I16:
-        return number->i16;
-    case CHARE_DTYPE_I32:
-        return number->i32;
-    case CHARE_DTYPE_U8:
-        return number->u8;
-    case CHARE_DTYPE_U16:
-        return number->u16;
-    case CHARE_DTYPE_U32:
-        return number->u32;
-    default:
-        return number->i64;
-    }
-}
-
 /* An element, of whole numbers or floats, to FLOAT. */
 static void
 element_to_float(struct chi_number *number)
 {
     double real;
+    int64_t whole = 0;
 
     switch (number->dtype) {
     case CHARE_DTYPE_F16:
@@ -354,7 +334,8 @@ element_to_float(struct chi_number *number)
         real = (double)number->u64;
         break;
     default:
-        real = (double)whole_of_element(number);
+        chi_assert(chi_dtype_whole(number->dtype, number->element, &whole));
+        real = (double)whole;
         break;
     }
     number->kind = CHI_NUMBER_FLOAT;

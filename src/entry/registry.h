@@ -81,13 +81,6 @@ CHARE_MUST_CHECK chare_status chi_registry_find_type(
 uint32_t chi_registry_entry_named(const struct chi_registry *registry,
                                   uint32_t type, const char *name);
 
-/* The entry, or NULL when there is none of this id. */
-static inline const struct chi_entry *
-chi_registry_entry(const struct chi_registry *registry, uint32_t id)
-{
-    return id < registry->entry_count ? &registry->entries[id] : NULL;
-}
-
 /* "Type.method", or "?" for no entry. */
 const char *chi_registry_entry_name(const struct chi_registry *registry,
                                     uint32_t id);

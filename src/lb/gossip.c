@@ -60,8 +60,8 @@ chi_gossip_put_kind(struct chi_gossip *g, uint32_t to, enum kind kind)
     chi_gossip_put(g, to, &byte, sizeof(byte));
 }
 
-void
-chi_gossip_put_down(struct chi_gossip *g, const void *bytes, size_t len)
+static void
+put_down(struct chi_gossip *g, const void *bytes, size_t len)
 {
     for (uint32_t i = 0; i < g->port.child_count; i++) {
         chi_gossip_put(g, g->port.children[i], bytes, len);
@@ -289,7 +289,7 @@ chi_gossip_look(struct chi_gossip *g)
 static chare_status
 fine(struct chi_gossip *g)
 {
-    chi_gossip_put_down(g, &(uint8_t){KIND_FINE}, 1);
+    put_down(g, &(uint8_t){KIND_FINE}, 1);
     chi_line_fini(g);
     chi_diffuse_fini(g);
     return chi_borrow_go_on(g);
@@ -332,7 +332,7 @@ goal_known(struct chi_gossip *g)
     chi_write_u8(&writer, measured);
     chi_write(&writer, &g->goal, sizeof(g->goal));
     chi_write(&writer, &g->looser, sizeof(g->looser));
-    chi_gossip_put_down(g, bytes, (size_t)(writer.at - bytes));
+    put_down(g, bytes, (size_t)(writer.at - bytes));
     g->state = CHI_GOSSIP_COARSE;
     switch (g->port.spread) {
     case CHI_LB_HIERARCHICAL:

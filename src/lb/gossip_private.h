@@ -43,7 +43,6 @@ enum kind {
 void chi_gossip_put(struct chi_gossip *g, uint32_t to, const void *bytes,
                     size_t len);
 void chi_gossip_put_kind(struct chi_gossip *g, uint32_t to, enum kind kind);
-void chi_gossip_put_down(struct chi_gossip *g, const void *bytes, size_t len);
 /* What came can be an item. */
 bool chi_gossip_item_ok(const struct chi_gossip *g,
                         const struct chi_lb_item *item);

@@ -152,7 +152,6 @@ struct chi_lb {
     const struct chi_lb_user *user;         /* instead of it, or NULL */
     struct chi_lb_user *users;
     size_t user_count;
-    size_t user_room;
 
     enum chi_lb_state state;
     uint64_t session;        /* that is under way, or the next */

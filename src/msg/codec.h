@@ -52,6 +52,10 @@ void chi_value_array(chare_encoder *encoder, chare_dtype dtype,
 bool chi_array_bytes(chare_dtype dtype, uint32_t ndims, const int64_t *shape,
                      size_t *bytes_out);
 
+/* An element as a whole number; false: it is none, or beyond 64 bits with a
+ * sign. */
+bool chi_dtype_whole(chare_dtype dtype, const void *at, int64_t *out);
+
 /* How many items follow a value that was read; 0 if it is no container. */
 size_t chi_value_items(const chare_value *value);
 

@@ -525,3 +525,52 @@ chare_skip(chare_decoder *decoder)
     decoder->at = ahead.at;
     return CHARE_OK;
 }
+
+/* ---- elements */
+
+bool
+chi_dtype_whole(chare_dtype dtype, const void *at, int64_t *out)
+{
+    union {
+        int8_t i8;
+        int16_t i16;
+        int32_t i32;
+        int64_t i64;
+        uint8_t u8;
+        uint16_t u16;
+        uint32_t u32;
+        uint64_t u64;
+    } as = {.u64 = 0};
+    const size_t bytes = chare_dtype_bytes(dtype);
+
+    memcpy(&as, at, bytes < sizeof(as) ? bytes : sizeof(as));
+    switch (dtype) {
+    case CHARE_DTYPE_I8:
+        *out = as.i8;
+        return true;
+    case CHARE_DTYPE_I16:
+        *out = as.i16;
+        return true;
+    case CHARE_DTYPE_I32:
+        *out = as.i32;
+        return true;
+    case CHARE_DTYPE_I64:
+        *out = as.i64;
+        return true;
+    case CHARE_DTYPE_BOOL:
+    case CHARE_DTYPE_U8:
+        *out = as.u8;
+        return true;
+    case CHARE_DTYPE_U16:
+        *out = as.u16;
+        return true;
+    case CHARE_DTYPE_U32:
+        *out = as.u32;
+        return true;
+    case CHARE_DTYPE_U64:
+        *out = as.i64;
+        return as.u64 <= INT64_MAX;
+    default:
+        return false;
+    }
+}

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/futex.h"
+#include "net/abstract.h"
 #include "net/shm_private.h"
 
 /* ---- doorbells */
@@ -23,15 +24,7 @@
 socklen_t
 chi_shm_doorbell_name(uint64_t nonce, struct sockaddr_un *out)
 {
-    int len;
-
-    memset(out, 0, sizeof(*out));
-    out->sun_family = AF_UNIX;
-    len = snprintf(out->sun_path + 1, sizeof(out->sun_path) - 1,
-                   "chare-%016llx", (unsigned long long)nonce);
-    chi_assert(len > 0);
-    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
-                       (size_t)len);
+    return chi_abstract_name("chare", nonce, out);
 }
 
 /* Wake the owner of 'card'; 0, or the reason why it cannot be. */

@@ -31,8 +31,6 @@
 #include "msg/msg.h"
 #include "net/net.h"
 
-#define CHI_SIM_NO_RANK 0xffffffffu
-
 /* Broken promises of a net, planted to show that a checker sees them. */
 enum chi_sim_bug {
     CHI_SIM_BUG_NONE,

@@ -21,13 +21,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/check.h"
 #include "base/clock.h"
+#include "net/abstract.h"
 
 enum {
     BACKLOG = 16,
     SOCKET_FLAGS = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
 };
+
+static const char LOCAL_KIND[] = "chare-watch";
 
 union any_address {
     struct sockaddr any;
@@ -37,26 +39,11 @@ union any_address {
 
 /* ---- in a node */
 
-static socklen_t
-local_name(uint64_t nonce, struct sockaddr_un *out)
-{
-    int len;
-
-    memset(out, 0, sizeof(*out));
-    out->sun_family = AF_UNIX;
-    /* A NUL in front: the abstract namespace, where nothing is left behind. */
-    len = snprintf(out->sun_path + 1, sizeof(out->sun_path) - 1,
-                   "chare-watch-%016llx", (unsigned long long)nonce);
-    chi_assert(len > 0);
-    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
-                       (size_t)len);
-}
-
 chare_status
 chi_watch_listen_local(const struct chi_log *log, uint64_t nonce, int *fd_out)
 {
     struct sockaddr_un name;
-    const socklen_t len = local_name(nonce, &name);
+    const socklen_t len = chi_abstract_name(LOCAL_KIND, nonce, &name);
     const int fd = socket(AF_UNIX, SOCKET_FLAGS, 0);
 
     if (fd < 0 || bind(fd, (const struct sockaddr *)&name, len) != 0 ||
@@ -83,7 +70,7 @@ chi_watch_connect_local(const struct chi_watch_place *place,
         .tv_usec = (suseconds_t)(timeout_ns % CHI_NS_PER_SEC / 1000),
     };
     struct sockaddr_un name;
-    const socklen_t len = local_name(place->nonce, &name);
+    const socklen_t len = chi_abstract_name(LOCAL_KIND, place->nonce, &name);
     /* Blocking, so that a full backlog is waited for, up to the limit. */
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 

@@ -27,8 +27,6 @@ struct chi_sense {
     uint64_t read_ns;
 };
 
-#define CHI_SENSE_SYSFS "/sys"
-
 /* Nothing was read yet. */
 #define CHI_SENSE_INIT             \
     {                              \

@@ -18,8 +18,9 @@ struct step {
     uint32_t next; /* child to visit */
 };
 
-const char *
-chi_tree_border(const struct chi_layout *layout, uint32_t a, uint32_t b)
+/* The border between two PEs, as in the lines above; NULL: none. */
+static const char *
+tree_border(const struct chi_layout *layout, uint32_t a, uint32_t b)
 {
     struct chi_place left;
     struct chi_place right;
@@ -54,7 +55,7 @@ pe_write(const struct chi_layout *layout, const struct step *step, FILE *file)
     const char *border =
         step->edges.parent == step->pe
             ? NULL
-            : chi_tree_border(layout, step->edges.parent, step->pe);
+            : tree_border(layout, step->edges.parent, step->pe);
 
     chi_layout_place(layout, step->pe, &place);
     fprintf(file, "PE %u node %s", (unsigned)step->pe, place.node_name);

@@ -27,8 +27,4 @@
 void chi_tree_show(const struct chi_layout *layout, uint32_t root,
                    uint32_t fanout, uint32_t lines_max, FILE *file);
 
-/* The border between two PEs, as in the lines above; NULL: none. */
-const char *chi_tree_border(const struct chi_layout *layout, uint32_t a,
-                            uint32_t b);
-
 #endif /* CHI_TOPO_SHOW_H */

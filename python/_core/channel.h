@@ -128,8 +128,8 @@ int core_channels_visit(struct core_chare *chare, visitproc visit, void *arg);
 /* Whether an array can be received into; -1 with an exception. */
 int core_receive_check(struct core_state *state, PyObject *array);
 
-/* Copy the array of a message that was taken, which is stolen: 'array', or NULL
- * with an exception, and then the message is back in the stream. */
+/* Copy the array of a message that was taken, which is stolen: 'array', or
+ * NULL with an exception, and then the message is back in the stream. */
 PyObject *core_receive_into(struct core_channel *channel,
                             struct core_state *state, PyObject *array,
                             uint64_t sequence, PyObject *value);

@@ -31,7 +31,7 @@ bool core_failure_takes(struct core_pe *pe, const struct core_entry *entry,
 void core_failure_answer(struct core_pe *pe, const struct core_entry *entry,
                          struct core_chare *chare, const chare_reply *reply);
 
-/* What is asked of a chare: -1 with an Error if it failed; 'what' is a text. */
+/* 'what', a text, is asked of a chare: -1 with an Error if it failed. */
 int core_failure_check(struct core_state *state, void *object,
                        const char *what);
 

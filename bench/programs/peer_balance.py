@@ -8,6 +8,8 @@ The same functions compute the same blocks, or cells, dealt out to ranks as
 chares are to PEs, and nothing moves. Prints lines of JSON: the time of a step
 after the first WARM_UP; "even" is what it would be if the ranks' loads were
 alike: that times mean / max of what they compute in a step, summed over steps.
+With BENCH_CHECK in the environment it prints what the example prints of its
+state besides, to see that both compute the same.
 """
 
 import os

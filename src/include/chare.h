@@ -292,6 +292,10 @@ void chare_buffer_keep(chare_buffer *buffer);
  * As memcpy(), past the caches of this processor where that is faster for who
  * reads it: for elements of an array that leaves this PE.
  *
+ * @to:   where to; the two do not overlap.
+ * @from: where from.
+ * @len:  how many bytes.
+ *
  * Context:   any thread.
  * Since:     0.1
  */
@@ -563,20 +567,22 @@ uint32_t chare_my_pe(const chare_runtime *runtime);
 /* PEs in the job. */
 uint32_t chare_pe_count(const chare_runtime *runtime);
 
-/* Nodes (hosts) in the job; known after chare_start(). */
+/* Nodes (hosts) in the job; before chare_start() this PE's alone. */
 uint32_t chare_node_count(const chare_runtime *runtime);
 
-/* The node a PE is on, from 0; PEs of one node share memory. */
+/* The node a PE is on, from 0; PEs of one node share memory. Of one that does
+ * not exist: 0. */
 uint32_t chare_node_of(const chare_runtime *runtime, uint32_t pe);
 
-/* PEs on a node. */
+/* PEs on a node; 0 where there is no such node. */
 uint32_t chare_node_pe_count(const chare_runtime *runtime, uint32_t node);
 
-/* The index-th PE of a node, in rising order. */
+/* The index-th PE of a node, in rising order; CHARE_ANY_PE: it has none. */
 uint32_t chare_node_pe(const chare_runtime *runtime, uint32_t node,
                        uint32_t index);
 
-/* The name of a node, as the launcher knows it; owned by the runtime. */
+/* The name of a node, as the launcher knows it, or "?"; owned by the runtime.
+ */
 const char *chare_node_name(const chare_runtime *runtime, uint32_t node);
 
 /**
@@ -2231,6 +2237,9 @@ CHARE_MUST_CHECK chare_status chare_timer_start(chare_runtime *runtime,
 /**
  * chare_timer_stop() - forget a timer that has not fired.
  *
+ * @runtime: a started runtime.
+ * @timer:   from chare_timer_start().
+ *
  * Returns:   true when it had not fired, and now never will.
  * Since:     0.1
  */
@@ -2502,6 +2511,8 @@ CHARE_MUST_CHECK chare_status chare_get(chare_decoder *decoder,
 
 /**
  * chare_skip() - pass over one item with all that it contains.
+ *
+ * @decoder: what is read from.
  *
  * Returns:   CHARE_OK; CHARE_ERR_FORMAT - no values, or nested too deeply.
  * Since:     0.1

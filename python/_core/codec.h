@@ -124,17 +124,15 @@ struct core_payload {
 };
 
 /* Whether it is of a type that is always plain, see below. Most arguments are
- * integers, and are not to pay for the other types. */
-static inline bool
-core_is_simple(PyObject *object)
-{
-    const PyTypeObject *type = Py_TYPE(object);
+ * integers, and are not to pay for the other types: these are looked at by a
+ * function, or the compiler makes one condition of all. */
+bool core_is_simple_other(const PyObject *object);
 
-    if (__builtin_expect(type == &PyLong_Type, 1)) {
-        return true;
-    }
-    return type == &PyFloat_Type || type == &PyUnicode_Type ||
-           object == Py_None || type == &PyBool_Type || type == &PyBytes_Type;
+static inline bool
+core_is_simple(const PyObject *object)
+{
+    return __builtin_expect(Py_TYPE(object) == &PyLong_Type, 1) ||
+           core_is_simple_other(object);
 }
 
 /* Whether the object means the same to its receiver as a copy would. */

@@ -49,6 +49,15 @@ is_fixed_array(struct core_state *state, PyObject *object)
 }
 
 bool
+core_is_simple_other(const PyObject *object)
+{
+    const PyTypeObject *type = Py_TYPE(object);
+
+    return type == &PyFloat_Type || type == &PyUnicode_Type ||
+           object == Py_None || type == &PyBool_Type || type == &PyBytes_Type;
+}
+
+bool
 core_is_plain(struct core_state *state, PyObject *object, int depth)
 {
     const PyTypeObject *type = Py_TYPE(object);

@@ -263,13 +263,9 @@ chi_lb_put_stats(struct chi_lb *lb, const void *bytes, size_t len)
 float
 chi_lb_work(const struct chi_lb *lb, const struct chi_obj_load *load)
 {
-    const float own =
-        load->work >= 0
-            ? load->work
-            : (float)((double)load->ticks * lb->sec_per_tick) *
-                  (lb->speed > 0 ? lb->speed : 1); /* it is to leave: work */
-
-    return own + load->carried;
+    /* What a PE of speed 0 has is to leave: it is work all the same. */
+    return load->said + (float)((double)load->measured * lb->sec_per_tick) *
+                            (lb->speed > 0 ? lb->speed : 1);
 }
 
 void
@@ -319,7 +315,7 @@ add_load(void *context, const struct chi_obj_load *load)
         return;
     }
     summing->ticks += (double)load->ticks;
-    summing->said &= load->work >= 0;
+    summing->said &= load->is_said;
     record.dims = load->element.index.ndims < CHI_LB_DIMS_MAX
                       ? load->element.index.ndims
                       : CHI_LB_DIMS_MAX;

@@ -277,7 +277,7 @@ sum_load(void *context, const struct chi_obj_load *load)
     }
     summing->fixed += load->can_move ? 0 : work;
     summing->ticks += (double)load->ticks;
-    summing->said &= load->work >= 0;
+    summing->said &= load->is_said;
 }
 
 /* The loads are kept, for a session that may follow. */

@@ -6,6 +6,10 @@
  * which is charged to the chare: one reading for each message. What is charged
  * lies beside the table of the chares (collection->loads[element->at]), so
  * that it costs nothing where nobody measures.
+ *
+ * A chare costs what it says, or else what was measured of it; one of a bound
+ * array is counted with the one that it follows, and only there. Nothing is
+ * carried over for that: they are added up when somebody asks.
  */
 #include "config.h"
 
@@ -103,91 +107,60 @@ chi_load_is_in(const struct chi_obj *obj,
            obj->registry->types[collection->spec.type].ops.pack != NULL;
 }
 
-/* The load of the chare that this one follows; NULL: it follows none. */
-static struct chi_load *
-anchor_load(struct chi_obj *obj, struct chi_element *element)
+/* A chare, and those that follow it, while they are added up. */
+struct adding {
+    struct chi_obj_load *told;
+    bool reset;
+};
+
+/* Each counts as what it says, or else as what was measured of it. */
+static void
+add_one(void *context, struct chi_element *element)
 {
+    struct adding *adding = context;
+    struct chi_obj_load *told = adding->told;
+    struct chi_load *load = load_at(element->collection, element->at);
+
+    if (load == NULL) {
+        return;
+    }
+    told->ticks += load->ticks;
+    told->calls += load->calls;
+    if (load->work >= 0) {
+        told->said += load->work;
+    } else {
+        told->measured += load->ticks;
+        told->is_said &= load->ticks == 0;
+    }
+    if (adding->reset) {
+        load->ticks = 0;
+        load->calls = 0;
+    }
+}
+
+/* What a chare costs; of one that follows another one that is told of, too,
+ * nothing is left. */
+static void
+add_up(struct chi_obj *obj, struct chi_element *element, enum chi_load_set set,
+       bool reset, struct chi_obj_load *told)
+{
+    struct adding adding = {told, reset};
     struct chi_element *anchor = chi_move_anchor(obj, element);
+    const struct chi_load *load = load_at(element->collection, element->at);
+    const float work = load != NULL ? load->work : -1;
 
-    return anchor != element ? load_at(anchor->collection, anchor->at) : NULL;
-}
-
-/* A chare that follows another one costs what that one costs; what it says
- * itself is added up anew each time. */
-static void
-charge_anchors(struct chi_obj *obj, struct chi_collection *collection)
-{
-    for (size_t i = 0; i < collection->count && i < collection->load_room;
-         i++) {
-        struct chi_load *load = &collection->loads[i];
-        struct chi_load *its = anchor_load(obj, collection->elements[i]);
-
-        if (its != NULL) {
-            its->ticks += load->ticks;
-            its->calls += load->calls;
-            its->carried += load->work > 0 ? load->work : 0;
-            load->ticks = 0;
-            load->calls = 0;
-        }
+    if (load != NULL) {
+        told->synced = load->synced;
+        told->bytes = load->bytes;
     }
-}
-
-static void
-forget_carried(struct chi_obj *obj, struct chi_collection *collection)
-{
-    for (size_t i = 0; i < collection->count; i++) {
-        struct chi_load *its = anchor_load(obj, collection->elements[i]);
-
-        if (its != NULL) {
-            its->carried = 0;
-        }
-    }
-}
-
-static void
-each_bound(struct chi_obj *obj,
-           void (*fn)(struct chi_obj *obj, struct chi_collection *collection))
-{
-    size_t cursor = 0;
-    uint64_t id;
-    void *value;
-
-    while (chi_map_next(&obj->collections, &cursor, &id, &value)) {
-        if (((struct chi_collection *)value)->spec.bound_to != 0) {
-            fn(obj, value);
-        }
-    }
-}
-
-static void
-each_of(struct chi_obj *obj, struct chi_collection *collection,
-        enum chi_load_set set, bool reset, chi_obj_load_fn fn, void *context)
-{
-    for (size_t i = 0; i < collection->count; i++) {
-        struct chi_element *element = collection->elements[i];
-        struct chi_element *anchor = chi_move_anchor(obj, element);
-        struct chi_load *load = load_at(collection, (uint32_t)i);
-        struct chi_obj_load told = {.work = -1};
-
-        chi_element_self(element, &told.element);
-        told.can_move = anchor == element && can_move(obj, element);
-        if (load != NULL) {
-            told.ticks = load->ticks;
-            told.synced = load->synced;
-            told.work = load->work;
-            told.carried = load->carried;
-            told.calls = load->calls;
-            told.bytes = load->bytes;
-            if (reset) {
-                load->ticks = 0;
-                load->calls = 0;
-            }
-        }
-        if (anchor != element && told.work > 0 &&
-            chi_load_is_in(obj, anchor->collection, set)) {
-            told.work = 0; /* the anchor carries it */
-        }
-        fn(context, &told);
+    told->is_said = work >= 0;
+    if (anchor == element) {
+        told->can_move = can_move(obj, element);
+        chi_move_each_with(obj, element, add_one, &adding);
+    } else if (chi_load_is_in(obj, anchor->collection, set)) {
+        told->is_said = true;
+    } else {
+        told->said = work > 0 ? work : 0; /* it is no background */
     }
 }
 
@@ -199,15 +172,18 @@ chi_obj_each_load(struct chi_obj *obj, enum chi_load_set set, bool reset,
     uint64_t id;
     void *value;
 
-    if (obj->bound_count > 0) {
-        each_bound(obj, forget_carried);
-        each_bound(obj, charge_anchors);
-    }
     while (chi_map_next(&obj->collections, &cursor, &id, &value)) {
         struct chi_collection *collection = value;
 
-        if (chi_load_is_in(obj, collection, set)) {
-            each_of(obj, collection, set, reset, fn, context);
+        if (!chi_load_is_in(obj, collection, set)) {
+            continue;
+        }
+        for (size_t i = 0; i < collection->count; i++) {
+            struct chi_obj_load told = {0};
+
+            chi_element_self(collection->elements[i], &told.element);
+            add_up(obj, collection->elements[i], set, reset, &told);
+            fn(context, &told);
         }
     }
 }

@@ -142,6 +142,23 @@ clique_of(struct chi_obj *obj, const struct chi_element *element,
     clique_add(obj, clique, (struct chi_element *)(uintptr_t)element);
 }
 
+void
+chi_move_each_with(struct chi_obj *obj, struct chi_element *anchor,
+                   void (*fn)(void *context, struct chi_element *one),
+                   void *context)
+{
+    struct clique clique;
+
+    if (obj->bound_count == 0) {
+        fn(context, anchor);
+        return;
+    }
+    clique_of(obj, anchor, &clique);
+    for (size_t i = 0; i < clique.count; i++) {
+        fn(context, clique.items[i]);
+    }
+}
+
 /* ---- wanting to move */
 
 static void move_go(struct chi_obj *obj, struct chi_move *move);

@@ -63,6 +63,12 @@ void chi_move_failed(struct chi_obj *obj, const struct chi_element *element,
 struct chi_element *chi_move_anchor(struct chi_obj *obj,
                                     struct chi_element *element);
 
+/* Call fn for a chare that is bound to none here, and for those that follow
+ * it: they move together. */
+void chi_move_each_with(struct chi_obj *obj, struct chi_element *anchor,
+                        void (*fn)(void *context, struct chi_element *one),
+                        void *context);
+
 void chi_migrate_execute(void *context, struct chi_msg *msg);
 void chi_move_execute(void *context, struct chi_msg *msg);
 

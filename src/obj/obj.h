@@ -169,13 +169,15 @@ enum chi_load_set {
 /* One chare of them. */
 struct chi_obj_load {
     chare_element element;
-    uint64_t ticks;  /* that it has executed, see pe->meter */
-    uint64_t synced; /* the session that it waits for, + 2; see chi_load */
-    float work;      /* what it says of itself, in seconds; below 0: nothing */
-    float carried;   /* what those that follow it say, in seconds */
-    uint32_t calls;  /* that it has executed */
-    uint32_t bytes;  /* of its state when it moved last; 0: it never did */
-    bool can_move;   /* now */
+    uint64_t ticks;    /* that it, and those that follow it, have executed,
+                          see pe->meter */
+    uint64_t measured; /* of those of them that do not say what they cost */
+    uint64_t synced;   /* the session that it waits for, + 2; see chi_load */
+    float said;        /* what the others of them say, in seconds */
+    uint32_t calls;    /* that it, and those that follow it, have executed */
+    uint32_t bytes;    /* of its state when it moved last; 0: it never did */
+    bool is_said;      /* nothing was measured that counts */
+    bool can_move;     /* now */
 };
 
 typedef void (*chi_obj_load_fn)(void *context,

@@ -696,9 +696,9 @@ struct chi_load {
     float work;      /* what it says of itself, in seconds; below 0: nothing */
     uint32_t calls;
     uint32_t bytes; /* of its state when it moved last; 0: it never did */
-    float carried;  /* what those that follow it say of themselves, while all
-                       are looked at */
 };
+
+static_assert(sizeof(struct chi_load) <= 32, "two in a cache line");
 
 /* What of it goes along when the chare moves. */
 void chi_load_pack(const struct chi_obj *obj,

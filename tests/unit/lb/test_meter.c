@@ -5,7 +5,8 @@
  * Goal:   what an execution took is its chare's; what a chare of a bound array
  *         cost, or says that it costs, is that of the one it follows, whether
  *         or not it is of an array with at_sync, and is counted once however
- *         often it is asked; a PE reports what it was busy with, its speed
+ *         often it is asked; each of them counts as what it says, or else as
+ *         what was measured of it; a PE reports what it was busy with, its speed
  *         and its sensors, and knows no other PE.
  * Method: one real PE, whose chares run until the clock has moved; what they
  *         cost is compared with 0 only.
@@ -38,6 +39,8 @@ struct test {
     float busy; /* of the array: of chare BUSY, and of all others */
     float others;
     float follower; /* of 'bound', all together */
+    uint64_t ticks; /* of all */
+    bool all_said;
     bool followers_said_so;
 };
 
@@ -115,6 +118,8 @@ sum(void *context, const struct chi_obj_load *load)
     struct test *test = context;
     const float work = chi_lb_work(test->rt->lb, load);
 
+    test->ticks += load->ticks;
+    test->all_said &= load->is_said || load->element.index.at[0] != BUSY;
     if (load->element.collection != test->array) {
         test->follower += work;
         test->followers_said_so |= load->can_move;
@@ -129,6 +134,8 @@ static void
 ask(struct test *test, bool reset)
 {
     test->busy = test->others = test->follower = 0;
+    test->ticks = 0;
+    test->all_said = true;
     chi_obj_each_load(test->rt->obj, CHI_LOAD_SYNCED, reset, sum, test);
 }
 
@@ -167,6 +174,51 @@ run_and_ask(bool at_sync)
     CHECK_EQ(chare_lb_set_load(test.rt, &self, 1), CHARE_OK);
     ask(&test, true);
     CHECK(fabsf(test.busy - 6) < 1e-5F);
+    chare_close(test.rt);
+}
+
+/* What was measured of one that says what it costs does not count, but is no
+ * background; what was measured of another one does, whatever that says. */
+static void
+each_says_or_is_measured(void)
+{
+    struct test test = {0};
+    chare_element anchor;
+    chare_element first;
+    chare_element second;
+
+    CHECK(open_one(&test, true));
+    chare_lb_measure(test.rt, true);
+    anchor = chare_element_1d(test.array, BUSY);
+    first = chare_element_1d(test.bound, BUSY);
+    second = chare_element_1d(test.bound_twice, BUSY);
+
+    CHECK_EQ(chare_lb_set_load(test.rt, &first, 0), CHARE_OK);
+    CHECK_EQ(chare_send(test.rt, &first, test.entry, NULL, NULL), CHARE_OK);
+    CHECK(settle(&test, 1));
+    ask(&test, false);
+    CHECK(test.busy <= 0 && test.ticks > 0 && !test.all_said);
+
+    CHECK_EQ(chare_lb_set_load(test.rt, &anchor, 0), CHARE_OK);
+    ask(&test, false);
+    CHECK(test.busy <= 0 && test.ticks > 0 && test.all_said);
+
+    CHECK_EQ(chare_send(test.rt, &second, test.entry, NULL, NULL), CHARE_OK);
+    CHECK(settle(&test, 2));
+    for (uint32_t i = 0; i < 2; i++) {
+        ask(&test, i == 1);
+        CHECK(test.busy > 0 && test.busy < 1 && !test.all_said);
+    }
+    ask(&test, true);
+    CHECK(test.busy <= 0 && test.ticks == 0 && test.all_said);
+
+    CHECK_EQ(chare_lb_set_load(test.rt, &first, 2), CHARE_OK);
+    CHECK_EQ(chare_send(test.rt, &anchor, test.entry, NULL, NULL), CHARE_OK);
+    CHECK_EQ(chare_lb_set_load(test.rt, &anchor, -1), CHARE_OK);
+    CHECK(settle(&test, 3));
+    ask(&test, true);
+    CHECK(test.busy >= 2 && test.busy < 3 && !test.all_said);
+    CHECK(test.others <= 0 && test.follower <= 0);
     chare_close(test.rt);
 }
 
@@ -239,4 +291,5 @@ a_look_sees_a_pe_without_chares(void)
 }
 
 TAP_MAIN(TAP_CASE(who_follows_costs_its_anchor), TAP_CASE(with_at_sync_too),
-         TAP_CASE(a_pe_reports), TAP_CASE(a_look_sees_a_pe_without_chares))
+         TAP_CASE(each_says_or_is_measured), TAP_CASE(a_pe_reports),
+         TAP_CASE(a_look_sees_a_pe_without_chares))

@@ -172,7 +172,8 @@ learn(struct chi_lb *lb, bool timed)
 {
     double tell_s = lb->automatic->tell_s;
 
-    if (timed) {
+    /* It began with another strategy if PE 0 has not decided. */
+    if (timed && lb->moves_ns >= lb->called_ns) {
         tell_s = (double)(lb->moves_ns - lb->called_ns) / CHI_NS_PER_SEC -
                  lb->automatic->decide_s;
     }

@@ -5,7 +5,8 @@
  * Goal:   each chare that said that it may be balanced goes on exactly once in
  *         each session, when all that moves has arrived; nobody is lost; work
  *         ends where the strategy wants it; a chare that cannot move stays and
- *         holds nobody up.
+ *         holds nobody up; the strategy may change at any time, on one PE
+ *         after the other.
  * Method: an array whose chares say what they cost. They send each other
  *         calls, and some are moved by the user meanwhile. Several sessions,
  *         every strategy by turns, a random order of everything.
@@ -47,8 +48,9 @@ struct test {
     chare_collection bound;
     bool meddle; /* the user moves chares, too */
     bool some_stay;
-    bool binds;  /* another array to this one */
-    bool counts; /* who calls whom */
+    bool binds;    /* another array to this one */
+    bool counts;   /* who calls whom */
+    bool switches; /* the user changes the strategy of PEs, one by one */
     uint32_t resumed[CHARES_MAX];
     uint32_t synced[CHARES_MAX];
     uint32_t here[CHARES_MAX];     /* how many objects of a chare there are */
@@ -131,6 +133,19 @@ meet(const struct one *one, const chare_call *call)
     SIM_OK(test->job, chare_at_sync(call->runtime, call->self, &resume));
 }
 
+/* The user takes another strategy, some time on each PE. */
+static void
+use_another(struct sim_job *job)
+{
+    static const char *const names[] = {
+        "greedy",    "greedy-refine", "rotate", "gossip", "tree",
+        "diffusion", "hierarchical",  "auto",   "none",   ""};
+
+    SIM_OK(job, chare_lb_use(
+                    sim_any(job),
+                    names[sim_below(job, sizeof(names) / sizeof(names[0]))]));
+}
+
 /* Some calls to others, and maybe a move of another. */
 static void
 stir(const struct one *one, chare_runtime *runtime)
@@ -154,6 +169,9 @@ stir(const struct one *one, chare_runtime *runtime)
 
         SIM_OK(job, chare_migrate(runtime, &target,
                                   (uint32_t)sim_below(job, job->pe_count)));
+    }
+    if (test->switches && sim_below(job, 2) == 0) {
+        use_another(job);
     }
 }
 
@@ -345,18 +363,22 @@ check_bound(struct test *test, struct sim_job *job)
 }
 
 static void
-sessions_of(uint64_t seed, bool meddle, bool some_stay, bool binds)
+sessions_of(uint64_t seed, bool meddle, bool some_stay, bool binds,
+            bool switches)
 {
     const struct chi_lb_strategy *strategy = strategy_of(seed);
-    struct test test = {
-        .meddle = meddle, .some_stay = some_stay, .binds = binds};
+    struct test test = {.meddle = meddle,
+                        .some_stay = some_stay,
+                        .binds = binds,
+                        .switches = switches};
     struct sim_job job;
 
     if (start(&test, &job, seed, strategy)) {
         run(&test, &job);
-        if (!meddle && !some_stay && !binds && seed % 10 < 7) {
+        if (!meddle && !some_stay && !binds && !switches && seed % 10 < 7) {
             check_balance(&test, &job);
-        } else if (binds && !meddle && strategy == &chi_lb_rotate) {
+        } else if (binds && !meddle && !switches &&
+                   strategy == &chi_lb_rotate) {
             check_bound(&test, &job);
         }
     }
@@ -418,53 +440,61 @@ who_talks_to_whom_is_counted(void)
 }
 
 static void
-sessions(bool meddle, bool some_stay, bool binds)
+sessions(bool meddle, bool some_stay, bool binds, bool switches)
 {
     SIM_EACH_SEED(seed, SEEDS)
     {
-        sessions_of(seed, meddle, some_stay, binds);
+        sessions_of(seed, meddle, some_stay, binds, switches);
     }
 }
 
 static void
 all_go_on_and_are_balanced(void)
 {
-    sessions(false, false, false);
+    sessions(false, false, false, false);
 }
 
 static void
 with_moves_of_the_user(void)
 {
-    sessions(true, false, false);
+    sessions(true, false, false, false);
 }
 
 /* In this one a chare is on no PE when a session takes place. */
 static void
 a_session_is_missed(void)
 {
-    sessions_of(SEED_OF_MISSED, true, false, false);
+    sessions_of(SEED_OF_MISSED, true, false, false, false);
 }
 
 static void
 with_chares_that_stay(void)
 {
-    sessions(false, true, false);
+    sessions(false, true, false, false);
 }
 
 static void
 with_bound_chares(void)
 {
-    sessions(false, false, true);
+    sessions(false, false, true, false);
 }
 
 static void
 with_bound_chares_that_stay(void)
 {
-    sessions(true, true, true);
+    sessions(true, true, true, false);
+}
+
+static void
+with_strategies_that_change(void)
+{
+    sessions(false, false, false, true);
+    sessions(true, true, true, true);
 }
 
 TAP_MAIN(TAP_CASE(who_talks_to_whom_is_counted),
          TAP_CASE(all_go_on_and_are_balanced),
          TAP_CASE(with_moves_of_the_user), TAP_CASE(a_session_is_missed),
          TAP_CASE(with_chares_that_stay), TAP_CASE(with_bound_chares),
-         TAP_CASE(with_bound_chares_that_stay))
+         TAP_CASE(with_bound_chares_that_stay),
+         TAP_CASE(with_strategies_that_change))

@@ -7,7 +7,8 @@
  *         although some chares cannot go, are moved by the user, or cease to
  *         exist; chares that say AtSync go on exactly once for each time;
  *         quiescence is told, and not early; nothing of it stays behind (T1 to
- *         T7 of timed.c). An automatic one leaves alone what is balanced, and
+ *         T7 of timed.c), also where the strategy changes meanwhile, on one PE
+ *         after the other. An automatic one leaves alone what is balanced, and
  *         mends what is not.
  * Method: an array whose chares say what they cost, become unable to move for
  *         a while, are fixed, moved, destroyed; another one with AtSync, and
@@ -29,6 +30,7 @@ enum {
 };
 
 static const double PERIOD_S = 0.001;
+static const double TELL_MAX_S = 1e6; /* no job is simulated for so long */
 
 struct test;
 
@@ -53,8 +55,9 @@ struct test {
     chare_collection array;
     chare_collection bound;
     chare_collection synced_array;
-    bool meddles; /* the user moves chares, and destroys some */
-    bool even;    /* all cost the same, and nothing happens to them */
+    bool meddles;  /* the user moves chares, and destroys some */
+    bool switches; /* the user changes the strategy of PEs, one by one */
+    bool even;     /* all cost the same, and nothing happens to them */
     uint32_t here[CHARES_MAX];
     bool destroyed[CHARES_MAX];
     bool fixed[CHARES_MAX];
@@ -341,6 +344,17 @@ meddle(struct test *test)
 }
 
 static void
+use_another(struct sim_job *job)
+{
+    static const char *const names[] = {"greedy", "rotate", "gossip", "tree",
+                                        "auto",   "auto",   ""};
+
+    SIM_OK(job, chare_lb_use(
+                    sim_any(job),
+                    names[sim_below(job, sizeof(names) / sizeof(names[0]))]));
+}
+
+static void
 act(struct test *test)
 {
     struct sim_job *job = test->job;
@@ -363,6 +377,13 @@ act(struct test *test)
         if (test->meddles) {
             meddle(test);
         }
+        break;
+    case 4:
+        if (test->switches) {
+            use_another(job);
+            break;
+        }
+        make_call(test, sim_any(job));
         break;
     default:
         make_call(test, sim_any(job));
@@ -406,6 +427,11 @@ check_end(struct test *test)
     if (!is_running(job)) {
         SIM_WRONG(job, "a session has not ended");
     }
+    if (sim_rt(job, 0)->lb->automatic != NULL &&
+        sim_rt(job, 0)->lb->automatic->tell_s > TELL_MAX_S) {
+        SIM_WRONG(job, "telling takes %g s, it has learnt",
+                  sim_rt(job, 0)->lb->automatic->tell_s);
+    }
     for (uint32_t i = 0; i < test->chares; i++) {
         if (test->here[i] != !test->destroyed[i]) {
             SIM_WRONG(job, "there are %u of chare %u", test->here[i], i);
@@ -448,14 +474,14 @@ strategy_of(uint64_t seed)
 }
 
 static void
-all_is_exact(bool meddles)
+all_is_exact(bool meddles, bool switches)
 {
     const struct sim_options options = {.pes_max = 12};
     uint64_t all = 0;
 
     SIM_EACH_SEED(seed, SEEDS)
     {
-        struct test test = {.meddles = meddles};
+        struct test test = {.meddles = meddles, .switches = switches};
         struct sim_job job;
 
         if (start(&test, &job, seed, strategy_of(seed), &options)) {
@@ -476,13 +502,19 @@ all_is_exact(bool meddles)
 static void
 chares_move_between_two_calls(void)
 {
-    all_is_exact(false);
+    all_is_exact(false, false);
 }
 
 static void
 with_moves_and_ends_by_the_user(void)
 {
-    all_is_exact(true);
+    all_is_exact(true, false);
+}
+
+static void
+with_strategies_that_change(void)
+{
+    all_is_exact(true, true);
 }
 
 /* ---- automatic */
@@ -588,6 +620,7 @@ lost_messages_are_seen(void)
 
 TAP_MAIN(TAP_CASE(chares_move_between_two_calls),
          TAP_CASE(with_moves_and_ends_by_the_user),
+         TAP_CASE(with_strategies_that_change),
          TAP_CASE(what_is_balanced_is_left_alone),
          TAP_CASE(what_is_not_is_mended_once),
          TAP_CASE(lost_messages_are_seen))

@@ -265,7 +265,7 @@ chi_lb_work(const struct chi_lb *lb, const struct chi_obj_load *load)
 {
     /* What a PE of speed 0 has is to leave: it is work all the same. */
     return load->said + (float)((double)load->measured * lb->sec_per_tick) *
-                            (lb->speed > 0 ? lb->speed : 1);
+                            (lb->speed > 0 ? lb->speed : 1) * lb->scale;
 }
 
 void
@@ -273,6 +273,7 @@ chi_lb_since_now(struct chi_lb *lb, enum chi_load_set set)
 {
     lb->since[set].ticks = chi_clock_ticks();
     lb->since[set].idle = lb->pe->meter.idle_ticks;
+    chi_lb_pes_mark(lb, set);
 }
 
 float
@@ -293,7 +294,7 @@ chi_lb_other_work(struct chi_lb *lb, enum chi_load_set set, double ticks,
     lb->here.busy = (float)(ticks * lb->sec_per_tick);
     lb->here.idle = (float)(idle * lb->sec_per_tick);
     lb->here.background = rest > 0 ? (float)(rest * lb->sec_per_tick) : 0;
-    return lb->here.background;
+    return lb->here.background * lb->scale;
 }
 
 struct summing {
@@ -352,6 +353,7 @@ chi_lb_take_part(struct chi_lb *lb)
 
     lb->record_count = 0;
     lb->plan_count = 0;
+    chi_lb_pes_scale(lb, set);
     chi_obj_each_load(lb->obj, set, true, add_load, &summing);
     pe.count = (uint32_t)lb->record_count;
     lb->here.count = pe.count;

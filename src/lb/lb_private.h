@@ -125,7 +125,10 @@ struct chi_lb_spent {
 /* From when on something is measured. */
 struct chi_lb_since {
     uint64_t ticks;
-    uint64_t idle; /* pe->meter.idle_ticks then */
+    uint64_t idle;   /* pe->meter.idle_ticks then */
+    uint64_t ran_ns; /* what the thread had run, and waited, then; only where
+                        PEs outnumber processors */
+    uint64_t waited_ns;
 };
 
 /* When PE 0 balances without being asked; see timed.c. */
@@ -205,6 +208,7 @@ struct chi_lb {
     float watched_background_s;
 
     float speed; /* of this PE: used for all that it tells */
+    float scale; /* what was measured counts so much more, or less: S4 */
     struct chi_speed speed_of;
     double speed_unit_ns; /* of speed 1: PE 0 has said so; 0: not yet */
     struct chi_sense sense;
@@ -309,6 +313,9 @@ void chi_lb_moved(void *context, const chare_element *element, uint32_t from,
 void chi_lb_pes_look(struct chi_lb *lb, double unit_ns);
 double chi_lb_pes_unit(struct chi_lb *lb);
 void chi_lb_pes_sense(struct chi_lb *lb, struct chi_lb_pe *pe);
+/* From now on chares of a set are measured; and what that is to count. */
+void chi_lb_pes_mark(struct chi_lb *lb, enum chi_load_set set);
+void chi_lb_pes_scale(struct chi_lb *lb, enum chi_load_set set);
 /* PE 0 begins a session; 'arrays' are those of a WANT. */
 void chi_lb_pes_call(struct chi_lb *lb, uint16_t spare, const void *arrays,
                      size_t len);

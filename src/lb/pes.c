@@ -36,6 +36,49 @@ chi_lb_pes_look(struct chi_lb *lb, double unit_ns)
     }
 }
 
+static bool
+is_crowded(const struct chi_lb *lb)
+{
+    return lb->speed_of.source != NULL && lb->speed_of.crowd < 1;
+}
+
+void
+chi_lb_pes_mark(struct chi_lb *lb, enum chi_load_set set)
+{
+    const struct chi_speed_source *source = lb->speed_of.source;
+    struct chi_lb_since *since = &lb->since[set];
+
+    since->ran_ns = 0;
+    since->waited_ns = 0;
+    if (is_crowded(lb)) {
+        (void)source->share(source->context, &since->ran_ns,
+                            &since->waited_ns);
+    }
+}
+
+/* While nothing is measured, what was counts as it did. */
+void
+chi_lb_pes_scale(struct chi_lb *lb, enum chi_load_set set)
+{
+    const struct chi_speed_source *source = lb->speed_of.source;
+    const struct chi_lb_since *since = &lb->since[set];
+    const uint64_t all = chi_clock_ticks() - since->ticks;
+    const uint64_t idle = lb->pe->meter.idle_ticks - since->idle;
+    uint64_t ran_ns;
+    uint64_t waited_ns;
+
+    if (!is_crowded(lb)) {
+        lb->scale = 1;
+    } else if (lb->pe->meter.on &&
+               source->share(source->context, &ran_ns, &waited_ns)) {
+        lb->scale = (float)chi_speed_scale(
+            &lb->speed_of,
+            ((double)all - (double)idle) * lb->sec_per_tick * CHI_NS_PER_SEC,
+            (double)(ran_ns - since->ran_ns),
+            (double)(waited_ns - since->waited_ns));
+    }
+}
+
 void
 chi_lb_pes_sense(struct chi_lb *lb, struct chi_lb_pe *pe)
 {
@@ -83,9 +126,18 @@ void
 chi_lb_measure_speed_by(struct chi_lb *lb,
                         const struct chi_speed_source *source)
 {
+    const double crowd = lb->speed_of.crowd;
+
     chi_speed_init(&lb->speed_of, source);
+    lb->speed_of.crowd = crowd;
     lb->speed = 1;
     chi_speed_mark(&lb->speed_of, lb->pe->options.clock);
+}
+
+void
+chi_lb_crowd(struct chi_lb *lb, uint32_t processors, uint32_t pes)
+{
+    chi_speed_crowd(&lb->speed_of, processors, pes);
 }
 
 /* ---- reports */

@@ -532,5 +532,6 @@ chi_lb_set_speed(struct chi_lb *lb)
                        ? &chi_speed_real
                        : NULL);
     lb->speed_of.used = (double)lb->speed;
+    lb->scale = 1;
     lb->sense = (struct chi_sense)CHI_SENSE_INIT;
 }

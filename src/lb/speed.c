@@ -80,7 +80,26 @@ const struct chi_speed_source chi_speed_real = {
 void
 chi_speed_init(struct chi_speed *speed, const struct chi_speed_source *source)
 {
-    *speed = (struct chi_speed){.source = source, .used = 1, .share = 1};
+    *speed = (struct chi_speed){
+        .source = source, .used = 1, .share = 1, .crowd = 1};
+}
+
+void
+chi_speed_crowd(struct chi_speed *speed, uint32_t processors, uint32_t pes)
+{
+    speed->crowd =
+        processors > 0 && pes > processors ? (double)processors / pes : 1;
+}
+
+double
+chi_speed_scale(const struct chi_speed *speed, double busy_ns, double ran_ns,
+                double waited_ns)
+{
+    const double lost_ns = fmin(waited_ns, fmax(busy_ns - ran_ns, 0));
+
+    return speed->crowd < 1 && busy_ns > 0
+               ? (1 - lost_ns / busy_ns) / speed->crowd
+               : 1;
 }
 
 static void
@@ -130,7 +149,7 @@ look_at_share(struct chi_speed *speed, uint64_t now_ns)
         }
         speed->share += FORGET * (1 - speed->share);
     } else {
-        if (!speed->knows_share) {
+        if (!speed->knows_share && speed->crowd >= 1) {
             speed->look_count = 0; /* they knew less */
         }
         speed->knows_share = true;
@@ -179,8 +198,8 @@ chi_speed_look(struct chi_speed *speed, const struct chi_clock *clock,
     speed->work_ns = speed->source->work_ns(speed->source->context);
     look_at_share(speed, start_ns);
     unit_ns = unit_ns > 0 ? unit_ns : speed->work_ns;
-    use(speed,
-        (speed->work_ns > 0 ? unit_ns / speed->work_ns : 1) * speed->share);
+    use(speed, (speed->work_ns > 0 ? unit_ns / speed->work_ns : 1) *
+                   (speed->crowd < 1 ? speed->crowd : speed->share));
     speed->look_ns = start_ns + 1;
     speed->cost_ns = chi_clock_now_ns(clock) - start_ns;
     return speed->used;

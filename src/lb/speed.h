@@ -21,7 +21,13 @@
  *      alike have the same speed, again after one was disturbed (strategies
  *      ask whether speeds are equal);
  *  S3  a share is believed only of time in which the thread wanted to run; a
- *      PE that hardly does is thought to become free again, slowly.
+ *      PE that hardly does is thought to become free again, slowly;
+ *  S4  where PEs outnumber the processors that they share, the share of each
+ *      is processors over PEs, whatever was measured: for what one waits there
+ *      is what the others have to do, which balancing changes, and how the
+ *      kernel has just spread them. So they are alike, and what is measured
+ *      of their chares counts without the time that they have waited, as it
+ *      would take at that share.
  */
 
 #include <stdbool.h>
@@ -60,6 +66,7 @@ struct chi_speed {
     double used;
     double work_ns; /* at the last look; 0: unknown */
     double share;   /* of a processor, at the last look that told */
+    double crowd;   /* processors over PEs that share them, at most 1 */
     double looks[CHI_SPEED_LOOKS];
     uint32_t look_count;
     uint64_t look_ns; /* when the last one was */
@@ -74,6 +81,19 @@ struct chi_speed {
 /* A PE of which nothing is known, and nothing will be if source is NULL. */
 void chi_speed_init(struct chi_speed *speed,
                     const struct chi_speed_source *source);
+
+/* So many PEs share so many processors, this one included (S4). */
+void chi_speed_crowd(struct chi_speed *speed, uint32_t processors,
+                     uint32_t pes);
+
+/*
+ * By what the time that a PE was busy with chares counts (S4), when it was not
+ * idle for 'busy_ns', and in that time and while it was idle its thread ran,
+ * and waited for a processor. What it waited while it was idle, letting others
+ * run, is not taken for more than it can be.
+ */
+double chi_speed_scale(const struct chi_speed *speed, double busy_ns,
+                       double ran_ns, double waited_ns);
 
 /* The share of a processor is measured from now on, if it is not already. */
 void chi_speed_mark(struct chi_speed *speed, const struct chi_clock *clock);

@@ -294,6 +294,7 @@ sum_here(struct chi_lb *lb)
     chi_lb_pes_look(lb, lb->speed_unit_ns);
     speed = (double)lb->speed;
     *sum = (struct chi_lb_sum){.speeds = speed, .fastest = speed};
+    chi_lb_pes_scale(lb, CHI_LOAD_FREE);
     chi_obj_each_load(lb->obj, CHI_LOAD_FREE, false, sum_load, &summing);
     background =
         (double)chi_lb_other_work(lb, CHI_LOAD_FREE, summing.ticks, &period);

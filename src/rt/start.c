@@ -294,13 +294,21 @@ sharing_count(const chare_runtime *runtime)
     return count;
 }
 
-/* Polling steals from the others when there are more PEs than processors. */
+/* Polling steals from the others when there are more PEs than processors; and
+ * how fast they are cannot be measured then. */
 static void
-adapt_spinning(chare_runtime *runtime)
+adapt_to_crowd(chare_runtime *runtime)
 {
-    if (runtime->machine != NULL &&
-        sharing_count(runtime) >
-            chi_machine_bound_cpu_count(runtime->machine)) {
+    uint32_t processors;
+    uint32_t pes;
+
+    if (runtime->machine == NULL) {
+        return;
+    }
+    processors = chi_machine_bound_cpu_count(runtime->machine);
+    pes = sharing_count(runtime);
+    chi_lb_crowd(runtime->lb, processors, pes);
+    if (pes > processors) {
         runtime->pe->spin_ns = 0;
     }
 }
@@ -322,7 +330,7 @@ chi_rt_join(chare_runtime *runtime, const struct chi_wireup_table *table)
     }
     if (status == CHARE_OK) {
         chi_coll_set_layout(runtime->coll, runtime->layout);
-        adapt_spinning(runtime);
+        adapt_to_crowd(runtime);
     }
     if (status == CHARE_OK && runtime->route != NULL) {
         status = connect_all(runtime, blobs);

@@ -4,7 +4,9 @@
  *
  * Goal:   a job finds out how fast its PEs are, in units of PE 0's at first,
  *         and by each strategy gives work in proportion, also after speeds
- *         have changed; where they stay, chares cease to move.
+ *         have changed; where they stay, chares cease to move. PEs that
+ *         outnumber the processors that they share are alike, whatever share
+ *         of them each gets in a period.
  * Method: chares say that they cost the same, and AtSync several times; what
  *         a fixed piece of work takes on each PE is made up, with some noise.
  *         A job whose PEs are not asked shows that the check sees something.
@@ -33,12 +35,16 @@ struct pace {
     struct test *test;
     struct chi_speed_source source;
     double pace;
+    uint64_t ran_ns;
+    uint64_t waited_ns;
 };
 
 struct test {
     struct sim_job *job;
     struct pace paces[PES];
     double unit; /* the pace of PE 0 when the first session began */
+    bool shares; /* the kernel tells what share each PE gets: by chance */
+    bool knows;  /* PEs know that there are too few processors */
     uint32_t type;
     uint32_t entry_go;
     uint32_t entry_resume;
@@ -65,11 +71,26 @@ no_share(void *context, uint64_t *ran_ns, uint64_t *waited_ns)
     return false;
 }
 
+/* Each time it is asked, much time has passed. */
+static bool
+any_share(void *context, uint64_t *ran_ns, uint64_t *waited_ns)
+{
+    struct pace *pace = context;
+    const uint64_t ran_ms = 200 + sim_below(pace->test->job, 800);
+
+    pace->ran_ns += ran_ms * CHI_NS_PER_MS;
+    pace->waited_ns += (1000 - ran_ms) * CHI_NS_PER_MS;
+    *ran_ns = pace->ran_ns;
+    *waited_ns = pace->waited_ns;
+    return true;
+}
+
 static void
 draw_paces(struct test *test)
 {
     for (uint32_t pe = 0; pe < test->job->pe_count; pe++) {
-        test->paces[pe].pace = 0.5 + (double)sim_below(test->job, 100) / 66;
+        test->paces[pe].pace =
+            test->shares ? 1 : 0.5 + (double)sim_below(test->job, 100) / 66;
     }
 }
 
@@ -156,7 +177,11 @@ start(struct test *test, struct sim_job *job, uint64_t seed, const char *name,
         struct pace *pace = &test->paces[pe];
 
         pace->test = test;
-        pace->source = (struct chi_speed_source){piece_ns, no_share, pace};
+        pace->source = (struct chi_speed_source){
+            piece_ns, test->shares ? any_share : no_share, pace};
+        if (test->knows) {
+            chi_lb_crowd(sim_rt(job, pe)->lb, 1, 2);
+        }
         SIM_OK(job, chare_lb_use(sim_rt(job, pe), name));
         if (asks) {
             chi_lb_measure_speed_by(sim_rt(job, pe)->lb, &pace->source);
@@ -184,7 +209,8 @@ check_shares(struct test *test)
     best = test->chares / paces;
     for (uint32_t pe = 0; pe < job->pe_count; pe++) {
         const double pace = test->paces[pe].pace;
-        const double speed = (double)sim_rt(job, pe)->lb->speed;
+        const double speed =
+            (double)sim_rt(job, pe)->lb->speed * (test->knows ? 2 : 1);
         uint32_t count = 0;
 
         for (uint32_t i = 0; i < test->chares; i++) {
@@ -282,5 +308,38 @@ without_measuring_it_is_not(void)
     CHECK(seen >= 15);
 }
 
+/* How often a job with such shares is balanced, and then stays so. */
+static uint32_t
+settled_crowds(bool knows, uint64_t seeds)
+{
+    static const char *const names[] = {"greedy-refine", "gossip", "refine",
+                                        "tree", "hierarchical"};
+    uint32_t good = 0;
+
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        struct test test = {.shares = true, .knows = knows};
+        struct sim_job job;
+
+        if (start(&test, &job, seed,
+                  names[seed % (sizeof(names) / sizeof(names[0]))], true)) {
+            run(&test, false);
+        }
+        if (knows && job.wrong[0] != '\0') {
+            printf("# seed %" PRIu64 ": %s\n", seed, job.wrong);
+        }
+        good += job.wrong[0] == '\0';
+        sim_job_close(&job);
+    }
+    return good;
+}
+
+static void
+who_shares_too_few_processors_is_like_the_others(void)
+{
+    CHECK_EQ(settled_crowds(true, SEEDS / 2), SEEDS / 2);
+    CHECK(settled_crowds(false, 20) <= 5);
+}
+
 TAP_MAIN(TAP_CASE(work_is_in_proportion),
-         TAP_CASE(without_measuring_it_is_not))
+         TAP_CASE(without_measuring_it_is_not),
+         TAP_CASE(who_shares_too_few_processors_is_like_the_others))

@@ -9,7 +9,9 @@
  *         that hardly wants to run is not known to be. With measured speeds,
  *         and loads that were measured on PEs of such speeds, each strategy
  *         gives work in proportion, at once, again when speeds change, and
- *         then ceases to move anything.
+ *         then ceases to move anything. PEs that share too few processors are
+ *         alike, and by what is measured of chares there, however the kernel
+ *         spreads PEs over processors, each PE gets as much work.
  * Method: a made-up source of measurements, and a clock that stands still. A
  *         loop of measuring, deciding and moving, over many seeds: what a
  *         chare costs is its work over the true speed of its PE, with noise.
@@ -30,6 +32,7 @@
 
 enum {
     SEEDS = 2000,
+    CROWD_SEEDS = 500,
     PES_MAX = 8,
     OBJECTS_MAX = 200,
     ROUNDS = 6, /* of balancing, before and after a change */
@@ -266,6 +269,35 @@ what_only_trembles_stays(void)
     CHECK(true);
 }
 
+/* S4 */
+static void
+who_shares_too_few_processors_is_like_the_others(void)
+{
+    static const double shares[] = {1, 0.3, 0.5, 1, 0.2, 0.4, 1, 1};
+    struct fake fake;
+
+    fake_init(&fake, NULL);
+    CHECK(is_near(chi_speed_scale(&fake.speed, 100, 10, 90), 1, 1e-9));
+    chi_speed_crowd(&fake.speed, 2, 2);
+    CHECK(is_near(fake.speed.crowd, 1, 1e-9));
+    chi_speed_crowd(&fake.speed, 2, 4);
+    for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+        fake.share = shares[i];
+        CHECK(is_near(look_after(&fake, 100), 0.5, HALF_STEP));
+    }
+    CHECK(is_near(fake.speed.share, 1, 0.01)); /* as reports say */
+
+    /* It has waited for half of the time: as it is expected to. */
+    CHECK(is_near(chi_speed_scale(&fake.speed, 100, 50, 50), 1, 1e-9));
+    /* Not at all; and some of it has slept, which is no waiting. */
+    CHECK(is_near(chi_speed_scale(&fake.speed, 100, 100, 0), 2, 1e-9));
+    CHECK(is_near(chi_speed_scale(&fake.speed, 100, 40, 0), 2, 1e-9));
+    /* While it was idle it waited much longer. */
+    CHECK(is_near(chi_speed_scale(&fake.speed, 100, 50, 900), 1, 1e-9));
+    CHECK(is_near(chi_speed_scale(&fake.speed, 100, 120, 900), 2, 1e-9));
+    CHECK(is_near(chi_speed_scale(&fake.speed, 0, 0, 0), 1, 1e-9));
+}
+
 static void
 the_real_source_tells(void)
 {
@@ -295,6 +327,7 @@ struct world {
     float speeds[PES_MAX];
     float background[PES_MAX];
     uint64_t moves;
+    uint32_t processors; /* that PEs share; 0: each has its own */
 };
 
 static double
@@ -321,6 +354,7 @@ world_init(struct world *world, uint64_t seed)
     world->pe_count = 2 + (uint32_t)chi_prng_below(&world->prng, PES_MAX - 1);
     world->object_count = world->pe_count * 25;
     world->moves = 0;
+    world->processors = 0;
     for (uint32_t pe = 0; pe < world->pe_count; pe++) {
         fake_init(&world->pes[pe], &world->prng);
         world->background[pe] = 0;
@@ -354,6 +388,65 @@ over_best(const struct world *world)
     return most / (work / speeds);
 }
 
+/* A period is measured where each PE has a processor. */
+static void
+measure(struct world *world)
+{
+    for (uint32_t pe = 0; pe < world->pe_count; pe++) {
+        world->speeds[pe] = (float)look_after(&world->pes[pe], 100);
+    }
+    for (size_t i = 0; i < world->object_count; i++) {
+        const uint32_t pe = world->at[i];
+        const double seconds = world->work[i] / true_speed(&world->pes[pe]);
+
+        world->measured[i] =
+            (float)(seconds * noise(&world->prng)) * world->speeds[pe];
+    }
+}
+
+/* A period where PEs share processors, as the kernel has just spread them:
+ * those of one run by turns, until they have nothing to do. */
+static void
+measure_crowd(struct world *world)
+{
+    double ran[PES_MAX] = {0};
+    double wall[PES_MAX] = {0};
+    double scale[PES_MAX];
+    uint32_t on[PES_MAX];
+
+    for (size_t i = 0; i < world->object_count; i++) {
+        ran[world->at[i]] += world->work[i] * CHI_NS_PER_SEC;
+    }
+    for (uint32_t pe = 0; pe < world->pe_count; pe++) {
+        on[pe] = (uint32_t)chi_prng_below(&world->prng, world->processors);
+    }
+    for (uint32_t pe = 0; pe < world->pe_count; pe++) {
+        struct fake *fake = &world->pes[pe];
+        double waited;
+
+        for (uint32_t other = 0; other < world->pe_count; other++) {
+            wall[pe] += on[other] == on[pe] ? fmin(ran[pe], ran[other]) : 0;
+        }
+        /* Some more while it is idle, and lets the others run. */
+        waited = wall[pe] - ran[pe] +
+                 (double)chi_prng_below(&world->prng, 4 * CHI_NS_PER_MS);
+        scale[pe] = chi_speed_scale(&fake->speed, wall[pe], ran[pe], waited);
+        fake->ran_ns += ran[pe];
+        fake->waited_ns += waited;
+        fake->clock.now_ns += CHI_NS_PER_SEC;
+        world->speeds[pe] =
+            (float)chi_speed_look(&fake->speed, &fake->clock.clock, UNIT_NS);
+    }
+    for (size_t i = 0; i < world->object_count; i++) {
+        const uint32_t pe = world->at[i];
+
+        world->measured[i] =
+            (float)(world->work[i] * wall[pe] / fmax(ran[pe], 1) *
+                    noise(&world->prng) * scale[pe]) *
+            world->speeds[pe];
+    }
+}
+
 /* A period is measured, and chares move. */
 static bool
 balance(struct world *world, const struct chi_lb_strategy *strategy)
@@ -370,15 +463,10 @@ balance(struct world *world, const struct chi_lb_strategy *strategy)
     uint32_t to[OBJECTS_MAX];
     char text[CHI_LB_TEXT_BYTES];
 
-    for (uint32_t pe = 0; pe < world->pe_count; pe++) {
-        world->speeds[pe] = (float)look_after(&world->pes[pe], 100);
-    }
-    for (size_t i = 0; i < world->object_count; i++) {
-        const uint32_t pe = world->at[i];
-        const double seconds = world->work[i] / true_speed(&world->pes[pe]);
-
-        world->measured[i] =
-            (float)(seconds * noise(&world->prng)) * world->speeds[pe];
+    if (world->processors > 0) {
+        measure_crowd(world);
+    } else {
+        measure(world);
     }
     if (chi_lb_decide(strategy, &problem, to, text) != CHARE_OK) {
         return false;
@@ -445,8 +533,53 @@ work_is_in_proportion(void)
     CHECK(true);
 }
 
+/* PEs on fewer processors, and whether they know: how often that settles. */
+static uint32_t
+settled_crowds(bool know, uint32_t seeds)
+{
+    static const char *const names[] = {"refine", "greedy-refine",
+                                        "hierarchical", "gossip", "tree"};
+    uint32_t good = 0;
+
+    for (uint64_t seed = 0; seed < seeds; seed++) {
+        const struct chi_lb_strategy *strategy = chi_lb_strategy_find(
+            names[seed % (sizeof(names) / sizeof(names[0]))]);
+        struct world world;
+
+        world_init(&world, seed);
+        world.pe_count = 4 + (uint32_t)(seed % (PES_MAX - 3));
+        world.object_count = world.pe_count * 25;
+        world.processors = 2 + (uint32_t)(seed % 2);
+        for (uint32_t pe = 0; pe < world.pe_count; pe++) {
+            fake_init(&world.pes[pe], NULL);
+            world.background[pe] = 0;
+            if (know) {
+                chi_speed_crowd(&world.pes[pe].speed, world.processors,
+                                world.pe_count);
+            }
+        }
+        for (size_t i = 0; i < world.object_count; i++) {
+            world.work[i] =
+                0.01 * (1 + (double)chi_prng_below(&world.prng, 100) / 100);
+            world.at[i] =
+                (uint32_t)(i * world.pe_count / world.object_count / 2);
+        }
+        good += settles(&world, strategy, false);
+    }
+    return good;
+}
+
+static void
+a_crowd_settles(void)
+{
+    CHECK_EQ(settled_crowds(true, CROWD_SEEDS), CROWD_SEEDS);
+    CHECK(settled_crowds(false, CROWD_SEEDS / 10) < CROWD_SEEDS / 20);
+}
+
 TAP_MAIN(TAP_CASE(it_is_found_and_follows), TAP_CASE(alike_are_equal),
          TAP_CASE(a_shared_processor_is_slow),
          TAP_CASE(who_does_not_run_is_not_known), TAP_CASE(looks_take_little),
          TAP_CASE(what_only_trembles_stays), TAP_CASE(the_real_source_tells),
-         TAP_CASE(work_is_in_proportion))
+         TAP_CASE(work_is_in_proportion),
+         TAP_CASE(who_shares_too_few_processors_is_like_the_others),
+         TAP_CASE(a_crowd_settles))

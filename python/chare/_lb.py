@@ -64,7 +64,9 @@ class LoadBalancing:
         """Measure what chares of this PE cost, or do not.
 
         It is on from the start when there is a strategy; an automatic one
-        turns it on and off.
+        turns it on and off. What a PE did otherwise before the first
+        balancing counts only from this call on: else that was the program's
+        start, and will not come again.
 
         Example: ``charm.lb.measure(False)  # not the next, special step``
         """

@@ -1583,7 +1583,9 @@ const bool *chare_lb_meter(const chare_runtime *runtime);
  *
  * It is on once a strategy was chosen; an automatic one turns it on and off.
  * While it is on, an execution costs some
- * nanoseconds more.
+ * nanoseconds more. What a PE did otherwise before the
+ * first session of chare_at_sync() counts as background only from this call
+ * on: without it, that was the program's start.
  *
  * @runtime: a started runtime.
  * @on:      true: from now on.

@@ -100,9 +100,11 @@ chi_lb_sum_bound(const struct chi_lb_sum *sum)
 
 /* More than a tremor; of the period, too, for a job that mostly waits. */
 static bool
-is_worth_more_than_noise(double before_s, double after_s, double period_s)
+is_worth_more_than_noise(const struct chi_lb_auto *self, double before_s,
+                         double after_s, double period_s)
 {
-    return before_s - after_s > NOISE * fmax(before_s, period_s);
+    return before_s - after_s >
+           fmax(NOISE, self->noise) * fmax(before_s, period_s);
 }
 
 bool
@@ -113,7 +115,7 @@ chi_lb_auto_promises(const struct chi_lb_auto *self,
     const double cost = self->decide_s + self->tell_s + self->move_s;
 
     return sum->count > 0 &&
-           is_worth_more_than_noise(sum->most, bound, sum->period) &&
+           is_worth_more_than_noise(self, sum->most, bound, sum->period) &&
            (sum->most - bound) * self->horizon > CAUTION * cost;
 }
 
@@ -171,8 +173,9 @@ cost_of_moves(const struct chi_lb_auto *self,
 }
 
 struct attempt {
-    double time_s;  /* of the fullest PE, and of what is said between PEs */
-    double moves_s; /* what the moves cost */
+    double time_s;   /* of the fullest PE, and of what is said between PEs */
+    double enough_s; /* what is less is no better: it is within the noise */
+    double moves_s;  /* what the moves cost */
 };
 
 static chare_status
@@ -185,6 +188,9 @@ judge(const struct chi_lb_auto *self, const struct chi_lb_problem *problem,
     if (status == CHARE_OK) {
         out->time_s = quality.makespan +
                       2 * TALK_BYTE_S * quality.cut_bytes / problem->pe_count;
+        out->enough_s =
+            quality.bound *
+            (1 + fmax((double)chi_lb_tolerance(problem), self->noise / 2));
         out->moves_s = cost_of_moves(self, problem, to, per_pe);
     }
     return status;
@@ -193,7 +199,8 @@ judge(const struct chi_lb_auto *self, const struct chi_lb_problem *problem,
 static double
 period_cost(const struct chi_lb_auto *self, const struct attempt *attempt)
 {
-    return self->horizon * attempt->time_s + CAUTION * attempt->moves_s;
+    return self->horizon * fmax(attempt->time_s, attempt->enough_s) +
+           CAUTION * attempt->moves_s;
 }
 
 static chare_status
@@ -259,7 +266,7 @@ chi_lb_auto_decide(struct chi_lb_auto *self,
     out->gain_s = self->horizon * (stay.time_s - best.time_s);
     out->cost_s = self->decide_s + self->tell_s + best.moves_s;
     if (status != CHARE_OK || out->strategy == NULL ||
-        !is_worth_more_than_noise(stay.time_s, best.time_s, 0) ||
+        !is_worth_more_than_noise(self, stay.time_s, best.time_s, 0) ||
         !(out->gain_s > CAUTION * out->cost_s)) {
         out->strategy = NULL;
         memcpy(to, problem->from, problem->object_count * sizeof(*to));

@@ -42,6 +42,7 @@ struct chi_lb_auto {
     double decide_s;  /* deciding, as measured */
     double tell_s;    /* gathering loads and telling moves */
     double move_s;    /* a PE's for one chare that leaves or comes */
+    double noise;     /* the part of the time that has to be won; noise.h */
     bool has_moved;   /* last time; then: */
     double before_s;  /* the time of the fullest PE */
     double promise_s; /* what it was to be afterwards */

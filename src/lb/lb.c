@@ -17,7 +17,10 @@
  *  A7  a chare that was on no PE when a session took place goes on at once
  *      when it says that it may be balanced: so all say so equally often;
  *  A8  a chare that ceases to exist is waited for no more at once, and nobody
- *      misses it when it should go on.
+ *      misses it when it should go on;
+ *  A9  what a PE did before the first session, unless the user has said when
+ *      to begin, is the program's start, and no background: it will not do so
+ *      again.
  *
  * What moves is in moves.c, sessions that no chare has asked for in timed.c.
  */
@@ -141,7 +144,7 @@ chi_lb_at_sync(struct chi_lb *lb, const chare_element *self,
         return status;
     }
     if (lb->is_automatic && !lb->pe->meter.on) {
-        chi_lb_measure(lb, true);
+        chi_lb_meter(lb, true);
     }
     list->items = chi_lb_grow(lb, list->items, list->count, &list->room,
                               sizeof(*list->items));
@@ -361,6 +364,10 @@ chi_lb_take_part(struct chi_lb *lb)
     if (lb->timed && !lb->pe->meter.on) { /* it is over since the look */
         background = lb->watched_background_s;
         pe.period = lb->watched_s;
+    }
+    if (!lb->timed && !lb->begun) {
+        background = 0; /* A9 */
+        lb->begun = true;
     }
     /* Costs that are said have nothing to do with what was measured; of a PE
      * without chares PE 0 sees which of them the others have. */
@@ -594,6 +601,8 @@ chi_lb_destroy(struct chi_lb *lb)
     chi_lb_live_fini(lb);
     chi_lb_history_close(lb);
     free(lb->automatic);
+    chi_lb_noise_fini(&lb->noise[CHI_LOAD_SYNCED]);
+    chi_lb_noise_fini(&lb->noise[CHI_LOAD_FREE]);
     chi_map_fini(&lb->leaving_by_key);
     free(lb->synced.items);
     free(lb->next.items);
@@ -607,7 +616,7 @@ chi_lb_destroy(struct chi_lb *lb)
 }
 
 void
-chi_lb_measure(struct chi_lb *lb, bool on)
+chi_lb_meter(struct chi_lb *lb, bool on)
 {
     if (lb->sec_per_tick <= 0) {
         lb->sec_per_tick = 1 / (double)chi_clock_ticks_of_ns(CHI_NS_PER_SEC);
@@ -616,6 +625,13 @@ chi_lb_measure(struct chi_lb *lb, bool on)
     chi_speed_mark(&lb->speed_of, lb->pe->options.clock);
     chi_lb_since_now(lb, CHI_LOAD_SYNCED);
     chi_lb_since_now(lb, CHI_LOAD_FREE);
+}
+
+void
+chi_lb_measure(struct chi_lb *lb, bool on)
+{
+    chi_lb_meter(lb, on);
+    lb->begun = on; /* A9 */
 }
 
 bool

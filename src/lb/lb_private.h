@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "lb/auto.h"
 #include "lb/lb.h"
+#include "lb/noise.h"
 #include "lb/speed.h"
 #include "obj/comm.h"
 #include "topo/sense.h"
@@ -160,6 +161,7 @@ struct chi_lb {
     uint64_t session;        /* that is under way, or the next */
     uint64_t synced_session; /* of those of chares that say AtSync */
     bool timed;              /* the one that is under way is of other chares */
+    bool begun;              /* what was measured is no program's start */
     bool wanted;             /* PE 0 was told that all may be balanced here */
     bool called;             /* at PE 0: it has called for this session */
     bool calls_timed;        /* which is a timed one */
@@ -201,10 +203,11 @@ struct chi_lb {
 
     struct chi_lb_auto *automatic; /* PE 0: chooses the strategy; or NULL */
     bool is_automatic;
-    struct chi_lb_pace pace; /* at PE 0 */
-    struct chi_lb_sum sum;   /* of this subtree, while PE 0 looks */
-    uint32_t sum_missing;    /* children that have not told */
-    float watched_s;         /* how long this PE measured, before it told */
+    struct chi_lb_noise noise[2]; /* at PE 0: by enum chi_load_set */
+    struct chi_lb_pace pace;      /* at PE 0 */
+    struct chi_lb_sum sum;        /* of this subtree, while PE 0 looks */
+    uint32_t sum_missing;         /* children that have not told */
+    float watched_s; /* how long this PE measured, before it told */
     float watched_background_s;
 
     float speed; /* of this PE: used for all that it tells */
@@ -290,6 +293,9 @@ float chi_lb_work(const struct chi_lb *lb, const struct chi_obj_load *load);
 float chi_lb_other_work(struct chi_lb *lb, enum chi_load_set set, double ticks,
                         float *period_out);
 void chi_lb_since_now(struct chi_lb *lb, enum chi_load_set set);
+
+/* Measure from now on, or not; nobody has said that it is time for it. */
+void chi_lb_meter(struct chi_lb *lb, bool on);
 
 /* PE 0 tells everybody, itself included. */
 void chi_lb_root_tell(struct chi_lb *lb, enum chi_lb_kind kind,

@@ -33,6 +33,7 @@ struct gathered {
     uint32_t *to;
     uint32_t *nodes;
     struct chi_lb_spot *spots;
+    bool measured; /* not all say what they cost */
     bool has_edges;
     double lost_bytes; /* that were counted, and not kept */
     struct chi_lb_edges edges;
@@ -155,6 +156,9 @@ walk(const struct chi_lb *lb, struct gathered *out, size_t *count_out)
             return false;
         }
     }
+    if (out != NULL) {
+        out->measured = measured;
+    }
     if (out != NULL && !measured) {
         memset(out->background, 0, lb->pe->size * sizeof(float));
     }
@@ -234,8 +238,22 @@ check_answer(const struct gathered *gathered)
     return CHARE_OK;
 }
 
+/* What a strategy that keeps what is good enough could win is less than what
+ * loads differ by anyway. */
+static bool
+is_good_enough(struct chi_lb *lb, const struct chi_lb_quality *before,
+               const struct chi_lb_strategy *strategy)
+{
+    return strategy->keeps && before->stranded == 0 &&
+           before->makespan - before->bound <=
+               chi_lb_noise_least(
+                   &lb->noise[lb->timed ? CHI_LOAD_FREE : CHI_LOAD_SYNCED]) *
+                   before->makespan;
+}
+
 static chare_status
-ask(struct chi_lb *lb, struct gathered *gathered, struct chi_lb_choice *choice,
+ask(struct chi_lb *lb, struct gathered *gathered,
+    const struct chi_lb_quality *before, struct chi_lb_choice *choice,
     char *text)
 {
     chare_status status;
@@ -250,7 +268,8 @@ ask(struct chi_lb *lb, struct gathered *gathered, struct chi_lb_choice *choice,
     }
     if (lb->user == NULL) {
         choice->strategy = chi_lb_talk_choose(lb, &gathered->problem);
-        status = choice->strategy == NULL
+        status = choice->strategy == NULL ||
+                         is_good_enough(lb, before, choice->strategy)
                      ? CHARE_OK
                      : chi_lb_decide(choice->strategy, &gathered->problem,
                                      gathered->to, text);
@@ -325,18 +344,24 @@ tell_moves(struct chi_lb *lb, const struct gathered *gathered)
 static void
 decide(struct chi_lb *lb, struct gathered *gathered)
 {
+    struct chi_lb_noise *noise =
+        &lb->noise[lb->timed ? CHI_LOAD_FREE : CHI_LOAD_SYNCED];
     struct chi_lb_quality before;
     struct chi_lb_quality after;
     struct chi_lb_choice choice = {0};
-    char text[CHI_LB_TEXT_BYTES];
+    char text[CHI_LB_TEXT_BYTES] = "out of memory";
     const uint64_t start_ns = chi_clock_now_ns(&chi_clock_real);
     chare_status status;
 
     status = chi_lb_evaluate(&gathered->problem, gathered->from, &before);
+    chi_lb_noise_look(noise, &gathered->problem, gathered->measured);
     if (status == CHARE_OK && lb->automatic != NULL) {
         chi_lb_auto_confirm(lb->automatic, before.makespan);
+        lb->automatic->noise = chi_lb_noise_least(noise);
     }
-    status = ask(lb, gathered, &choice, text);
+    if (status == CHARE_OK) {
+        status = ask(lb, gathered, &before, &choice, text);
+    }
 
     lb->report.decision_ns = chi_clock_now_ns(&chi_clock_real) - start_ns;
     if (status != CHARE_OK) {
@@ -357,6 +382,7 @@ decide(struct chi_lb *lb, struct gathered *gathered)
         chi_lb_talk_report(lb, &gathered->problem, &before, &after);
         lb->report.talk_lost = gathered->lost_bytes;
     }
+    chi_lb_noise_expect(noise, &gathered->problem, gathered->to);
     snprintf(lb->report.strategy, sizeof(lb->report.strategy), "%s",
              name_of(lb, &choice));
     chi_lb_history_decided(lb, &gathered->problem, gathered->to);
@@ -425,7 +451,7 @@ use_automatic(struct chi_lb *lb)
     lb->is_automatic = true;
     chi_lb_talk_want(lb);
     if (!lb->pe->meter.on) {
-        chi_lb_measure(lb, true);
+        chi_lb_meter(lb, true);
     }
     return CHARE_OK;
 }
@@ -455,7 +481,7 @@ chi_lb_use(struct chi_lb *lb, const char *name)
     }
     chi_lb_talk_want(lb);
     if (lb->strategy != &chi_lb_none && !lb->pe->meter.on) {
-        chi_lb_measure(lb, true);
+        chi_lb_meter(lb, true);
     }
     return CHARE_OK;
 }

@@ -252,7 +252,7 @@ watched(struct chi_lb *lb, const struct chi_msg *msg)
     }
     chi_obj_each_load(lb->obj, CHI_LOAD_FREE, true, forget_load, NULL);
     if (!lb->pe->meter.on) {
-        chi_lb_measure(lb, true);
+        chi_lb_meter(lb, true);
     }
     chi_lb_since_now(lb, CHI_LOAD_FREE);
 }

@@ -3,7 +3,8 @@
 
 Goal:   a PE whose processor is busy with something else is found to be slow
         and gets less work; a PE without chares of its own that is busy all the
-        same is given nothing, by strategies without a central step too; what a
+        same is given nothing, by strategies without a central step too; what
+        the program did before the first balancing does not count so; what a
         PE was busy with, its speed and its sensors are reported.
 Method: one PE is made slow by being nice to a process that runs on its
         processor. Asserted is who has how many chares, with wide bounds.
@@ -20,7 +21,7 @@ from program import BUILD, LAUNCHER, ProgramCase, has_launcher
 
 # 16 chares, half of them on each PE, which all take some milliseconds.
 PROGRAM = """
-import subprocess
+import subprocess, time
 from chare import ArrayMap, charm, Chare, Array, Future, Group, Reducer
 
 class Worker(Chare):
@@ -137,6 +138,21 @@ class BackgroundTest(SpeedCase):
     report = charm.lb.report()
     assert report["sessions"] == 1 and report["objects"] == 16, report
 """, 2, CHARE_BALANCER=balancer)
+
+    def test_the_start_is_none(self):
+        """What main does before the first balancing will not come again."""
+        self.go("""
+    workers = Array(Worker, 16, args=[200000], useAtSync=True)
+    charm.awaitCreation(workers)
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        pass
+    done = Future()
+    workers.go(done)
+    count = done.get().count(0)
+    assert 2 <= count <= 14, count
+    assert charm.lb.report()["sessions"] == 1
+""", 2, CHARE_BALANCER="greedy-refine", CHARE_LB_SPEEDS="1,1")
 
     def test_central(self):
         self.check_background("refine")

@@ -23,5 +23,6 @@ greedy_refine_decide(const struct chi_lb_problem *problem, uint32_t *to,
 const struct chi_lb_strategy chi_lb_greedy_refine = {
     .name = "greedy-refine",
     .help = "as greedy, but only what has to move does",
+    .keeps = true,
     .decide = greedy_refine_decide,
 };

@@ -342,5 +342,6 @@ hierarchical_decide(const struct chi_lb_problem *problem, uint32_t *to,
 const struct chi_lb_strategy chi_lb_hierarchical = {
     .name = "hierarchical",
     .help = "between nodes first, then inside them; few moves, few far",
+    .keeps = true,
     .decide = hierarchical_decide,
 };

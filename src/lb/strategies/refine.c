@@ -258,5 +258,6 @@ refine_decide(const struct chi_lb_problem *problem, uint32_t *to, char *text)
 const struct chi_lb_strategy chi_lb_refine = {
     .name = "refine",
     .help = "from the fullest PE to the emptiest, as few moves as it takes",
+    .keeps = true,
     .decide = refine_decide,
 };

@@ -17,6 +17,7 @@ struct chi_lb_strategy {
     const char *help;  /* one line */
     bool needs_places; /* coordinates */
     bool needs_edges;
+    bool keeps; /* what is good enough: only what has to move does */
 
     /* Live, PEs decide without a central step; decide() then runs all of them
      * in one thread (../virtual.c). */

@@ -4,18 +4,30 @@
  *
  * Goal:   what is balanced, or wins less than it costs, is left alone; of what
  *         is worth it the cheapest moves are taken; promises that do not hold
- *         make it careful.
+ *         make it careful; what differs from session to session by chance
+ *         moves hardly anything, while what is worth it moves as ever.
  * Method: made-up sums and problems, and a clock that stands still.
  */
 #include "config.h"
 
 #include "lb/auto.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/prng.h"
+#include "lb/noise.h"
 #include "tap/tap.h"
 
 enum {
     PES = 4,
     OBJECTS = 64,
+    SESSIONS = 60,
+    SESSIONS_FIRST = 6,
 };
+
+static const double MOST = 1.1;
 
 static const struct chi_lb_sum even = {.work = 4,
                                        .speeds = 4,
@@ -207,8 +219,172 @@ costs_are_learnt(void)
     CHECK(self.move_s > 0.99e-4);
 }
 
+/* A program that is measured again and again: its chares stay or drift, and
+ * each PE, and each chare, is off by some chance. */
+struct program {
+    struct loads loads;
+    struct chi_lb_auto self;
+    struct chi_lb_noise noise;
+    struct chi_prng prng;
+    double cost[OBJECTS]; /* true */
+    bool careful;
+    uint64_t late_moves;
+};
+
+static double
+chance(struct program *program, double part)
+{
+    return 1 +
+           part * (2 * (double)chi_prng_below(&program->prng, 1000) / 999 - 1);
+}
+
+static void
+program_init(struct program *program, uint64_t seed, bool careful)
+{
+    *program = (struct program){.careful = careful};
+    chi_prng_init(&program->prng, seed);
+    chi_lb_auto_init(&program->self);
+    for (uint32_t i = 0; i < OBJECTS; i++) {
+        program->loads.from[i] = i % PES;
+        program->cost[i] = 0.01;
+    }
+}
+
+static void
+session(struct program *program, double pe_part)
+{
+    struct loads *loads = &program->loads;
+    struct chi_clock_manual clock;
+    char text[CHI_LB_TEXT_BYTES];
+    double off[PES];
+
+    chi_clock_manual_init(&clock, 0);
+    loads->problem = (struct chi_lb_problem){.object_count = OBJECTS,
+                                             .pe_count = PES,
+                                             .work = loads->work,
+                                             .from = loads->from};
+    for (uint32_t pe = 0; pe < PES; pe++) {
+        off[pe] = chance(program, pe_part);
+    }
+    for (uint32_t i = 0; i < OBJECTS; i++) {
+        loads->work[i] = (float)(program->cost[i] * off[loads->from[i]] *
+                                 chance(program, 0.02));
+    }
+    chi_lb_noise_look(&program->noise, &loads->problem, true);
+    program->self.noise =
+        program->careful ? chi_lb_noise_least(&program->noise) : 0;
+    CHECK_EQ(chi_lb_auto_decide(&program->self, &loads->problem, &clock.clock,
+                                loads->to, &loads->choice, text),
+             CHARE_OK);
+    chi_lb_noise_expect(&program->noise, &loads->problem, loads->to);
+}
+
+/* The true time of the fullest PE, over the mean. */
+static double
+fullest(const struct program *program, const uint32_t *at)
+{
+    double times[PES] = {0};
+    double all = 0;
+    double most = 0;
+
+    for (uint32_t i = 0; i < OBJECTS; i++) {
+        times[at[i]] += program->cost[i];
+        all += program->cost[i];
+    }
+    for (uint32_t pe = 0; pe < PES; pe++) {
+        most = times[pe] > most ? times[pe] : most;
+    }
+    return most / (all / PES);
+}
+
+static void
+all_sessions(struct program *program, double pe_part, bool drifts)
+{
+    double most = 0;
+
+    for (uint32_t i = 0; i < SESSIONS; i++) {
+        for (uint32_t object = 0; drifts && object < OBJECTS; object++) {
+            const double off = (double)object - (double)i * OBJECTS / SESSIONS;
+
+            program->cost[object] = 0.01 * (1 + 4 * exp(-off * off / 60));
+        }
+        session(program, pe_part);
+        if (i >= SESSIONS_FIRST) {
+            program->late_moves += moves(&program->loads);
+            most += fullest(program, program->loads.from);
+        }
+        memcpy(program->loads.from, program->loads.to,
+               sizeof(program->loads.from));
+    }
+    printf("# %" PRIu64 " late moves, fullest %.3f\n", program->late_moves,
+           most / (SESSIONS - SESSIONS_FIRST));
+    CHECK(most < MOST * (SESSIONS - SESSIONS_FIRST));
+}
+
+static void
+chance_moves_hardly_anything(void)
+{
+    uint64_t careful = 0;
+    uint64_t careless = 0;
+
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct program program;
+
+        program_init(&program, seed, true);
+        all_sessions(&program, 0.08, false);
+        careful += program.late_moves;
+        chi_lb_noise_fini(&program.noise);
+        program_init(&program, seed, false);
+        all_sessions(&program, 0.08, false);
+        careless += program.late_moves;
+        chi_lb_noise_fini(&program.noise);
+    }
+    CHECK(careless > 1000);
+    CHECK(careful * 4 < careless);
+}
+
+static void
+what_drifts_is_followed(void)
+{
+    struct program program;
+
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        program_init(&program, seed, true);
+        for (uint32_t i = 0; i < OBJECTS; i++) {
+            program.loads.from[i] = i / (OBJECTS / PES);
+        }
+        all_sessions(&program, 0, true);
+        CHECK(program.late_moves > 10);
+        chi_lb_noise_fini(&program.noise);
+    }
+}
+
+static void
+what_is_large_is_mended_at_once(void)
+{
+    struct program program;
+
+    program_init(&program, 1, true);
+    for (uint32_t i = 0; i < SESSIONS; i++) {
+        session(&program, 0.3);
+    }
+    CHECK(chi_lb_noise_least(&program.noise) >= CHI_LB_NOISE_MAX);
+    for (uint32_t i = 0; i < OBJECTS; i += PES) {
+        program.cost[i] *= 1.5;
+    }
+    session(&program, 0);
+    CHECK(fullest(&program, program.loads.to) < 1.05);
+
+    /* What is said is no chance. */
+    chi_lb_noise_look(&program.noise, &program.loads.problem, false);
+    CHECK(chi_lb_noise_least(&program.noise) <= 0);
+    chi_lb_noise_fini(&program.noise);
+}
+
 TAP_MAIN(TAP_CASE(sums_tell_whether_to_look_closer),
          TAP_CASE(pes_without_chares_are_busy_if_any_was_measured),
          TAP_CASE(sums_add_up), TAP_CASE(what_wins_more_than_it_costs_moves),
          TAP_CASE(promises_that_do_not_hold_make_it_careful),
-         TAP_CASE(costs_are_learnt))
+         TAP_CASE(costs_are_learnt), TAP_CASE(chance_moves_hardly_anything),
+         TAP_CASE(what_drifts_is_followed),
+         TAP_CASE(what_is_large_is_mended_at_once))

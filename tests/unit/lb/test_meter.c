@@ -6,8 +6,8 @@
  *         cost, or says that it costs, is that of the one it follows, whether
  *         or not it is of an array with at_sync, and is counted once however
  *         often it is asked; each of them counts as what it says, or else as
- *         what was measured of it; a PE reports what it was busy with, its speed
- *         and its sensors, and knows no other PE.
+ *         what was measured of it; a PE reports what it was busy with, its
+ *         speed and its sensors, and knows no other PE.
  * Method: one real PE, whose chares run until the clock has moved; what they
  *         cost is compared with 0 only.
  */

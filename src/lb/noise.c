@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * noise.c - by how much PEs are fuller or emptier than was expected.
+ */
+#include "config.h"
+
+#include "lb/noise.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum {
+    SESSIONS_FIRST = 2, /* in which a program starts */
+};
+
+static const double LEARN = 0.5;
+
+/* Of two measurements both are partly chance. Where loads drift by so much in
+ * each period, that is worth it each second time. */
+static const double CAUTION = 1.5;
+
+void
+chi_lb_noise_fini(struct chi_lb_noise *noise)
+{
+    free(noise->expected);
+    *noise = (struct chi_lb_noise){0};
+}
+
+/* The times of PEs over their mean; false: there is no work. */
+static bool
+shares_of(const struct chi_lb_problem *problem, const uint32_t *to,
+          double *shares)
+{
+    double mean = 0;
+
+    chi_lb_times(problem, to, shares);
+    for (uint32_t pe = 0; pe < problem->pe_count; pe++) {
+        mean += shares[pe] / problem->pe_count;
+    }
+    for (uint32_t pe = 0; mean > 0 && pe < problem->pe_count; pe++) {
+        shares[pe] /= mean;
+    }
+    return mean > 0;
+}
+
+void
+chi_lb_noise_look(struct chi_lb_noise *noise,
+                  const struct chi_lb_problem *problem, bool measured)
+{
+    double *shares = malloc(problem->pe_count * sizeof(*shares));
+    double surprise = 0;
+
+    if (!measured) {
+        chi_lb_noise_fini(noise); /* N3 */
+    } else if (shares != NULL && noise->expected != NULL &&
+               shares_of(problem, problem->from, shares)) {
+        for (uint32_t pe = 0; pe < problem->pe_count; pe++) {
+            surprise = fmax(surprise, fabs(shares[pe] - noise->expected[pe]));
+        }
+        if (noise->sessions++ >= SESSIONS_FIRST) {
+            noise->level += LEARN * (fmin(surprise, 1) - noise->level);
+        }
+    }
+    free(shares);
+}
+
+void
+chi_lb_noise_expect(struct chi_lb_noise *noise,
+                    const struct chi_lb_problem *problem, const uint32_t *to)
+{
+    if (noise->expected == NULL) {
+        noise->expected = malloc(problem->pe_count * sizeof(*noise->expected));
+    }
+    if (noise->expected != NULL && !shares_of(problem, to, noise->expected)) {
+        chi_lb_noise_fini(noise);
+    }
+}
+
+double
+chi_lb_noise_least(const struct chi_lb_noise *noise)
+{
+    return fmin(CAUTION * noise->level, CHI_LB_NOISE_MAX);
+}

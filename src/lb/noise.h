@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CHI_LB_NOISE_H
+#define CHI_LB_NOISE_H
+
+/*
+ * noise.h - by how much PEs are fuller or emptier than was expected.
+ *
+ * What was measured once is partly chance. Who moves chares because of it
+ * makes a balanced program worse, and pays for that: what is won has to be
+ * more than what loads differ by from one session to the next anyway.
+ *
+ * Invariants:
+ *  N1  the times of PEs, over their mean, are expected to be next time what
+ *      they are by the decision; the surprise is the largest difference, and
+ *      the noise an average of surprises, in which the last counts half;
+ *  N2  a gain of more than CHI_LB_NOISE_MAX of the time is worth it always;
+ *  N3  costs that chares say are no chance: then there is no noise, nor in the
+ *      first sessions, in which a program starts.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lb/problem.h"
+
+#define CHI_LB_NOISE_MAX 0.1
+
+struct chi_lb_noise {
+    double *expected; /* the time of each PE over the mean; or NULL */
+    uint32_t sessions;
+    double level; /* of surprises */
+};
+
+void chi_lb_noise_fini(struct chi_lb_noise *noise);
+
+/* What was measured; 'measured': not all chares say what they cost. */
+void chi_lb_noise_look(struct chi_lb_noise *noise,
+                       const struct chi_lb_problem *problem, bool measured);
+
+/* What was decided. Without memory nothing is expected. */
+void chi_lb_noise_expect(struct chi_lb_noise *noise,
+                         const struct chi_lb_problem *problem,
+                         const uint32_t *to);
+
+/* The part of the fullest PE's time that has to be won at least. */
+double chi_lb_noise_least(const struct chi_lb_noise *noise);
+
+#endif /* CHI_LB_NOISE_H */

@@ -30,6 +30,7 @@ PATHS = {
     "plain": "take(7), a Python method called by Python: the floor",
     "call": "proxy.take(7) to a chare on the same PE, from call to end",
     "measured": "the same, while costs are measured",
+    "profiled": "the same, while statistics are kept",
     "send": "proxy.take(7) to a chare on another PE: the sender's side",
     "receive": "the same: the receiver's side",
     "await": "await proxy.answer(7, ret=True) in an async def, one PE",
@@ -42,6 +43,8 @@ PATHS = {
     "tasks": "a step of Task Bench's stencil in 4 columns of one PE: 4 tasks "
              "that do nothing, 6 calls of two ints",
     "element": "broadcast to an array and sum of a float, for each element",
+    "whole": "the same, with one argument more",
+    "section": "the same in a section of all elements",
 }
 
 # What the functions of a path do, for --steps; the first that matches.

@@ -18,7 +18,7 @@ import os
 import sys
 import time
 
-from chare import Array, Chare, Future, Reducer, charm, coro
+from chare import Array, Chare, Future, Reducer, _core, charm, coro
 import numpy
 
 BENCH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -96,6 +96,19 @@ class Path(Chare):
     def end_measured(self, length, done):
         stop("measured", length)
         charm.lb.measure(False)
+        done(None)
+
+    def profiled(self, length, done):
+        _core.profile(True)
+        me = self.me
+        start()
+        for _ in range(length):
+            me.take(7)
+        me.end_profiled(length, done)
+
+    def end_profiled(self, length, done):
+        stop("profiled", length)
+        _core.profile(False)
         done(None)
 
     def array(self, length, done):
@@ -177,6 +190,9 @@ class Member(Chare):
     def add(self, future):
         self.reduce(future, 1.0, Reducer.sum)
 
+    def add_in(self, section, inside, future):
+        self.reduce(future, 1.0, Reducer.sum, section if inside else None)
+
 
 class Root(Chare):
     @coro
@@ -186,6 +202,15 @@ class Root(Chare):
         members.add(future)
         future.get()
         stop("element", length)
+        done(None)
+
+    @coro
+    def within(self, path, members, section, length, done):
+        start()
+        future = Future()
+        members.add_in(section, path == "section", future)
+        future.get()
+        stop(path, length)
         done(None)
 
 
@@ -230,7 +255,8 @@ def main(args):
             move(paths[0], size)
         charm.exit()
     for method in (paths[0].plain, paths[0].call, paths[0].measured,
-                   paths[0].array, paths[0].awaits, paths[0].coro):
+                   paths[0].profiled, paths[0].array, paths[0].awaits,
+                   paths[0].coro):
         go(method)
     column.kernel = abs
     columns = Array(Column, COLUMNS)
@@ -246,6 +272,12 @@ def main(args):
             done = Future()
             root.element(members, length, done)
             done.get()
+        section = charm.combine(members)
+        for path, called in ("whole", members), ("section", section):
+            for _ in range(2):
+                done = Future()
+                root.within(path, called, section, length, done)
+                done.get()
     charm.exit()
 
 

@@ -5,7 +5,10 @@
  * Exact built-in types, NumPy arrays and scalars, proxies, bound methods and
  * futures have a form of their own. A value that holds anything else, holds
  * the same mutable object twice (or itself), or nests too deeply is pickled
- * as a whole, for only pickle keeps what is shared.
+ * as a whole, for only pickle keeps what is shared. Tuples and frozensets may
+ * be written again and again, as nobody can tell; but of a message that has
+ * many of them those that hold others are noted too, or ((t, t), (t, t)) would
+ * double with each level.
  *
  * put_object() therefore has three results: 0 done, -1 exception, and
  * PICKLE_IT, after which the caller rewinds.
@@ -20,6 +23,7 @@ enum {
     SEEN_INLINE = 16,
     DEPTH_MAX = CHARE_CODEC_DEPTH_MAX - 4, /* the runtime may wrap a value */
     REPEATS_MAX = 65536, /* of what C gets more than once, in one message */
+    SHARED_MAX = 1024, /* tuples that others hold too, before all are noted */
 };
 
 /* Mutable objects met so far: one, or an open hash set. */
@@ -39,6 +43,7 @@ struct writer {
     chare_encoder *encoder;
     struct seen seen;
     int depth;
+    unsigned shared; /* tuples and frozensets that others hold too */
 };
 
 static int put_object(struct writer *writer, PyObject *object);
@@ -112,9 +117,9 @@ seen_again(struct seen *seen)
     }
     if (++seen->repeats > REPEATS_MAX) {
         PyErr_Format(PyExc_ValueError,
-                     "%U(): its arguments hold the same lists, dicts, sets "
-                     "or arrays more than %d times; C would get each of "
-                     "these again",
+                     "%U(): its arguments hold the same lists, dicts, sets, "
+                     "tuples or arrays more than %d times; C would get each "
+                     "of these again",
                      writer->state->strict->fullname, REPEATS_MAX);
         return -1;
     }
@@ -409,12 +414,44 @@ put_other(struct writer *writer, PyObject *object)
     }
 }
 
+/* Whether a tuple's items may be written again with it. */
+static bool
+holds_tuples(PyObject *object)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); i++) {
+        PyObject *item = PyTuple_GET_ITEM(object, i);
+
+        if (PyTuple_CheckExact(item) || PyFrozenSet_CheckExact(item)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A tuple or frozenset that something else holds too, perhaps this value. */
+static int
+shared_add(struct writer *writer, PyObject *object)
+{
+    if (++writer->shared <= SHARED_MAX ||
+        (PyTuple_CheckExact(object) && !holds_tuples(object))) {
+        return 0;
+    }
+    return seen_add(&writer->seen, object);
+}
+
 static int
 put_container(struct writer *writer, PyObject *object)
 {
     const PyTypeObject *type = Py_TYPE(object);
     int result;
 
+    if ((type == &PyTuple_Type || type == &PyFrozenSet_Type) &&
+        Py_REFCNT(object) > 1) {
+        result = shared_add(writer, object);
+        if (result != 0) {
+            return result;
+        }
+    }
     if (type == &PyTuple_Type) {
         return put_items(writer, ((PyTupleObject *)object)->ob_item,
                          PyTuple_GET_SIZE(object));
@@ -589,6 +626,7 @@ writer_init(struct writer *writer, struct core_pe *pe, chare_encoder *encoder)
     writer->seen.room = 0;
     writer->seen.count = 0;
     writer->depth = 0;
+    writer->shared = 0;
 }
 
 /* All is written, or (result below 0) nothing is to be sent. */

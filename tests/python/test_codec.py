@@ -186,6 +186,24 @@ class SharingTest(Same):
             value = [value]
         self.assertEqual(trip(value), value)
 
+    def test_tuples_that_double_with_each_level_are_sent_once(self):
+        value = sets = ()
+        for _ in range(40):
+            value = (value, value)
+            sets = (frozenset([sets, 1]), frozenset([sets, 2]))
+        result = trip([1, value])[1]
+        for _ in range(40):
+            self.assertIs(result[0], result[1])
+            result = result[0]
+        self.assertEqual(result, ())
+        self.assertEqual([len(part) for part in trip(sets)], [2, 2])
+
+    def test_many_tuples_are_no_reason_to_pickle(self):
+        row = (1, 2)
+        for value in ([row] * 5000, [(i, (i, row)) for i in range(5000)]):
+            self.assertFalse(is_pickled(value))
+            self.assertEqual(trip(value), value)
+
     def test_an_immutable_object_twice_is_no_reason_to_pickle(self):
         text = "text"
         self.assertFalse(is_pickled([text, text, (1, 2), (1, 2)]))

@@ -382,11 +382,12 @@ def main(args):
     one = Chare(cells.Cell, args=[5], onPE=charm.numPes() - 1)
     row = [1, 2]
     assert one.echo([row] * 100, ret=True).get() is not None
-    x = []
+    x, y = [], ()
     for i in range(40):
-        x = [x, x]
-    text = refused(ValueError, one.echo, x)
-    assert "cells.Cell.echo(): its arguments hold the same" in text, text
+        x, y = [x, x], (y, y)
+    for value in (x, y):
+        text = refused(ValueError, one.echo, value)
+        assert "cells.Cell.echo(): its arguments hold the same" in text, text
     exit()
 """)
 

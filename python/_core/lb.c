@@ -300,7 +300,8 @@ lb_every(PyObject *module, PyObject *number)
     status = chare_lb_every(pe->runtime, seconds);
     if (status == CHARE_ERR_INVALID) {
         PyErr_Format(PyExc_ValueError,
-                     "a period of %S seconds; it is at most 1e6, or 0",
+                     "charm.lb.every(%S): a period is from 0 (never) to 1e6 "
+                     "seconds",
                      number);
         return NULL;
     }

@@ -24,6 +24,7 @@
 enum {
     STATE_PLAIN = 1, /* the attributes */
     STATE_OWN = 2,   /* what __getstate__() gave */
+    NAME_BYTES = 256,
 };
 
 enum {
@@ -198,6 +199,20 @@ luggage_pack(struct core_pe *pe, struct core_chare *chare)
                                                        : Py_None);
 }
 
+/* Name what of its state cannot be sent. */
+static void
+explain(struct core_pe *pe, struct core_chare *chare, PyObject *state)
+{
+    PyObject *error = core_exception_take();
+
+    pe->moving = NULL;
+    pe->luggage = NULL;
+    if (error != NULL) {
+        core_mistake(pe->state, "(sOOO)", "unmovable", error, chare, state);
+        Py_DECREF(error);
+    }
+}
+
 /* Write all parts; -1 with an exception. */
 static int
 pack(struct core_pe *pe, struct core_chare *chare, chare_encoder *encoder)
@@ -226,7 +241,10 @@ pack(struct core_pe *pe, struct core_chare *chare, chare_encoder *encoder)
         } else {
             result = core_encode(pe, encoder, luggage);
         }
-        result = result < 0 ? -1 : core_encode(pe, encoder, state);
+        if (result == 0 && core_encode(pe, encoder, state) < 0) {
+            result = -1;
+            explain(pe, chare, state);
+        }
     }
     pe->moving = NULL;
     pe->luggage = NULL;
@@ -235,13 +253,22 @@ pack(struct core_pe *pe, struct core_chare *chare, chare_encoder *encoder)
     return result;
 }
 
+static void
+failed_to_leave(struct core_pe *pe, const struct core_class *self)
+{
+    const char *name = PyUnicode_AsUTF8(self->name);
+    char what[NAME_BYTES];
+
+    snprintf(what, sizeof(what), "%s.migrate", name != NULL ? name : "?");
+    core_failed_in(pe, what);
+}
+
 chare_status
 core_chare_pack(void *object, void *context, chare_encoder *encoder)
 {
     struct core_class *self = (struct core_class *)context;
     struct core_pe *pe = self->state->pe;
     struct core_chare *chare = (struct core_chare *)object;
-    chare_element name;
     int result;
 
     if (core_when_is_touched(chare)) {
@@ -250,8 +277,7 @@ core_chare_pack(void *object, void *context, chare_encoder *encoder)
     core_enter(pe);
     result = pack(pe, chare, encoder);
     if (result < 0) {
-        core_chare_name(chare, &name);
-        core_failed(pe, &self->init, &name, NULL);
+        failed_to_leave(pe, self);
     }
     core_leave(pe);
     return result < 0 ? CHARE_ERR_FORMAT : CHARE_OK;

@@ -241,8 +241,10 @@ proxy_subscript(PyObject *op, PyObject *key)
         return NULL;
     }
     if (self->ndims != 0 && element.index.ndims != self->ndims) {
-        PyErr_Format(PyExc_IndexError, "%R: the index needs %d dimensions",
-                     key, (int)self->ndims);
+        PyErr_Format(PyExc_IndexError,
+                     "%R is no index of this array: its indices have %d "
+                     "dimension%s",
+                     key, (int)self->ndims, self->ndims == 1 ? "" : "s");
         return NULL;
     }
     if (self->flavour == CORE_FLAVOUR_GROUP) {

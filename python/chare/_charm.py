@@ -319,11 +319,17 @@ class Charm(
         """End the job on all PEs with an exit code, 0 to 255; from any PE.
 
         Does not return: it raises SystemExit, as sys.exit() would, which ends
-        the job from an entry method too. Raises ValueError for another code.
+        the job from an entry method too. Raises ValueError for another code,
+        TypeError for what is no integer.
 
         Example: ``charm.exit(0 if good else 1)``
         """
-        _core.exit(exit_code)
+        try:
+            _core.exit(exit_code)
+        except TypeError:
+            from chare import _mistakes
+
+            raise _mistakes.no_code(exit_code) from None
         raise SystemExit(exit_code)
 
     def abort(self, message=""):

@@ -124,8 +124,8 @@ class Array(_Final):
     chares are balanced, each when it has called AtSync(); see charm.lb.
 
     Raises Error when dims and ndims do not agree or both are missing, or the
-    class is not registered; TypeError when args do not fit the constructor or
-    map is none; ValueError when dims are negative or ask for more than 2**30
+    class is not registered; TypeError when args do not fit the constructor, or
+    map is none, or ndims no number; ValueError when dims are negative or ask for more than 2**30
     chares, or the map needs dims.
 
     Example: ``grid = Array(Cell, (8, 8)); grid[3, 4].start()``
@@ -143,6 +143,10 @@ class Array(_Final):
             if dims is None and bind_to is None and map != "hash":
                 raise ValueError(f"map={map!r} needs dims")
             map = MAPS[map]
+        if not hasattr(ndims, "__index__"):
+            from chare import _mistakes
+
+            raise _mistakes.no_ndims(chare_class, ndims)
         return _core.array_create(
             chare_class, dims, ndims, args, map, bind_to, useAtSync
         )

@@ -110,11 +110,17 @@ class LoadBalancing:
         is told to stay by setMigratable(False), stays, and nobody waits for
         it. From any PE; the last call counts. The environment variable
         CHARE_LB_PERIOD says it from the start; with CHARE_BALANCER=auto it is
-        0.1. Raises ValueError below 0 and above 1e6, and for a NaN.
+        0.1. Raises ValueError below 0 and above 1e6, and for a NaN,
+        TypeError for what is no number.
 
         Example: ``charm.lb.every(0.5)``
         """
-        _core.lb_every(seconds)
+        try:
+            _core.lb_every(seconds)
+        except TypeError:
+            raise TypeError(
+                f"charm.lb.every({seconds!r}): a number of seconds is needed"
+            ) from None
 
     def report(self):
         """What balancing has done so far: a dict.

@@ -133,6 +133,19 @@ def no_class(cls):
     return _core.Error(f"{name} is not registered: {remedy}")
 
 
+def _named(cls):
+    return getattr(cls, "__qualname__", "cls")
+
+
+def no_ndims(cls, ndims):
+    """The TypeError for a number of dimensions that is none."""
+    return TypeError(
+        f"ndims={shown(ndims)}: a number of dimensions is needed, 1 to 6 (the "
+        f"constructor's arguments are args=[...]: Array({_named(cls)}, "
+        "dims, args=[...]))"
+    )
+
+
 def no_arguments(cls, args):
     """The TypeError for args that are no list of arguments."""
     name = cls.__qualname__
@@ -195,6 +208,14 @@ def no_attribute(proxy, name, deleted):
         f"{'del ' * deleted}proxy.{name}{'' if deleted else ' = ...'}: a "
         f"proxy has no attributes of its own. Those of the {cls} are set "
         "where it is, by an entry method that is called through the proxy"
+    )
+
+
+def no_code(code):
+    """The TypeError for an exit code that is none."""
+    return TypeError(
+        f"charm.exit({shown(code)}): an exit code is an integer, 0 to 255; a "
+        "text is said by print(), or as an error by charm.abort(text)"
     )
 
 
@@ -292,6 +313,27 @@ def unsendable(error, what, names, values):
     return error
 
 
+def unmovable(error, chare, state):
+    """The exception for a chare whose state cannot be sent."""
+    if not isinstance(error, (TypeError, AttributeError, RecursionError)) and (
+        type(error).__name__ != "PicklingError"
+    ):
+        return error
+    text, part = "its state", state
+    for name, value in state.items() if isinstance(state, dict) else ():
+        if not isinstance(value, _core.Future) and _refused(value) is not None:
+            text, part = _culprit(f"self.{name}", value)
+            break
+    made = TypeError(
+        f"{type(chare).__qualname__} {chare.thisIndex} cannot move to another "
+        f"PE, for {text} cannot be sent: {_refused(part) or error} (leave it "
+        "out in __getstate__(), and make it again in migrated(); or keep the "
+        "chare where it is by self.setMigratable(False))"
+    )
+    made.__suppress_context__ = True
+    return made
+
+
 # ---- hints below a traceback
 
 FUTURE_NAMES = frozenset(
@@ -300,6 +342,9 @@ FUTURE_NAMES = frozenset(
 OF_CLASS = re.compile(r"(\w+)\.(\w+)\(\) missing .*'self'")
 
 
+NO_SELF = re.compile(
+    r"(\w+)\.(\w+)\(\) takes 0 positional arguments but \d+ w"
+)
 OF_CALL = re.compile(
     r"(\w+)\(\) got an unexpected keyword argument "
     r"'(ret|awaitable|priority|when)'"
@@ -322,6 +367,21 @@ def _hint_attribute(error):
 
 def _hint_type(error):
     text = str(error)
+    match = NO_SELF.search(text)
+    if match and _is_chare(match.group(1)):
+        return "a method's first parameter is its chare: 'def {}(self)'".format(
+            match.group(2)
+        )
+    if "'coroutine' " in f"{text} ":
+        return (
+            "calling an 'async def' gives a coroutine, which does nothing "
+            "until it is awaited: 'await method(...)'"
+        )
+    if "chare.Future'" in text:
+        return (
+            "this is a Future, not yet the result: future.get() waits for it, "
+            "in an 'async def' method 'await future'"
+        )
     if "NoneType can't be used in 'await' expression" in text:
         return (
             "a call through a proxy returns None, unless it asks for a "

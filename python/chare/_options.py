@@ -52,9 +52,12 @@ class Options:
 
     def __setattr__(self, name, value):
         if name not in self.__dict__:
+            from chare import _mistakes
+
             raise AttributeError(
                 f"there is no option {name!r}; there are "
                 + ", ".join(sorted(self.__dict__))
+                + _mistakes.near(name, self.__dict__)
             )
         self.__dict__[name] = value
 

@@ -390,6 +390,15 @@ def _suggest(error):
 
     proxy: Any = getattr(error, "obj", None)
     name = str(error.name)
+    if isinstance(proxy, (_core.Chare, _core.Future)) or (
+        type(proxy).__module__.startswith("chare.")
+        and not isinstance(proxy, (_core.Proxy, _reducers.Reducers))
+    ):
+        near = _mistakes.near(name, dir(proxy))
+        if near and near not in str(error):
+            error.args = (f"{error}{near}",)
+            setattr(error, "name", None)
+        return
     if isinstance(proxy, _reducers.Reducers):
         error.args = (proxy._missing(name),)
         setattr(error, "name", None)
@@ -408,13 +417,32 @@ def _suggest(error):
     setattr(error, "name", None)  # or Python would guess too
 
 
+def _end_at_the_call(told):
+    """Leave out frames of ours at the end, where we refuse what a call asks.
+
+    Where anything else fails in them, they stay.
+    """
+    here = os.path.dirname(__file__) + os.sep
+    while told is not None:
+        frames = told.stack
+        ours = len(frames)
+        while ours > 0 and frames[ours - 1].filename.startswith(here):
+            ours -= 1
+        last = (frames[-1].line or "") if frames else ""
+        if ours > 0 and ("_core." in last or last.startswith("raise ")):
+            del frames[ours:]
+        told = told.__cause__ or told.__context__
+
+
 def _lines(error):
     try:
         import traceback
     except OSError:  # no descriptor is left
         return [f"{type(error).__name__}: {error}\n"]
     tb = _without_our_frames(error.__traceback__)
-    return traceback.format_exception(type(error), error, tb)
+    told = traceback.TracebackException(type(error), error, tb)
+    _end_at_the_call(told)
+    return [*told.format()]
 
 
 def _format(error):

@@ -69,7 +69,7 @@ bool chi_settings_info(size_t index, struct chi_setting_info *out);
 /*
  * The next environment variable that begins like a setting and is none; false:
  * there is no more. *cursor_inout is 0 at first. *nearest_out is the setting
- * whose name is most like it.
+ * whose name, or what one may think is its name, is most like it; NULL: none.
  */
 bool chi_settings_unknown(size_t *cursor_inout,
                           char name_out[CHI_SETTING_TEXT_MAX],

@@ -27,6 +27,22 @@ static const char *const others[] = {
     "CHARE_EDGES",    "CHARE_SOURCE",    "CHARE_IMPORTED_BY",
 };
 
+/* What somebody may think a setting is called. */
+static const struct guess {
+    const char *name;
+    const char *variable;
+} guesses[] = {
+    {"CHARE_LB", "CHARE_BALANCER"},
+    {"CHARE_LB_STRATEGY", "CHARE_BALANCER"},
+    {"CHARE_LOAD_BALANCER", "CHARE_BALANCER"},
+    {"CHARE_LOG_LEVEL", "CHARE_LOG"},
+    {"CHARE_DEBUG", "CHARE_LOG"},
+    {"CHARE_VERBOSE", "CHARE_LOG"},
+    {"CHARE_PROFILING", "CHARE_STATS"},
+    {"CHARE_TIMEOUT", "CHARE_START_TIMEOUT"},
+    {"CHARE_DEADLOCK_TIMEOUT", "CHARE_DEADLOCK_S"},
+};
+
 static bool
 is_other(const char *name, size_t len)
 {
@@ -67,24 +83,39 @@ distance(const char *a, size_t a_len, const char *b, size_t b_len)
     return row[b_len];
 }
 
-/* The setting of that name, or else the one most like it in *nearest_out. */
+/* Take a name's variable for the nearest, if none was nearer. */
+static void
+take_nearer(const char *name, size_t len, const struct guess *guess,
+            size_t *best_inout, const char **nearest_out)
+{
+    const size_t far = distance(name, len, guess->name, strlen(guess->name));
+
+    if (far < *best_inout) {
+        *best_inout = far;
+        *nearest_out = guess->variable;
+    }
+}
+
+/* The setting of that name, or else the one most like it in *nearest_out, or
+ * NULL where half of the name would have to be another. */
 static bool
 is_setting(const char *name, size_t len, const char **nearest_out)
 {
+    const size_t own = len - (sizeof(prefix) - 1);
     struct chi_setting_info info;
-    size_t best = SIZE_MAX;
+    size_t best = own / 2 + 1;
 
+    *nearest_out = NULL;
     for (size_t i = 0; chi_settings_info(i, &info); i++) {
-        const size_t far =
-            distance(name, len, info.variable, strlen(info.variable));
+        const struct guess itself = {info.variable, info.variable};
 
-        if (far == 0) {
+        take_nearer(name, len, &itself, &best, nearest_out);
+        if (best == 0) {
             return true;
         }
-        if (far < best) {
-            best = far;
-            *nearest_out = info.variable;
-        }
+    }
+    for (size_t i = 0; i < sizeof(guesses) / sizeof(guesses[0]); i++) {
+        take_nearer(name, len, &guesses[i], &best, nearest_out);
     }
     return false;
 }

@@ -17,9 +17,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { /* powers of two */
-    SLOTS_MIN = 16,
+enum {
+    SLOTS_MIN = 16, /* both are powers of two */
     SLOTS_MAX = 1 << 16,
+    TEXT_BYTES = 512,
 };
 
 struct future {
@@ -101,6 +102,25 @@ future_target(void *context, const chare_callback *callback,
     return chi_future_set(context, &callback->future, data);
 }
 
+/* A value that no future waits for ends the job. */
+static void
+value_unexpected(const struct chi_futures *futures, const struct chi_msg *msg)
+{
+    char text[TEXT_BYTES];
+
+    snprintf(
+        text, sizeof(text),
+        "a value came from PE %u (sent in %s) for a future of PE %u that "
+        "has all its values, or was never made (id %llu): a future takes "
+        "one value, unless it is made for more, as Future(n)",
+        msg->env.source_pe,
+        msg->env.caller == 0
+            ? "no entry method"
+            : chi_registry_entry_name(futures->cb->registry, msg->env.caller),
+        futures->pe->rank, (unsigned long long)msg->env.key);
+    futures->fatal(futures->fatal_context, text);
+}
+
 static void
 value_execute(void *context, struct chi_msg *msg)
 {
@@ -109,14 +129,7 @@ value_execute(void *context, struct chi_msg *msg)
     chare_call call;
 
     if (future == NULL) {
-        char text[200];
-
-        snprintf(text, sizeof(text),
-                 "a value came from PE %u for a future of PE %u that has all "
-                 "its values, or was never made (id %llu)",
-                 msg->env.source_pe, futures->pe->rank,
-                 (unsigned long long)msg->env.key);
-        futures->fatal(futures->fatal_context, text);
+        value_unexpected(futures, msg);
     } else if (future != &futures->dropped) {
         chi_cb_call_of_msg(futures->cb, msg, &call);
         call.argument = msg->env.key;

@@ -163,6 +163,53 @@ report_open(struct chi_obj *obj, const struct chi_collection *collection,
     line_end(obj, &line, lines_inout);
 }
 
+static bool
+is_synced(const struct chi_obj *obj, const struct chi_collection *collection,
+          size_t i)
+{
+    return i < collection->load_room &&
+           collection->loads[i].synced >= obj->sync_session + 2;
+}
+
+/* Chares of this PE that are not resumed until others say AtSync(), too. */
+static void
+report_at_sync(struct chi_obj *obj, const struct chi_collection *collection,
+               uint32_t *lines_inout)
+{
+    struct line line = {.len = 0};
+    size_t synced = 0;
+    size_t late = 0;
+
+    for (size_t i = 0; collection->spec.at_sync && i < collection->count;
+         i++) {
+        synced += is_synced(obj, collection, i);
+    }
+    if (synced == 0) {
+        return;
+    }
+    line_add(&line,
+             "balancing of %s waits: %zu of %zu chares on this PE have called "
+             "AtSync()",
+             type_name(obj, collection), synced, collection->count);
+    for (size_t i = 0; i < collection->count; i++) {
+        chare_element name;
+        char text[NAME_BYTES];
+
+        if (is_synced(obj, collection, i) || late++ >= MISSING_MAX) {
+            continue;
+        }
+        chi_element_self(collection->elements[i], &name);
+        chi_element_text(obj, &name, text, sizeof(text));
+        line_add(&line, "%s%s", late == 1 ? "; not yet: " : ", ", text);
+    }
+    if (late > MISSING_MAX) {
+        line_add(&line, " and %zu more", late - MISSING_MAX);
+    } else if (late == 0) {
+        line_add(&line, ", and not all on other PEs");
+    }
+    line_end(obj, &line, lines_inout);
+}
+
 /* Messages that wait for something; 'what' says for what. */
 static void
 report_messages(struct chi_obj *obj, const struct chi_msg_queue *queue,
@@ -218,6 +265,7 @@ chi_obj_stalled(struct chi_obj *obj)
 
         report_reduction(obj, collection, &lines);
         report_open(obj, collection, &lines);
+        report_at_sync(obj, collection, &lines);
         report_messages(obj, &collection->waiting, ", which was not made here",
                         type_name(obj, collection), &lines);
         report_missing(obj, collection, &lines);

@@ -56,9 +56,11 @@ settings_warn(const chare_runtime *runtime)
     while (runtime->wireup->rank == 0 &&
            chi_settings_unknown(&cursor, name, &nearest)) {
         chi_log_warn(&runtime->log,
-                     "there is no setting %s, it is ignored; is it to be %s? "
-                     "'chare info' shows all",
-                     name, nearest);
+                     "there is no setting %s, it is ignored; %s%s%s'chare "
+                     "info' shows all",
+                     name, nearest != NULL ? "is it to be " : "",
+                     nearest != NULL ? nearest : "",
+                     nearest != NULL ? "? " : "");
     }
 }
 

@@ -120,6 +120,30 @@ def main(args):
 charm.start(main)
 """, (1, 2, 4))
 
+    def test_what_cannot_come_along_is_named(self):
+        result = self.run_program("""
+import threading
+
+class Holder(Chare):
+    def __init__(self):
+        self.good = [1]
+        self.parts = {"lock": threading.Lock()}
+
+    def go(self):
+        self.migrate(1 - charm.myPe())
+
+def main(args):
+    Array(Holder, 1).go()
+    charm.waitQD()
+    charm.exit()
+charm.start(main)
+""", 2)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        for word in ("Holder (0,) cannot move", "self.parts['lock'] cannot be",
+                     "__getstate__()", "Holder.migrate()"):
+            self.assertIn(word, result.stderr)
+        self.assertNotIn("Traceback", result.stderr)
+
     def test_getstate_and_setstate(self):
         self.check("""
 class Own(Chare):

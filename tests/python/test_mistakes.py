@@ -451,6 +451,71 @@ charm.start(main)
 """, "takes proxies, as Chare(), Group() and Array() return them, not <class",
             pes=(1,))
 
+    def test_what_is_no_result_yet(self):
+        for call, words in (
+            ("self.thisProxy[0].work(ret=True) + 1", "future.get() waits"),
+            ("self.own() + 1", "until it is awaited"),
+            ("self.none()", "'def none(self)'"),
+        ):
+            self.report(f"""
+class Worker(Chare):
+    def work(self):
+        return 1
+    async def own(self):
+        return 1
+    def none():
+        pass
+    async def go(self):
+        {call}
+def main(args):
+    Group(Worker).go()
+charm.start(main)
+""", "TypeError", words, pes=(1,))
+
+    def test_misspelt_names(self):
+        for line, words in (
+            ("charm.exitt()", "did you mean 'exit'?"),
+            ("Future().gett()", "did you mean 'get'?"),
+            ("charm.options.balanser = 'greedy'", "did you mean 'balancer'?"),
+            ("Group(Worker).wrok()", "no entry method 'wrok'"),
+        ):
+            self.report(WORKER + f"""
+def main(args):
+    {line}
+charm.start(main)
+""", words, pes=(1,))
+
+    def test_reports_end_where_the_program_calls(self):
+        """Our own frames say nothing to who made the call."""
+        for line, words in (
+            ("charm.lb.every(-1)", "charm.lb.every(-1): a period is from 0"),
+            ("charm.lb.every('x')", "charm.lb.every('x'): a number"),
+            ("charm.exit('bad')", "charm.abort(text)"),
+            ("Array(Worker, 4, [1])", "Array(Worker, dims, args=[...])"),
+            ("Group(Worker, args=[1])", "Worker.__init__()"),
+            ("charm.pool.map(3, [1])", "3 is not a function"),
+            ("Array(Worker, (2, 2))[1].work()", "have 2 dimensions"),
+        ):
+            self.report(WORKER + f"""
+def main(args):
+    {line}
+charm.start(main)
+""", "in main\n", words, without=("/chare/_",), pes=(1,))
+
+    def test_a_second_value_for_a_future(self):
+        self.report("""
+class Worker(Chare):
+    def work(self, future):
+        future(1)
+def main(args):
+    future = Future()
+    Group(Worker).work(future)
+    Group(Worker).work(future)
+    future.get()
+    charm.waitQD()
+charm.start(main)
+""", "sent in Worker.work", "has all its values", "Future(n)")
+
     def test_reducers_by_name(self):
         self.report("""
 def main(args):

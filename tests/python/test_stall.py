@@ -115,6 +115,18 @@ charm.start(main)
         self.assertIn("reduction 0 of Member waits", result.stderr)
         self.assertRegex(result.stderr, "not yet all from PE .*3|Member.3.")
 
+    def test_chares_that_never_say_at_sync(self):
+        self.stuck("""
+class Member(Chare):
+    def go(self):
+        if self.thisIndex[0] != 5:
+            self.AtSync()
+def main(args):
+    Array(Member, 8, useAtSync=True).go()
+charm.options.balancer = "greedy"
+charm.start(main)
+""", "balancing of Member waits", "have called AtSync(); not yet: Member[5]")
+
     def test_members_missing_from_a_section(self):
         self.stuck("""
 class Member(Chare):

@@ -235,23 +235,22 @@ in_reject(struct chi_bulk *bulk, struct chi_bulk_in *in, struct chi_msg *msg)
     chi_msg_release(msg);
 }
 
-/* Start to put a message of in->total bytes together. */
-static void
-in_open(struct chi_bulk *bulk, struct chi_bulk_in *in,
-        enum chi_bulk_in_state state)
+/* Memory for a message of 'total' bytes; NULL: there is none, which is said. */
+static struct chi_msg *
+in_alloc(struct chi_bulk *bulk, struct chi_bulk_in *in, uint64_t total)
 {
-    in->state = state;
-    in->have = 0;
-    in->msg = chi_msg_alloc_wire(bulk->pool, in->total);
-    if (in->msg == NULL) {
+    struct chi_msg *msg = chi_msg_alloc_wire(bulk->pool, total);
+
+    if (msg == NULL) {
         bulk->dropped++;
         chi_log_error(bulk->log,
                       "no memory for a message of %" PRIu64 " bytes from "
                       "PE %" PRIu32 ": it is lost; send it in parts, or use "
                       "nodes with more memory",
-                      in->total, in->rank);
+                      total, in->rank);
         bulk->sink.dropped(bulk->sink.context, in->rank);
     }
+    return msg;
 }
 
 /*
@@ -277,26 +276,11 @@ in_acknowledge(struct chi_bulk *bulk, struct chi_bulk_in *in)
     bulk->sink.done(bulk->sink.context, in->rank, done);
 }
 
-/* The message is whole, or could not be: on to the next. */
+/* A message of 'total' bytes is whole, or could not be (NULL). */
 static void
-in_close(struct chi_bulk *bulk, struct chi_bulk_in *in)
+in_deliver(struct chi_bulk *bulk, struct chi_bulk_in *in, struct chi_msg *msg,
+           uint64_t total)
 {
-    struct chi_msg *msg = in->msg;
-    const uint64_t total = in->total;
-
-    bulk->fetches -= in->state == CHI_BULK_IN_FETCH && msg != NULL;
-    in->msg = NULL;
-    if (in->state == CHI_BULK_IN_FETCH) {
-        in->done_due = true;
-        in->done_sequence = in->sequence;
-    }
-    in->state = CHI_BULK_IN_IDLE;
-    in->sequence++;
-    if (in->held.head != NULL) {
-        in_list(bulk, in);
-    } else {
-        in_acknowledge(bulk, in);
-    }
     if (msg == NULL) {
         return; /* counted when there was no memory */
     }
@@ -306,6 +290,23 @@ in_close(struct chi_bulk *bulk, struct chi_bulk_in *in)
         return;
     }
     bulk->sink.arrived(bulk->sink.context, msg);
+}
+
+/* The stream is over: on to the next. */
+static void
+stream_close(struct chi_bulk *bulk, struct chi_bulk_in *in)
+{
+    struct chi_msg *msg = in->msg;
+
+    in->msg = NULL;
+    in->state = CHI_BULK_IN_IDLE;
+    in->sequence++;
+    if (in->held.head != NULL) {
+        in_list(bulk, in);
+    } else {
+        in_acknowledge(bulk, in);
+    }
+    in_deliver(bulk, in, msg, in->total);
 }
 
 static bool
@@ -341,8 +342,10 @@ in_piece(struct chi_bulk *bulk, struct chi_bulk_in *in, struct chi_msg *msg)
         return;
     }
     if (in->state == CHI_BULK_IN_IDLE) {
+        in->state = CHI_BULK_IN_STREAM;
         in->total = head.total;
-        in_open(bulk, in, CHI_BULK_IN_STREAM);
+        in->have = 0;
+        in->msg = in_alloc(bulk, in, head.total);
     }
     if (in->msg != NULL) {
         memcpy((unsigned char *)chi_msg_wire(in->msg) + in->have, reader.at,
@@ -351,31 +354,42 @@ in_piece(struct chi_bulk *bulk, struct chi_bulk_in *in, struct chi_msg *msg)
     chi_msg_release(msg);
     in->have += len;
     if (in->have == in->total) {
-        in_close(bulk, in);
+        stream_close(bulk, in);
     }
 }
 
-static void
+/* The fetch that is 'at' places behind the first. */
+static struct chi_bulk_fetch *
+fetch_at(struct chi_bulk_in *in, uint32_t at)
+{
+    return &in->fetches[(in->fetch_first + at) % CHI_BULK_AHEAD_MAX];
+}
+
+/* Take an offer over, behind those that there are; false: it was rejected. */
+static bool
 in_offer(struct chi_bulk *bulk, struct chi_bulk_in *in, struct chi_msg *msg)
 {
     struct chi_reader reader = chi_reader_of(msg->bytes, msg->env.len);
+    struct chi_bulk_fetch *fetch = fetch_at(in, in->fetch_count);
     struct chi_bulk_offer head;
 
+    chi_assert(in->fetch_count < CHI_BULK_AHEAD_MAX);
     chi_read(&reader, &head, sizeof(head));
-    if (reader.bad || in->state != CHI_BULK_IN_IDLE ||
-        head.sequence != in->sequence || !total_ok(head.total) ||
-        head.key_len > sizeof(in->key) ||
+    if (reader.bad || in->state == CHI_BULK_IN_STREAM ||
+        head.sequence != in->sequence + in->fetch_count ||
+        !total_ok(head.total) || head.key_len > sizeof(fetch->key) ||
         head.key_len != chi_reader_left(&reader)) {
         in_reject(bulk, in, msg);
-        return;
+        return false;
     }
-    chi_read(&reader, in->key, head.key_len);
+    *fetch = (struct chi_bulk_fetch){
+        .total = head.total,
+        .key_len = (uint32_t)head.key_len,
+    };
+    chi_read(&reader, fetch->key, head.key_len);
     chi_msg_release(msg);
-    in->key_len = head.key_len;
-    in->total = head.total;
-    in->state = CHI_BULK_IN_OFFERED;
-    in_list(bulk, in);
-    in_acknowledge(bulk, in); /* the one before; may lose the rank */
+    in->fetch_count++;
+    return true;
 }
 
 static void
@@ -383,25 +397,34 @@ in_take(struct chi_bulk *bulk, struct chi_bulk_in *in, struct chi_msg *msg)
 {
     if (msg->env.handler == CHI_HANDLER_BULK) {
         in_piece(bulk, in, msg);
-    } else {
-        chi_assert(msg->env.handler == CHI_HANDLER_BULK_OFFER);
-        in_offer(bulk, in, msg);
+        return;
+    }
+    chi_assert(msg->env.handler == CHI_HANDLER_BULK_OFFER);
+    if (in_offer(bulk, in, msg)) {
+        in->state = CHI_BULK_IN_OFFERED;
+        in_list(bulk, in);
+        in_acknowledge(bulk, in); /* the one before; may lose the rank */
     }
 }
 
+/* ---- fetching */
+
 /* Ask for more of the message, as much as may be under way. */
 static void
-fetch_ask(struct chi_bulk *bulk, struct chi_bulk_in *in)
+fetch_ask(struct chi_bulk *bulk, struct chi_bulk_in *in,
+          struct chi_bulk_fetch *fetch)
 {
-    unsigned char *into = chi_msg_wire(in->msg);
+    const uint64_t token = (uint64_t)(fetch - in->fetches) << 32 | in->rank;
+    unsigned char *into = fetch->msg != NULL ? chi_msg_wire(fetch->msg) : NULL;
 
-    while (in->have < in->total && in->gets < CHI_BULK_GETS_MAX) {
-        uint64_t len = in->total - in->have;
+    while (into != NULL && fetch->have < fetch->total &&
+           fetch->gets < CHI_BULK_GETS_MAX) {
+        uint64_t len = fetch->total - fetch->have;
         chare_status status;
 
         len = len < CHI_BULK_CHUNK_BYTES ? len : CHI_BULK_CHUNK_BYTES;
-        status = chi_net_get(in->net, in->rank, in->key, in->key_len, in->have,
-                             into + in->have, len, in->rank);
+        status = chi_net_get(in->net, in->rank, fetch->key, fetch->key_len,
+                             fetch->have, into + fetch->have, len, token);
         if (status == CHARE_ERR_AGAIN) {
             in_list(bulk, in);
             return;
@@ -410,33 +433,104 @@ fetch_ask(struct chi_bulk *bulk, struct chi_bulk_in *in)
             bulk->sink.failed(bulk->sink.context, in->rank, status);
             return;
         }
-        in->have += len;
-        in->gets++;
+        fetch->have += len;
+        fetch->gets++;
     }
+}
+
+/* Nothing of it is missing, and nothing comes any more. */
+static bool
+fetch_is_over(const struct chi_bulk_fetch *fetch)
+{
+    return fetch->msg == NULL ||
+           (fetch->have == fetch->total && fetch->gets == 0);
 }
 
 static void
+fetch_begin(struct chi_bulk *bulk, struct chi_bulk_in *in,
+            struct chi_bulk_fetch *fetch)
+{
+    fetch->msg = in_alloc(bulk, in, fetch->total);
+    bulk->fetches += fetch->msg != NULL;
+    fetch_ask(bulk, in, fetch);
+}
+
+/* The first fetch is over: on to the next. */
+static void
+fetch_close(struct chi_bulk *bulk, struct chi_bulk_in *in)
+{
+    struct chi_bulk_fetch *fetch = fetch_at(in, 0);
+    struct chi_msg *msg = fetch->msg;
+
+    fetch->msg = NULL;
+    bulk->fetches -= msg != NULL;
+    in->fetch_first = (in->fetch_first + 1) % CHI_BULK_AHEAD_MAX;
+    in->fetch_count--;
+    in->done_due = true;
+    in->done_sequence = in->sequence++;
+    if (in->fetch_count == 0) {
+        in->state = CHI_BULK_IN_IDLE;
+    }
+    /* While an offer is open, the sender lets nothing overtake. */
+    if (in->fetch_count == 0 && in->held.head != NULL) {
+        in_list(bulk, in);
+    } else {
+        in_acknowledge(bulk, in);
+    }
+    in_deliver(bulk, in, msg, fetch->total);
+}
+
+/* Begin to fetch what was offered next, as long as nothing else is before. */
+static void
+fetch_ahead(struct chi_bulk *bulk, struct chi_bulk_in *in)
+{
+    while (in->state == CHI_BULK_IN_FETCH && in->held.head != NULL &&
+           in->held.head->env.handler == CHI_HANDLER_BULK_OFFER &&
+           in->fetch_count < CHI_BULK_AHEAD_MAX &&
+           bulk->fetches < CHI_BULK_FETCHES_AHEAD) {
+        const struct chi_bulk_fetch *last = fetch_at(in, in->fetch_count - 1);
+
+        if (last->msg != NULL && last->have < last->total) {
+            return; /* it keeps the wire busy by itself */
+        }
+        if (in_offer(bulk, in, chi_msg_queue_pop(&in->held))) {
+            fetch_begin(bulk, in, fetch_at(in, in->fetch_count - 1));
+        }
+    }
+}
+
+/* Deliver what is whole, in order, and fetch on. */
+static void
+fetch_on(struct chi_bulk *bulk, struct chi_bulk_in *in)
+{
+    while (in->state == CHI_BULK_IN_FETCH && fetch_is_over(fetch_at(in, 0))) {
+        fetch_close(bulk, in);
+    }
+    fetch_ahead(bulk, in);
+}
+
+/* The turn of the first offer has come. */
+static void
 fetch_start(struct chi_bulk *bulk, struct chi_bulk_in *in)
 {
-    in_open(bulk, in, CHI_BULK_IN_FETCH);
-    if (in->msg == NULL) {
-        in_close(bulk, in);
-        return;
-    }
-    bulk->fetches++;
-    fetch_ask(bulk, in);
+    in->state = CHI_BULK_IN_FETCH;
+    fetch_begin(bulk, in, fetch_at(in, 0));
+    fetch_on(bulk, in);
 }
 
 void
-chi_bulk_in_got(struct chi_bulk *bulk, struct chi_bulk_in *in,
+chi_bulk_in_got(struct chi_bulk *bulk, struct chi_bulk_in *in, uint64_t token,
                 chare_status status)
 {
-    chi_assert(in->gets > 0);
-    in->gets--;
+    struct chi_bulk_fetch *fetch = &in->fetches[token >> 32];
+
+    chi_assert(token >> 32 < CHI_BULK_AHEAD_MAX);
+    chi_assert(fetch->gets > 0);
+    fetch->gets--;
     if (in->state == CHI_BULK_IN_LOST) {
-        if (in->gets == 0) {
-            chi_msg_release(in->msg);
-            in->msg = NULL;
+        if (fetch->gets == 0) {
+            chi_msg_release(fetch->msg);
+            fetch->msg = NULL;
             bulk->fetches--;
         }
         return;
@@ -448,11 +542,8 @@ chi_bulk_in_got(struct chi_bulk *bulk, struct chi_bulk_in *in,
                                                         : CHARE_ERR_FABRIC);
         return;
     }
-    if (in->have < in->total) {
-        fetch_ask(bulk, in);
-    } else if (in->gets == 0) {
-        in_close(bulk, in);
-    }
+    fetch_ask(bulk, in, fetch);
+    fetch_on(bulk, in);
 }
 
 void
@@ -465,6 +556,7 @@ chi_bulk_in_arrived(struct chi_bulk *bulk, struct chi_bulk_in *in,
     }
     if (in->state >= CHI_BULK_IN_OFFERED || in->held.head != NULL) {
         chi_msg_queue_push(&in->held, msg);
+        fetch_ahead(bulk, in);
         return;
     }
     in_take(bulk, in, msg);
@@ -472,6 +564,17 @@ chi_bulk_in_arrived(struct chi_bulk *bulk, struct chi_bulk_in *in,
         bulk->fetches < CHI_BULK_FETCHES_MAX) {
         fetch_start(bulk, in);
     }
+}
+
+/* Ask for what a net had no room for. */
+static void
+serve_fetches(struct chi_bulk *bulk, struct chi_bulk_in *in)
+{
+    for (uint32_t i = 0; i < in->fetch_count && in->state == CHI_BULK_IN_FETCH;
+         i++) {
+        fetch_ask(bulk, in, fetch_at(in, i));
+    }
+    fetch_ahead(bulk, in);
 }
 
 /* One event for this rank; true: there may be more to do at once. */
@@ -489,7 +592,7 @@ serve_one(struct chi_bulk *bulk, struct chi_bulk_in *in)
         fetch_start(bulk, in);
         return false;
     case CHI_BULK_IN_FETCH:
-        fetch_ask(bulk, in);
+        serve_fetches(bulk, in);
         return false;
     case CHI_BULK_IN_LOST:
         return false;
@@ -532,10 +635,18 @@ void
 chi_bulk_in_lose(struct chi_bulk *bulk, struct chi_bulk_in *in)
 {
     chi_msg_queue_clear(&in->held);
-    if (in->msg != NULL && in->gets == 0) {
+    if (in->msg != NULL) {
         chi_msg_release(in->msg);
         in->msg = NULL;
-        bulk->fetches -= in->state == CHI_BULK_IN_FETCH;
+    }
+    for (uint32_t i = 0; i < CHI_BULK_AHEAD_MAX; i++) {
+        struct chi_bulk_fetch *fetch = &in->fetches[i];
+
+        if (fetch->msg != NULL && fetch->gets == 0) {
+            chi_msg_release(fetch->msg);
+            fetch->msg = NULL;
+            bulk->fetches--;
+        }
     }
     in->state = CHI_BULK_IN_LOST;
 }
@@ -547,6 +658,12 @@ chi_bulk_in_clear(struct chi_bulk_in *in)
     if (in->msg != NULL) {
         chi_msg_release(in->msg);
         in->msg = NULL;
+    }
+    for (uint32_t i = 0; i < CHI_BULK_AHEAD_MAX; i++) {
+        if (in->fetches[i].msg != NULL) {
+            chi_msg_release(in->fetches[i].msg);
+            in->fetches[i].msg = NULL;
+        }
     }
     in->state = CHI_BULK_IN_LOST;
 }

@@ -9,7 +9,8 @@
  * message into pieces (CHI_HANDLER_BULK); the receiver puts them together. An
  * *offer* (CHI_HANDLER_BULK_OFFER) names the sender's memory; the receiver
  * reads it by RMA and says so (CHI_HANDLER_BULK_DONE), and meanwhile holds
- * every later stream and offer of that sender.
+ * every later stream and offer of that sender; but offers that come next are
+ * read at the same time, so that the wire is not idle between two messages.
  *
  * An ordinary message must not overtake an offer. So while an offer is open,
  * the sender lets ordinary messages to that rank go as streams of one piece.
@@ -33,6 +34,10 @@ enum {
     CHI_BULK_OFFERS_MAX = 8,   /* open to one rank at a time */
     CHI_BULK_GETS_MAX = 4,     /* under way for one message */
     CHI_BULK_FETCHES_MAX = 16, /* messages being fetched at a time */
+    CHI_BULK_AHEAD_MAX = 4,    /* of these from one rank */
+    /* Only while no more than so many are fetched does one rank's second
+     * message come before the first is whole: the rest is for other ranks. */
+    CHI_BULK_FETCHES_AHEAD = 8,
     /* Fetched by one get(): a mebibyte, and the envelope and the head of an
      * array in front of it, which would else be a get() of their own. */
     CHI_BULK_CHUNK_BYTES = (1 << 20) + 4096,
@@ -120,6 +125,16 @@ enum chi_bulk_in_state {
     CHI_BULK_IN_LOST,    /* the rank is lost; get()s may be under way */
 };
 
+/* A message that is read from its sender's memory. */
+struct chi_bulk_fetch {
+    struct chi_msg *msg; /* NULL: not begun, or to be dropped */
+    uint64_t total;
+    uint64_t have; /* bytes asked for */
+    uint32_t gets; /* under way */
+    uint32_t key_len;
+    unsigned char key[CHI_NET_RMA_KEY_BYTES_MAX];
+};
+
 /* The receiving half, for one rank. */
 struct chi_bulk_in {
     struct chi_bulk_in *next; /* in the list of serve() */
@@ -127,16 +142,18 @@ struct chi_bulk_in {
     enum chi_bulk_in_state state;
     struct chi_net *net;
     uint32_t rank;
-    uint32_t gets;       /* under way */
-    uint64_t sequence;   /* of the stream or offer that is, or comes next */
-    struct chi_msg *msg; /* being put together */
-    uint64_t total;
-    uint64_t have; /* stream: bytes in place; fetch: bytes asked for */
+    uint64_t sequence;      /* of the stream or offer that is, or comes next */
+    struct chi_msg *msg;    /* a stream being put together */
+    uint64_t total;         /* of the stream */
+    uint64_t have;          /* bytes of it in place */
     uint64_t done_sequence; /* of the offer fetched last, if */
     bool done_due;          /* its sender has not been told yet */
-    size_t key_len;
-    unsigned char key[CHI_NET_RMA_KEY_BYTES_MAX];
-    struct chi_msg_queue held; /* behind the fetch */
+    /* Offers, a ring: fetches[first] has number 'sequence', the others those
+     * that follow. */
+    uint32_t fetch_first;
+    uint32_t fetch_count;
+    struct chi_bulk_fetch fetches[CHI_BULK_AHEAD_MAX];
+    struct chi_msg_queue held; /* behind the fetches */
 };
 
 /* ---- the sending half */
@@ -187,9 +204,16 @@ void chi_bulk_out_clear(struct chi_bulk_out *out);
 void chi_bulk_in_arrived(struct chi_bulk *bulk, struct chi_bulk_in *in,
                          struct chi_msg *msg);
 
+/* The rank that the token of a get() names. */
+static inline uint32_t
+chi_bulk_token_rank(uint64_t token)
+{
+    return (uint32_t)token;
+}
+
 /* One get() for this rank is done, or failed. */
 void chi_bulk_in_got(struct chi_bulk *bulk, struct chi_bulk_in *in,
-                     chare_status status);
+                     uint64_t token, chare_status status);
 
 /* Do what did not find its turn or room; returns how many events that was. */
 uint32_t chi_bulk_serve(struct chi_bulk *bulk, uint32_t events_max);

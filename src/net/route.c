@@ -129,10 +129,11 @@ static void
 net_got(void *context, uint64_t token, chare_status status)
 {
     struct chi_route *route = ((struct chi_route_slot *)context)->route;
+    const uint32_t rank = chi_bulk_token_rank(token);
 
-    chi_assert(token < route->size);
-    chi_assert(route->peers[token] != NULL);
-    chi_bulk_in_got(&route->bulk, &route->peers[token]->in, status);
+    chi_assert(rank < route->size);
+    chi_assert(route->peers[rank] != NULL);
+    chi_bulk_in_got(&route->bulk, &route->peers[rank]->in, token, status);
 }
 
 static void

@@ -422,6 +422,35 @@ many_senders_wait_for_their_turn(void)
     CHECK_SEED(&job, job.wrong[0] == '\0');
 }
 
+/* Offers that come next are fetched at the same time; what lies between two
+ * of them is not passed by. */
+static void
+offers_are_fetched_ahead(void)
+{
+    const uint64_t len = 3u << 20;
+    uint32_t fetches_max = 0;
+    struct sim_job job;
+
+    CHECK(plain_job_open(&job, 2, 0, true, 1u << 30));
+    for (uint32_t i = 0; i < 20; i++) {
+        CHECK_EQ(sim_job_send(&job.pes[1], 0, len), CHARE_OK);
+        if (i % 7 == 6) {
+            CHECK_EQ(sim_job_send(&job.pes[1], 0, 5), CHARE_OK);
+        }
+    }
+    while (sim_job_step(&job, 1)) {
+        const uint32_t fetches = job.pes[0].route->bulk.fetches;
+
+        fetches_max = fetches > fetches_max ? fetches : fetches_max;
+    }
+    settled_check(&job);
+    CHECK_EQ(fetches_max, CHI_BULK_AHEAD_MAX);
+    CHECK_EQ(job.pes[0].route->bulk.fetches, 0);
+    CHECK_EQ(job.received, 22);
+    (void)sim_job_close(&job);
+    CHECK_SEED(&job, job.wrong[0] == '\0');
+}
+
 #ifdef __SANITIZE_ADDRESS__
 static void
 message_without_memory_is_dropped(void)
@@ -595,6 +624,7 @@ TAP_MAIN(TAP_CASE(mixture_arrives_whole_and_in_order),
          TAP_CASE(shared_message_goes_to_several),
          TAP_CASE(failed_fetch_loses_the_peer),
          TAP_CASE(many_senders_wait_for_their_turn),
+         TAP_CASE(offers_are_fetched_ahead),
          TAP_CASE(message_without_memory_is_dropped),
          TAP_CASE(malformed_pieces_are_dropped_and_counted),
          TAP_CASE(random_pieces_do_no_harm))

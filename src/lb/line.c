@@ -4,7 +4,7 @@
  * a tree.
  *
  * What PEs have above the goal is laid out on a line, in the order of the
- * tree; what they have room for on another. Each inner PE knows only the sums
+ * tree, children from the nearest on; what they have room for on another. Each inner PE knows only the sums
  * of its children, and tells each where on the lines its part begins. The one
  * line is stretched to the other's length, and what lies above each other goes
  * there: so what is too much stays as near as can be (nothing on a line can be
@@ -220,7 +220,9 @@ places_known(struct chi_gossip *g)
     bytes[0] = KIND_PLACES;
     next.surplus_at += line->own.surplus;
     next.room_at += line->own.room;
-    for (uint32_t i = 0; i < g->port.child_count; i++) {
+    /* The nearest child is the last one: what its part lacks lies next to what
+     * is too much here. */
+    for (uint32_t i = g->port.child_count; i-- > 0;) {
         memcpy(bytes + 1, &next, sizeof(next));
         chi_gossip_put(g, g->port.children[i], bytes, sizeof(bytes));
         next.surplus_at += line->children[i].surplus;

@@ -31,7 +31,7 @@ struct chi_lb_port {
     uint32_t size;
     uint32_t parent; /* in a tree over all PEs; the root's is itself */
     uint32_t child_count;
-    const uint32_t *children;
+    const uint32_t *children; /* the farthest first, if that is known */
     float speed;
     float background; /* seconds */
     bool measured;    /* of its objects, some were measured */

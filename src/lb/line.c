@@ -4,11 +4,11 @@
  * a tree.
  *
  * What PEs have above the goal is laid out on a line, in the order of the
- * tree, children from the nearest on; what they have room for on another. Each inner PE knows only the sums
- * of its children, and tells each where on the lines its part begins. The one
- * line is stretched to the other's length, and what lies above each other goes
- * there: so what is too much stays as near as can be (nothing on a line can be
- * moved less far, in all).
+ * tree, children from the nearest on; what they have room for on another. Each
+ * inner PE knows only the sums of its children, and tells each where on the
+ * lines its part begins. The one line is stretched to the other's length, and
+ * what lies above each other goes there: so what is too much stays as near as
+ * can be (nothing on a line can be moved less far, in all).
  *
  * Who has a place on the line of rooms is known to its host, the PE that a
  * cell of this line falls to; a cell is as long as the most room of any PE, so

@@ -235,7 +235,7 @@ in_reject(struct chi_bulk *bulk, struct chi_bulk_in *in, struct chi_msg *msg)
     chi_msg_release(msg);
 }
 
-/* Memory for a message of 'total' bytes; NULL: there is none, which is said. */
+/* Memory for a message of 'total' bytes; NULL: there is none; it is said. */
 static struct chi_msg *
 in_alloc(struct chi_bulk *bulk, struct chi_bulk_in *in, uint64_t total)
 {

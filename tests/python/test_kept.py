@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Goal: received arrays are the user's: after the end of the job, in forked
-children, and when they are sent on.
+children, and when they are sent on; what their sender writes later is not
+seen.
 Method: programs whose arrays are large enough to lie in the message that
 brought them, in memory of the node, and small ones; they assert."""
 
@@ -123,6 +124,44 @@ def main(args):
             for future in futures:
                 assert (future.get() == array).all(), (size, change, keep)
     links.check(awaitable=True).get()
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(2, 4))
+            finally:
+                del os.environ["CHARE_ARENA_BYTES"]
+
+    def test_written_after_sending(self):
+        # To two receivers, which do the same: each has its own elements,
+        # those of when it was sent, whoever writes to an array then.
+        for arena in ("1g", "1m"):
+            os.environ["CHARE_ARENA_BYTES"] = arena
+            try:
+                self.check(KEEPER + """
+class Writer(Keeper):
+    def spread(self, array, expected, hops):
+        assert (array == expected).all()
+        for step in (1, 2) if hops else ():
+            following = (self.thisIndex + step) % charm.numPes()
+            self.thisProxy[following].spread(array, expected, hops - 1)
+            array += 1
+            expected += 1
+        array[:] = -len(kept)
+        kept.append(array)
+
+    def check(self):
+        for i, array in enumerate(kept):
+            assert (array == -i).all(), (i, array)
+        return len(kept)
+
+def main(args):
+    writers = Group(Writer)
+    for size in SIZES:
+        array = np.full(size, size)
+        writers[charm.numPes() - 1].spread(array, size, 2)
+        array[:] = 0
+    charm.waitQD()
+    assert sum(writers.check(ret=True).get()) == 7 * len(SIZES)
     print("done")
     charm.exit()
 charm.start(main)

@@ -507,6 +507,15 @@ chi_casts_arrive(struct chi_obj *obj, struct chi_collection *collection,
     return answer;
 }
 
+/* Whether a chare that left can have missed it: it has run here since, and was
+ * kept, or it is to run (B2). */
+static bool
+can_be_missed(const struct chi_collection *collection, uint64_t number)
+{
+    return chi_map_get(&collection->casts->kept, number) != NULL ||
+           !has_run(collection, number);
+}
+
 /* Send one of the broadcasts that a chare missed, or promise to. */
 static void
 missed_execute(struct chi_obj *obj, struct chi_collection *collection,
@@ -520,7 +529,6 @@ missed_execute(struct chi_obj *obj, struct chi_collection *collection,
         chi_cast_send(obj, element, kept, kept->env.entry);
         return;
     }
-    chi_assert(!has_run(collection, number)); /* B2 */
     promise = malloc(sizeof(*promise));
     if (promise == NULL) {
         no_memory(obj);
@@ -530,26 +538,49 @@ missed_execute(struct chi_obj *obj, struct chi_collection *collection,
     number_put(obj, &casts->promises, number, promise);
 }
 
+/* Whether it can be the answer of a PE that a chare has come to. */
+static bool
+moved_ok(const struct chi_collection *collection, const struct chi_msg *msg)
+{
+    const uint64_t len = chi_msg_data_len(msg);
+
+    if (collection == NULL || collection->casts == NULL ||
+        collection->casts->away == 0 || len < sizeof(chare_element) ||
+        (len - sizeof(chare_element)) % sizeof(uint64_t) != 0) {
+        return false;
+    }
+    for (uint64_t at = sizeof(chare_element); at < len;
+         at += sizeof(uint64_t)) {
+        uint64_t number;
+
+        memcpy(&number, msg->bytes + at, sizeof(number));
+        if (!can_be_missed(collection, number)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void
 chi_moved_execute(void *context, struct chi_msg *msg)
 {
     struct chi_obj *obj = context;
     struct chi_collection *collection =
         chi_collection_find(obj, msg->env.collection);
-    struct chi_casts *casts = collection == NULL ? NULL : collection->casts;
     const uint64_t len = chi_msg_data_len(msg);
+    struct chi_casts *casts;
     chare_element element;
 
     if (collection == NULL && chi_is_buried(obj, msg->env.collection)) {
         chi_msg_release(msg);
         return;
     }
-    if (casts == NULL || casts->away == 0 || len < sizeof(element) ||
-        (len - sizeof(element)) % sizeof(uint64_t) != 0) {
+    if (!moved_ok(collection, msg)) {
         chi_log_warn(obj->pe->options.log, "dropped a malformed arrival");
         chi_msg_release(msg);
         return;
     }
+    casts = collection->casts;
     memcpy(&element, msg->bytes, sizeof(element));
     for (uint64_t at = sizeof(element); at < len; at += sizeof(uint64_t)) {
         uint64_t number;

@@ -720,6 +720,54 @@ malformed_messages_are_dropped(void)
     close_job(test);
 }
 
-TAP_MAIN(TAP_CASE(malformed_messages_are_dropped), TAP_CASE(ends_are_exact),
+/* A chare cannot have missed what had run where it was when it left. */
+static void
+false_arrivals_are_dropped(void)
+{
+    const struct sim_options options = {.pe_count = 2, .quiet = true};
+    const chare_array_options one = {
+        .size = sizeof(one),
+        .ndims = 1,
+        .dense = true,
+        .dims = {1},
+        .map = CHARE_MAP_BLOCK,
+    };
+    const uint64_t number = 0;
+    struct test *test = &the_test;
+    chare_array_options made = one;
+    struct sim_job job;
+    struct chi_msg *msg;
+    struct chi_obj *obj;
+
+    memset(test, 0, sizeof(*test));
+    test->job = &job;
+    CHECK(sim_job_open(&job, 1, &options, sim_ends_register, test));
+    made.type = test->type;
+    SIM_OK(&job, chare_array_create(sim_rt(&job, 0), &made, NULL,
+                                    &test->sets[1].id));
+    chare_add(test, 1, 0);
+    SIM_OK(&job, chare_broadcast(sim_rt(&job, 0), test->sets[1].id,
+                                 test->entry_told, NULL, NULL));
+    sim_job_settle(&job);
+    obj = sim_rt(&job, 0)->obj;
+    SIM_OK(&job, chare_migrate(sim_rt(&job, 0), &test->chares[0].self, 1));
+    while (test->moved == 0 && sim_job_step(&job)) {
+    }
+    CHECK_EQ(test->moved, 1);
+    msg = chi_pe_msg(obj->pe, CHI_HANDLER_MOVED,
+                     sizeof(chare_element) + sizeof(number));
+    msg->env.collection = test->sets[1].id;
+    memcpy(msg->bytes, &test->chares[0].self, sizeof(chare_element));
+    memcpy(msg->bytes + sizeof(chare_element), &number, sizeof(number));
+    chi_moved_execute(obj, msg);
+    sim_job_settle(&job); /* the right answer comes */
+    CHECK(!job_ended(test));
+    CHECK_EQ(chi_collection_find(obj, test->sets[1].id)->count, 0);
+    SIM_CHECK(&job, job.wrong[0] == '\0');
+    close_job(test);
+}
+
+TAP_MAIN(TAP_CASE(malformed_messages_are_dropped),
+         TAP_CASE(false_arrivals_are_dropped), TAP_CASE(ends_are_exact),
          TAP_CASE(ends_are_exact_while_chares_move),
          TAP_CASE(results_cross_the_end), TAP_CASE(planted_bugs_are_seen))

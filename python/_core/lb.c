@@ -233,6 +233,32 @@ lb_talks(PyObject *module, PyObject *unused)
     return list;
 }
 
+/* {"Class.method": how often it kept its chare from moving}, on this PE. */
+static PyObject *
+lb_kept(PyObject *module, PyObject *unused)
+{
+    struct core_state *state = core_state_get(module);
+    struct core_pe *pe = core_pe_get(state);
+    PyObject *kept = pe != NULL ? PyDict_New() : NULL;
+
+    (void)unused;
+    for (uint32_t id = 0; kept != NULL && id < state->entry_room; id++) {
+        const uint64_t times = chare_stats_kept(pe->runtime, id);
+        PyObject *count;
+
+        if (times == 0 || state->entries[id] == NULL) {
+            continue;
+        }
+        count = PyLong_FromUnsignedLongLong(times);
+        if (count == NULL ||
+            PyDict_SetItem(kept, state->entries[id]->fullname, count) < 0) {
+            Py_CLEAR(kept);
+        }
+        Py_XDECREF(count);
+    }
+    return kept;
+}
+
 /* (name, callable); one for each PE. */
 static PyObject *
 lb_register(PyObject *module, PyObject *args)
@@ -426,6 +452,8 @@ PyMethodDef core_lb_functions[] = {
      PyDoc_STR("Count who calls whom: one call in so many, or 0.")},
     {"lb_history", lb_history, METH_O,
      PyDoc_STR("Keep what happens, for a file at the end: its name.")},
+    {"lb_kept", lb_kept, METH_NOARGS,
+     PyDoc_STR("How often suspended methods kept chares here, as a dict.")},
     {"lb_report", lb_report, METH_NOARGS,
      PyDoc_STR("What balancing has done, as a dict.")},
     {"lb_pe", lb_pe, METH_O,

@@ -124,6 +124,9 @@ core_chare_movable(void *object, void *context)
         return false;
     }
     rare->kept = !core_restarts_allow(pe->state, chare);
+    if (rare->kept) {
+        core_restarts_count_kept(pe, chare);
+    }
     if (rare->kept || awaits_result(rare) || !rings_are_quiet(chare)) {
         pe->unmovable = true;
         return false;

@@ -40,6 +40,14 @@ struct core_rare {
     uint32_t maker;     /* the PE that asked for it, while it is built */
     bool told;          /* somebody has got, or will get, the failure */
     bool kept;          /* it was to move, and what is suspended kept it */
+    uint8_t stays;      /* enum core_stays */
+};
+
+/* Of a chare that was packed, and did not leave; restart.c. */
+enum core_stays {
+    CORE_STAYS_NOT = 0,
+    CORE_STAYS_POSTED = 1, /* its methods are begun again soon */
+    CORE_STAYS_ASKED = 2,  /* and then somebody is to ask it again */
 };
 
 /*

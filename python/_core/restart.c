@@ -23,7 +23,7 @@
  *  M4  What is made for one wait, by recv(), wait() or sleep(), ends with it.
  *      While others refer to it, an attribute for example, the chare stays.
  */
-#include "state.h"
+#include "migrate.h"
 
 void
 core_movable_start(struct core_pe *pe, const struct core_entry *entry,
@@ -142,6 +142,19 @@ core_restarts_allow(const struct core_state *state,
         waiter = waiter->same_next;
     }
     return waiter == NULL;
+}
+
+void
+core_restarts_count_kept(struct core_pe *pe, const struct core_chare *chare)
+{
+    for (struct core_waiter *waiter = chare->rare->waiters; waiter != NULL;
+         waiter = waiter->same_next) {
+        if (waiter->listed != CORE_LISTED_KEPT && waiter->entry != NULL &&
+            (waiter->entry->flags & CORE_ENTRY_MOVABLE) == 0) {
+            waiter->listed = CORE_LISTED_KEPT;
+            chare_stats_keep(pe->runtime, waiter->entry->id);
+        }
+    }
 }
 
 bool
@@ -322,10 +335,15 @@ restarts_call(PyObject *op, PyObject *unused)
 {
     struct core_chare *chare = (struct core_chare *)op;
     struct core_pe *pe = chare->owner->state->current;
+    const bool asked_again = chare->rare->stays == CORE_STAYS_ASKED;
 
     (void)unused;
+    chare->rare->stays = CORE_STAYS_NOT;
     if (pe != NULL) {
         core_restarts_run(pe, chare);
+        if (asked_again) {
+            core_chare_retry(pe, chare);
+        }
     }
     Py_RETURN_NONE;
 }
@@ -336,8 +354,14 @@ static PyMethodDef restarts_def = {"_begin_again", restarts_call, METH_NOARGS,
 void
 core_restarts_post(struct core_pe *pe, struct core_chare *chare)
 {
-    PyObject *function = PyCFunction_New(&restarts_def, (PyObject *)chare);
+    PyObject *function;
 
+    if (chare->rare->stays != CORE_STAYS_NOT) {
+        chare->rare->stays = CORE_STAYS_ASKED; /* and was told to wait */
+        return;
+    }
+    chare->rare->stays = CORE_STAYS_POSTED;
+    function = PyCFunction_New(&restarts_def, (PyObject *)chare);
     if (function == NULL ||
         core_post(pe->state, function, pe->state->no_args) < 0) {
         core_failed_in(pe, "a chare that did not move");

@@ -60,8 +60,14 @@ void core_restarts_run(struct core_pe *pe, struct core_chare *chare);
 /* The chare is destroyed: who waits for one of them gets an Error. */
 void core_restarts_abandon(struct core_pe *pe, struct core_chare *chare);
 
-/* Begin them again soon, for a chare that did not leave after all. */
+/* Begin them again soon, for a chare that did not leave after all: it is asked
+ * whether it can move now, the first time right after it was packed. */
 void core_restarts_post(struct core_pe *pe, struct core_chare *chare);
+
+/* A chare that was to move stays: count its suspended methods that are not
+ * movable, each call of them once. */
+void core_restarts_count_kept(struct core_pe *pe,
+                              const struct core_chare *chare);
 
 /* ---- follow.c */
 

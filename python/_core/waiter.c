@@ -208,7 +208,7 @@ waiter_list(struct core_waiter *self)
         pe->waiting->prev = self;
     }
     pe->waiting = self;
-    self->listed = true;
+    self->listed = CORE_LISTED;
     Py_INCREF(self);
     if (self->chare != NULL) {
         struct core_rare *rare = core_chare_rare(self->chare);
@@ -228,7 +228,7 @@ waiter_list(struct core_waiter *self)
 static void
 waiter_unlist(struct core_waiter *self)
 {
-    self->listed = false;
+    self->listed = 0;
     if (self->prev != NULL) {
         self->prev->next = self->next;
     } else {

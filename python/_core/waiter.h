@@ -23,6 +23,11 @@
  * core_enter() and ends with core_leave().
  */
 
+enum { /* core_waiter.listed; 0: it is not */
+    CORE_LISTED = 1,
+    CORE_LISTED_KEPT = 2,
+};
+
 /* The head of Coroutine and Task. */
 struct core_waiter {
     PyObject_HEAD
@@ -37,7 +42,8 @@ struct core_waiter {
     const struct core_entry *entry; /* its entry method, or NULL */
     struct core_chare *chare;       /* whose method runs, or NULL */
     uint32_t at;    /* its place in the future's list of waiters */
-    bool listed;    /* it is in pe->waiting */
+    uint8_t listed; /* it is in pe->waiting; CORE_LISTED_KEPT: and has kept its
+                       chare from moving, which was counted */
     bool suspended; /* it is to be resumed */
     bool ready;     /* it is in the ready queue */
     bool builds;    /* it runs a constructor for which calls wait */

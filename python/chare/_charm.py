@@ -367,7 +367,9 @@ class Charm(
         A table with a line for each method, those that took most time first;
         see stats(). It is measured when ``charm.options.profiling`` was set
         before charm.start(), or with ``CHARE_STATS=1``, which also prints the
-        table on stderr at the end of the job. From any PE, at any time: in a
+        table on stderr at the end of the job. Methods that kept their chares
+        from moving, because they were suspended, are named below it, measured
+        or not; see charm.lb.report(). From any PE, at any time: in a
         @coro method it returns when the table is printed, in an 'async def'
         method it returns a future of that, elsewhere it returns at once.
 
@@ -383,9 +385,10 @@ class Charm(
         ``seconds`` and ``longest`` (of one call, or of a part of it between
         two suspensions), ``bytes`` (of arguments that came encoded),
         ``waited`` (seconds in the queue, of all calls), ``longest_wait``,
-        ``pes`` (how many have executed it), ``busiest_pe``, ``busiest``
-        (seconds there) and ``imbalance``, that by the mean of all PEs of the
-        job. Empty, unless it was measured; see printStats().
+        ``kept`` (calls that kept their chare from moving), ``pes`` (how many
+        have executed it), ``busiest_pe``, ``busiest`` (seconds there) and
+        ``imbalance``, that by the mean of all PEs of the job. Where nothing was measured there are only those that have ``kept``
+        a chare; see printStats().
 
         Suspends a @coro method; in an 'async def' method it returns a future,
         to be awaited. Raises NotThreadedError elsewhere.

@@ -141,6 +141,11 @@ class LoadBalancing:
         ``hops_before``, ``hops_after``: the same, each byte times how far
         it goes (1 in a cache, 5 between nodes; ``chare lb --help``).
 
+        ``kept``: suspended methods of this PE that kept their chares here when
+        these were to move, or balancing asked whether they can: a dict from
+        "Class.method" to how many calls of it did. @coro methods do, and
+        'async def' ones without @movable.
+
         ``pe``: of this PE, up to the last balancing, or look of an automatic
         strategy, that it had a part in: a dict. ``chares``: those here that
         could be balanced; ``period``: seconds that were measured, of which
@@ -157,6 +162,7 @@ class LoadBalancing:
         Example: ``print(charm.lb.report()["pe"]["speed"])``
         """
         report = _core.lb_report()
+        report["kept"] = _core.lb_kept()
         report["pe"] = _core.lb_pe(_core.my_pe())
         return report
 

@@ -28,6 +28,27 @@ chare_stats_charge(chare_runtime *runtime, uint32_t entry)
     }
 }
 
+void
+chare_stats_keep(chare_runtime *runtime, uint32_t entry)
+{
+    struct chi_stats_item *item =
+        entry == 0 || entry >= runtime->registry.entry_count
+            ? NULL
+            : chi_stats_entry(&runtime->pe->stats, entry);
+
+    if (item != NULL) {
+        item->kept++;
+    }
+}
+
+uint64_t
+chare_stats_kept(const chare_runtime *runtime, uint32_t entry)
+{
+    const struct chi_stats *stats = &runtime->pe->stats;
+
+    return entry < stats->entry_room ? stats->entries[entry].kept : 0;
+}
+
 chare_status
 chare_stats_get(chare_runtime *runtime, const chare_callback *callback)
 {

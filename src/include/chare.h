@@ -694,6 +694,23 @@ bool chare_stats_measured(const chare_runtime *runtime);
  */
 void chare_stats_charge(chare_runtime *runtime, uint32_t entry);
 
+/**
+ * chare_stats_keep() - an entry method has kept its chare from moving.
+ *
+ * For an embedder whose movable hook says no because of an entry method that
+ * is suspended; once for each call of it. It is counted whether entry methods
+ * are measured or not.
+ *
+ * @runtime: an open runtime.
+ * @entry:   from chare_entry_register(); else nothing happens.
+ *
+ * Since:     0.1
+ */
+void chare_stats_keep(chare_runtime *runtime, uint32_t entry);
+
+/* How often chare_stats_keep() said so of an entry, on this PE. */
+uint64_t chare_stats_kept(const chare_runtime *runtime, uint32_t entry);
+
 /* Monotonic time in nanoseconds, or simulated time. */
 uint64_t chare_now_ns(const chare_runtime *runtime);
 

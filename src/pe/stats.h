@@ -22,6 +22,7 @@ struct chi_stats_item {
     uint64_t bytes;
     uint64_t wait;
     uint64_t wait_max;
+    uint64_t kept; /* suspended, it kept its chare here; always counted */
 };
 
 struct chi_stats {

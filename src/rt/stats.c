@@ -78,6 +78,7 @@ row_merge(struct chi_stats_row *into, const struct chi_stats_row *from)
     into->ns += from->ns;
     into->bytes += from->bytes;
     into->wait_ns += from->wait_ns;
+    into->kept += from->kept;
     into->pes += from->pes;
 }
 
@@ -107,10 +108,11 @@ row_add_own(chare_runtime *runtime, struct chi_stats_table *table, uint32_t at,
         .bytes = item->bytes,
         .wait_ns = (uint64_t)((double)item->wait * ns_per_tick),
         .wait_ns_max = (uint64_t)((double)item->wait_max * ns_per_tick),
+        .kept = item->kept,
         .pes = 1,
     };
 
-    if (item->calls == 0 && item->ticks == 0) {
+    if (item->calls == 0 && item->ticks == 0 && item->kept == 0) {
         return;
     }
     row.ns_pe = row.ns;
@@ -219,7 +221,7 @@ put_row(const chare_runtime *runtime, chare_encoder *encoder,
     char method[CHARE_NAME_BYTES_MAX + 1];
 
     chi_stats_row_name(runtime, row, type, method, sizeof(type));
-    chare_put_container(encoder, CHARE_TAG_DICT, 12);
+    chare_put_container(encoder, CHARE_TAG_DICT, 13);
     put_text(encoder, "type");
     put_text(encoder, type);
     put_text(encoder, "method");
@@ -230,6 +232,7 @@ put_row(const chare_runtime *runtime, chare_encoder *encoder,
     put_number(encoder, "bytes", row->bytes);
     put_seconds(encoder, "waited", row->wait_ns);
     put_seconds(encoder, "longest_wait", row->wait_ns_max);
+    put_number(encoder, "kept", row->kept);
     put_number(encoder, "pes", row->pes);
     put_number(encoder, "busiest_pe", row->pe_most);
     put_seconds(encoder, "busiest", row->ns_pe);

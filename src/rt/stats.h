@@ -26,7 +26,8 @@ struct chi_stats_row {
     uint64_t bytes;
     uint64_t wait_ns;
     uint64_t wait_ns_max;
-    uint64_t pes; /* that have executed it */
+    uint64_t kept; /* calls that kept their chare from moving */
+    uint64_t pes;  /* that have executed it */
 };
 
 #define CHI_STATS_MADE 0x80000000u

@@ -173,6 +173,28 @@ rows_print(const chare_runtime *runtime, const struct chi_stats_table *table,
     row_print(table, &table->total, "all", width, file);
 }
 
+/* Which methods kept how many chares from moving. */
+static void
+kept_print(const chare_runtime *runtime, const struct chi_stats_table *table,
+           FILE *file)
+{
+    const char *before = "  kept from moving by suspended methods:";
+    char name[NAME_BYTES];
+    char count[CELL_BYTES];
+
+    for (uint32_t i = 0; i < table->count; i++) {
+        if (table->rows[i].kept > 0) {
+            row_title(runtime, &table->rows[i], name);
+            count_text(table->rows[i].kept, count);
+            fprintf(file, "%s %s %s", before, name, count);
+            before = ",";
+        }
+    }
+    if (table->total.kept > 0) {
+        fprintf(file, "\n");
+    }
+}
+
 void
 chi_stats_table_print(const chare_runtime *runtime,
                       struct chi_stats_table *table, FILE *file)
@@ -201,6 +223,7 @@ chi_stats_table_print(const chare_runtime *runtime,
     } else {
         rows_print(runtime, table, lines);
     }
+    kept_print(runtime, table, lines);
     fclose(lines);
     fwrite(text, 1, len, file);
     fflush(file);

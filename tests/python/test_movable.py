@@ -355,6 +355,83 @@ charm.start(main)
         self.assertIn("its chare, which is to move, for its end (it is not "
                       "@movable)", result.stderr)
 
+    def test_what_kept_chares_is_counted(self):
+        """Each call once, by name, after moves and a session of balancing."""
+        result = self.run_program("charm.options.balancer = 'rotate'\n" +
+                                  WORKER + """
+class Stays(Worker):
+    async def plain(self):
+        await self.wait("self.got")
+
+    @coro
+    def greenlet(self):
+        self.wait("self.got")
+
+    @movable
+    async def other(self):
+        await self.wait("self.got")
+
+class Synced(Chare):
+    def __init__(self):
+        self.go_on = False
+
+    @coro
+    def run(self):
+        self.wait("self.go_on")
+
+    def sync(self):
+        self.AtSync()
+
+    def finish(self):
+        self.go_on = True
+
+class Kept(Chare):
+    def get(self):
+        return charm.lb.report()["kept"]
+
+def main(args):
+    a = Array(Stays, 6)
+    places = a.where(ret=True).get()
+    results = []
+    for i, method in enumerate(("plain", "greenlet", "other") * 2):
+        results.append(getattr(a[i], method)(awaitable=True))
+    for _ in range(3):
+        for i in range(6):
+            a[i].go(1 - places[i])
+        charm.waitQD()
+    kept = Group(Kept)
+    assert kept.get(ret=True).get() == [
+        {"Stays.plain": 1, "Stays.greenlet": 1}] * 2
+    a.put(1)
+    for result in results:
+        result.get()
+    charm.waitQD()
+    assert a.where(ret=True).get() == [1 - pe for pe in places]
+    b = Array(Synced, 4, useAtSync=True)
+    charm.awaitCreation(b)
+    results = [b[i].run(awaitable=True) for i in (0, 1, 3)]
+    b.sync()
+    charm.waitQD()
+    counts = kept.get(ret=True).get()
+    assert [c["Synced.run"] for c in counts] == [2, 1], counts
+    charm.printStats()
+    rows = {row["method"]: row["kept"] for row in charm.stats()}
+    assert rows == {"plain": 2, "greenlet": 2, "run": 3}, rows
+    b.finish()
+    for result in results:
+        result.get()
+    print("done")
+    exit()
+
+charm.start(main)
+""", 2)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("done", result.stdout)
+        said, = [line for line in result.stdout.splitlines()
+                 if line.startswith("  kept from moving by suspended methods")]
+        self.assertEqual(sorted(said.split(": ")[1].split(", ")),
+                         ["Stays.greenlet 2", "Stays.plain 2", "Synced.run 3"])
+
     def test_what_fails_on_leaving(self):
         """An error in a 'finally' block is the method's result."""
         self.check(WORKER + """

@@ -72,7 +72,7 @@ args_encode(struct core_pe *pe, struct core_class *cls, PyObject *args,
                                 data_out);
         pe->state->strict = strict;
         Py_DECREF(all[0]);
-        if (result < 0) {
+        if (result < 0 && !cls->native) { /* else that is said */
             core_unsendable(pe->state, cls->init.fullname, cls->init.params,
                             bound, count);
         }
@@ -529,8 +529,11 @@ core_proxy_insert(PyObject *self, PyTypeObject *defining_class,
     if (chare_array_is_dense(pe->runtime, element.collection)) {
         PyErr_Format(state->Error,
                      "%R was created with dims and has all its chares: "
-                     "ckInsert() is for arrays created with ndims",
-                     self);
+                     "ckInsert() is for arrays created with ndims%s",
+                     self,
+                     values[4] != NULL && values[4] != Py_None
+                         ? ", which can have chares in C and in Python"
+                         : "");
         return NULL;
     }
     if (values[2] != NULL && !pe_parse_object(pe, values[2], &where)) {

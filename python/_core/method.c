@@ -87,8 +87,10 @@ send_args(struct core_pe *pe, const struct core_entry *entry,
     if (!(local && core_data_simple(pe->state, args, arg_count, &core_args_ops,
                                     &data)) &&
         core_data_args(pe, local, args, arg_count, &data) < 0) {
-        core_unsendable(pe->state, entry->fullname, entry->params, args,
-                        arg_count);
+        if ((entry->flags & CORE_ENTRY_NATIVE) == 0) { /* else that is said */
+            core_unsendable(pe->state, entry->fullname, entry->params, args,
+                            arg_count);
+        }
         return -1;
     }
     return send_data(pe, entry, proxy, args, arg_count, &data, options);

@@ -193,6 +193,16 @@ core_move_put(struct core_pe *pe, struct core_moves *moves,
     return moved_write(pe, moves, encoder, offset, self);
 }
 
+PyObject *
+core_moved_of(const struct core_state *state, PyObject *object)
+{
+    PyObject *array = Py_IS_TYPE(object, state->MovedType)
+                          ? ((struct core_moved *)object)->array
+                          : NULL;
+
+    return array != NULL ? array : object;
+}
+
 void
 core_moves_forget(struct core_moves *moves)
 {

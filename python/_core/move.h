@@ -52,6 +52,9 @@ void core_moves_return_init(struct core_pe *pe, PyObject *args,
  * exception stays as it is. */
 void core_moved_return(struct core_pe *pe, PyObject *moved, PyObject *value);
 
+/* What one that is being moved is, or the object itself; borrowed. */
+PyObject *core_moved_of(const struct core_state *state, PyObject *object);
+
 /* Nothing is sent: their owners keep them. */
 void core_moves_forget(struct core_moves *moves);
 

@@ -26,6 +26,30 @@ core_native_is(struct core_state *state, chare_runtime *runtime,
     return cls == Py_None || ((struct core_class *)cls)->native;
 }
 
+/* Say that an argument has no form in C; what was moved is named itself. */
+static void
+refuse_one(const struct core_entry *entry, Py_ssize_t at, PyObject *value)
+{
+    static const char has[] =
+        "None, bool, int, float, complex, str, bytes, NumPy arrays of "
+        "numbers, proxies, futures, and tuples, lists, dicts, sets of these";
+    const PyTypeObject *type =
+        Py_TYPE(core_moved_of(entry->owner->state, value));
+
+    if (at < PyTuple_GET_SIZE(entry->params)) {
+        PyErr_Format(PyExc_TypeError,
+                     "%U(): argument '%U' is or holds something that has no "
+                     "form in C (%.100s); what has: %s",
+                     entry->fullname, PyTuple_GET_ITEM(entry->params, at),
+                     type->tp_name, has);
+    } else {
+        PyErr_Format(PyExc_TypeError,
+                     "%U(): argument %zd is or holds something that has no "
+                     "form in C (%.100s); what has: %s",
+                     entry->fullname, at + 1, type->tp_name, has);
+    }
+}
+
 int
 core_native_refuse(struct core_pe *pe, chare_encoder *encoder,
                    PyObject *const *args, Py_ssize_t arg_count)
@@ -41,20 +65,7 @@ core_native_refuse(struct core_pe *pe, chare_encoder *encoder,
         if (result > 0) {
             continue;
         }
-        if (i < PyTuple_GET_SIZE(entry->params)) {
-            PyErr_Format(PyExc_TypeError,
-                         "%U(): argument '%U' is or holds something that has "
-                         "no form in C (%.100s); what has: None, bool, int, "
-                         "float, complex, str, bytes, NumPy arrays, proxies, "
-                         "futures, and tuples, lists, dicts, sets of these",
-                         entry->fullname, PyTuple_GET_ITEM(entry->params, i),
-                         Py_TYPE(args[i])->tp_name);
-        } else {
-            PyErr_Format(PyExc_TypeError,
-                         "%U(): argument %zd is or holds something that has "
-                         "no form in C (%.100s)",
-                         entry->fullname, i + 1, Py_TYPE(args[i])->tp_name);
-        }
+        refuse_one(entry, i, args[i]);
         return -1;
     }
     PyErr_Format(PyExc_TypeError, "%U(): the arguments have no form in C",

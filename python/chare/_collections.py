@@ -132,9 +132,13 @@ class Array(_Final):
     """
 
     def __new__(
-        cls, chare_class, dims=None, ndims=-1, args=(), map=None,
-        useAtSync=False, bind_to=None,
+        _type, /, chare_class, dims=None, ndims=-1, args=(), map=None,
+        useAtSync=False, bind_to=None, **others,
     ):
+        if others:
+            from chare import _mistakes
+
+            raise _mistakes.no_keyword(chare_class, *others.popitem())
         if isinstance(map, str):
             if map not in MAPS:
                 raise ValueError(

@@ -97,10 +97,19 @@ def no_reducer(chare, data):
 
 # ---- creating chares
 
+OTHER_CLASS = (
+    "Array() makes chares of one class; others are inserted one by one, "
+    "Python's into an array of a class in C that is made with ndims= and not "
+    "with dims: proxy.ckInsert(index, args, cls=...)"
+)
+
 
 def no_class(cls):
     """The exception for what no chare can be made of."""
     if not isinstance(cls, type):
+        if isinstance(cls, (list, tuple)) and cls and all(
+                isinstance(one, type) for one in cls):
+            return TypeError(f"{shown(cls)} is no class: {OTHER_CLASS}")
         if isinstance(cls, _core.Proxy):
             return TypeError(
                 f"{shown(cls)} is a proxy: its chares exist. The class is "
@@ -144,6 +153,16 @@ def no_ndims(cls, ndims):
         f"constructor's arguments are args=[...]: Array({_named(cls)}, "
         "dims, args=[...]))"
     )
+
+
+def no_keyword(chare_class, name, value):
+    """The TypeError for a keyword that Array() does not have."""
+    if name == "cls":
+        return TypeError(
+            f"Array({getattr(chare_class, '__qualname__', chare_class)}, "
+            f"cls={shown(value)}): {OTHER_CLASS}"
+        )
+    return TypeError(f"Array() got an unexpected keyword argument {name!r}")
 
 
 def no_arguments(cls, args):

@@ -451,6 +451,84 @@ static const chare_method small_methods[] = {
     {NULL, NULL, NULL, NULL},
 };
 
+/* ---- Shy: it does not move the first times that it is packed */
+
+struct shy {
+    int64_t refusals; /* that are to come */
+    int64_t asked;
+};
+
+static chare_status
+shy_create(chare_args *args, void **object_out)
+{
+    struct shy *shy;
+
+    if (chare_args_end(args) != CHARE_OK) {
+        return args->status;
+    }
+    shy = calloc(1, sizeof(*shy));
+    *object_out = shy;
+    return shy != NULL ? CHARE_OK : CHARE_ERR_NO_MEMORY;
+}
+
+static chare_status
+shy_pack(void *object, chare_encoder *encoder)
+{
+    struct shy *shy = object;
+
+    shy->asked++;
+    if (shy->refusals > 0) {
+        shy->refusals--;
+        return CHARE_ERR_AGAIN;
+    }
+    chare_put_int(encoder, shy->asked);
+    return CHARE_OK;
+}
+
+static chare_status
+shy_unpack(chare_args *state, void **object_out)
+{
+    struct shy *shy = calloc(1, sizeof(*shy));
+
+    if (shy == NULL) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    shy->asked = chare_arg_int(state);
+    *object_out = shy;
+    return chare_args_end(state);
+}
+
+static chare_status
+shy_refuse(void *object, chare_args *args)
+{
+    ((struct shy *)object)->refusals = chare_arg_int(args);
+    return chare_args_end(args);
+}
+
+static chare_status
+shy_retry(void *object, chare_args *args)
+{
+    chare_status status = chare_migrate_retry(args->runtime, args->call->self);
+
+    (void)object;
+    return status == CHARE_ERR_STATE ? CHARE_OK : status; /* it has moved */
+}
+
+static chare_status
+shy_asked(void *object, chare_args *args)
+{
+    chare_put_int(chare_args_result(args), ((struct shy *)object)->asked);
+    return chare_args_end(args);
+}
+
+static const chare_method shy_methods[] = {
+    {"refuse", shy_refuse, "times", NULL},
+    {"retry", shy_retry, "", NULL},
+    {"asked", shy_asked, "", NULL},
+    {"where", cell_where, "", NULL},
+    {NULL, NULL, NULL, NULL},
+};
+
 static const chare_class classes[] = {
     {.name = "Cell",
      .doc = "A number.",
@@ -464,6 +542,13 @@ static const chare_class classes[] = {
      .create = small_create,
      .params = "",
      .methods = small_methods},
+    {.name = "Shy",
+     .create = shy_create,
+     .destroy = free,
+     .pack = shy_pack,
+     .unpack = shy_unpack,
+     .params = "",
+     .methods = shy_methods},
     {.name = NULL},
 };
 

@@ -365,15 +365,39 @@ def main(args):
     for make in (lambda: numpy.full(30000, 3.), lambda: numpy.full(4, 3.),
                  lambda: bytearray(b"abc")):
         array = make()
-        refused(TypeError, one.echo, move(array), object())
+        text = refused(TypeError, one.echo, move(array), object())
+        assert "argument 2" in text and "in C (object)" in text, text
+        text = refused(TypeError, Array, cells.Cell, 3,
+                       args=[[move(array), object()]])
+        assert "argument 'sum'" in text and "in C (list)" in text, text
         assert len(array) == len(make()) and (array[0] == make()[0]), array
         refused(TypeError, one.echo, [move(array)], 1, {2: object()})
         assert len(array) == len(make()) and (array[0] == make()[0]), array
         refused(Exception, Array, cells.Cell, (2**40, 2**40),
                 args=[move(array)])
         assert len(array) == len(make()) and (array[0] == make()[0]), array
+    text = refused(TypeError, one.echo, move(numpy.array([object()])))
+    assert "argument 1" in text and "in C (numpy.ndarray)" in text, text
     exit()
 """)
+
+    def test_dense_arrays_are_of_one_class(self):
+        """Who tries otherwise is told how it is done."""
+        self.check(START + """
+def main(args):
+    dense = Array(cells.Cell, 2, args=[1])
+    for text in (refused(TypeError, Array, cells.Cell, 2, cls=Mirror),
+                 refused(TypeError, Array, [cells.Cell, Mirror], 2),
+                 refused(Error, dense.ckInsert, 2, cls=Mirror)):
+        assert "ckInsert(" in text and "ndims" in text, text
+        assert "in C" in text and "Python" in text, text
+    text = refused(Error, dense.ckInsert, 2)
+    assert "ndims" in text and "Python" not in text, text
+    text = refused(TypeError, Array, cells.Cell, 2, onPEs=[1])
+    assert "unexpected keyword argument 'onPEs'" in text, text
+    exit()
+charm.start(main)
+""", pes=(1,))
 
     def test_lists_in_each_other(self):
         """C gets what is there twice as often, but not without a bound."""
@@ -442,6 +466,104 @@ def main(args):
         array[i].ckDestroy(awaitable=True).get()
     exit()
 """)
+
+
+BOUND = """
+class Waits(Chare):
+    def __init__(self):
+        self.go_on = False
+        self.begun = []
+        self.ended = 0
+        self.shy = None
+    @movable
+    async def work(self, first, *, more=0):
+        self.begun.append(charm.myPe())
+        try:
+            await self.wait("self.go_on")
+        finally:
+            self.ended += 1
+            if self.shy is not None:
+                self.shy.retry()
+        return first + more, charm.myPe()
+    def ask_again(self, shy):
+        self.shy = shy
+    def go(self, pe):
+        self.migrate(pe)
+    def state(self):
+        return self.begun, self.ended, charm.myPe()
+    def finish(self):
+        self.go_on = True
+
+def bound():
+    first = Array(Waits, 2)
+    shy = Array(cells.Shy, bind_to=first)
+    charm.awaitCreation(first, shy)
+    result = first[0].work(7, more=1, ret=True)
+    here = first[0].state(ret=True).get()[2]
+    return first, shy, result, here, (here + 1) % charm.numPes()
+"""
+
+
+class BoundTest(PluginCase):
+    """A chare in C that cannot be packed yet, when what is bound to it and in
+    Python has been packed already, and its suspended method was closed."""
+
+    def test_the_method_goes_on_here_and_then_there(self):
+        self.check(START + BOUND + """
+def main(args):
+    first, shy, result, here, there = bound()
+    shy[0].refuse(2, awaitable=True).get()
+    first[0].go(there)
+    charm.waitQD()
+    for times in 1, 2:  # closed, refused, and begun again
+        assert first[0].state(ret=True).get() == (
+            [here] * (times + 1), times, here)
+        assert shy[0].where(ret=True).get() == here
+        assert shy[0].asked(ret=True).get() == times
+        assert not result.ready()
+        shy[0].retry()
+        charm.waitQD()
+    assert first[0].state(ret=True).get() == ([here] * 3 + [there], 3, there)
+    assert shy[0].where(ret=True).get() == there
+    assert shy[0].asked(ret=True).get() == 3
+    first[0].finish()
+    assert result.get() == (8, there), result.get()
+    exit()
+charm.start(main)
+""", pes=(2, 3))
+
+    def test_a_retry_before_the_method_was_begun_again(self):
+        self.check(START + BOUND + """
+def main(args):
+    first, shy, result, here, there = bound()
+    shy[0].refuse(1, awaitable=True).get()
+    first[0].ask_again(shy[0])  # when its method is closed
+    first[0].go(there)
+    charm.waitQD()
+    assert first[0].state(ret=True).get()[2] == there
+    assert shy[0].where(ret=True).get() == there
+    first[0].finish()
+    assert result.get() == (8, there), result.get()
+    exit()
+charm.start(main)
+""", pes=(2, 3))
+
+    def test_it_ends_meanwhile(self):
+        self.check(START + BOUND + """
+def main(args):
+    first, shy, result, here, there = bound()
+    shy[0].refuse(1, awaitable=True).get()
+    first[0].go(there)
+    charm.waitQD()
+    first[0].finish()
+    assert result.get() == (8, here), result.get()
+    shy[0].retry()
+    charm.waitQD()
+    assert shy[0].where(ret=True).get() == there
+    assert first[0].state(ret=True).get()[1:] == (2, there)
+    exit()
+charm.start(main)
+""", pes=(2,))
 
 
 @unittest.skipIf(None in (shutil.which("cc"), shutil.which("pkg-config")),

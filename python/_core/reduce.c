@@ -276,7 +276,8 @@ data_may_be_dropped(struct core_state *state, struct core_chare *chare,
 static bool
 contribute_number(struct core_pe *pe, const struct core_chare *chare,
                   const struct core_reducer *reducer, PyObject *data,
-                  const chare_callback *callback, chare_status *status_out)
+                  const chare_callback *callback, chare_collection section,
+                  chare_status *status_out)
 {
     chare_element name;
     long long value;
@@ -289,9 +290,15 @@ contribute_number(struct core_pe *pe, const struct core_chare *chare,
     }
     core_chare_name(chare, &name);
     if (PyFloat_CheckExact(data)) {
+        const double real = PyFloat_AS_DOUBLE(data);
+
         *status_out =
-            chare_contribute_float(pe->runtime, &name, reducer->builtin,
-                                   PyFloat_AS_DOUBLE(data), callback);
+            section == 0
+                ? chare_contribute_float(pe->runtime, &name, reducer->builtin,
+                                         real, callback)
+                : chare_section_contribute_float(pe->runtime, &name, section,
+                                                 reducer->builtin, real,
+                                                 callback);
         return true;
     }
     if (!PyLong_CheckExact(data)) {
@@ -301,8 +308,12 @@ contribute_number(struct core_pe *pe, const struct core_chare *chare,
     if (overflow != 0) {
         return false;
     }
-    *status_out = chare_contribute_int(pe->runtime, &name, reducer->builtin,
-                                       value, callback);
+    *status_out =
+        section == 0
+            ? chare_contribute_int(pe->runtime, &name, reducer->builtin, value,
+                                   callback)
+            : chare_section_contribute_int(pe->runtime, &name, section,
+                                           reducer->builtin, value, callback);
     return true;
 }
 
@@ -340,8 +351,8 @@ core_contribute_to(struct core_state *state, struct core_chare *chare,
                      object);
         return NULL;
     }
-    if (section == 0 &&
-        contribute_number(pe, chare, reducer, data, callback, &status)) {
+    if (contribute_number(pe, chare, reducer, data, callback, section,
+                          &status)) {
         if (status != CHARE_OK) {
             return contribute_failed(state, chare, section, status);
         }

@@ -6,6 +6,10 @@
 
 #include "api/api.h"
 
+enum {
+    NUMBER_BYTES_MAX = 16 /* of an encoded one, and more */
+};
+
 chare_status
 chare_section_create(chare_runtime *runtime, const chare_element *elements,
                      size_t count, const chare_callback *created,
@@ -108,4 +112,83 @@ chare_section_contribute(chare_runtime *runtime, const chare_element *self,
     }
     return chi_obj_section_contribute(runtime->obj, self, section, reducer,
                                       value, callback);
+}
+
+/* As a value: where the members are not known yet, or the chare has moved. */
+static chare_status
+contribute_value(chare_runtime *runtime, const chare_element *self,
+                 chare_collection section, uint32_t reducer,
+                 const chare_value *number, const chare_callback *callback)
+{
+    chare_encoder encoder;
+    chare_buffer *buffer;
+    chare_data data;
+    chare_status status;
+
+    status = chare_encoder_init(&encoder, runtime, NUMBER_BYTES_MAX);
+    if (status != CHARE_OK) {
+        return status;
+    }
+    if (number->tag == CHARE_TAG_INT) {
+        chare_put_int(&encoder, number->as.integer);
+    } else {
+        chare_put_float(&encoder, number->as.real);
+    }
+    status = chare_encoder_take(&encoder, &buffer);
+    if (status != CHARE_OK) {
+        return status;
+    }
+    data = chare_data_buffer(CHARE_FORMAT_VALUE, buffer);
+    status = chare_section_contribute(runtime, self, section, reducer, &data,
+                                      callback);
+    if (status != CHARE_OK) {
+        chare_buffer_release(buffer);
+    }
+    return status;
+}
+
+static chare_status
+contribute_number(chare_runtime *runtime, const chare_element *self,
+                  chare_collection section, uint32_t reducer,
+                  const chare_value *number, const chare_callback *callback)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    if (reducer < CHARE_REDUCE_SUM || reducer > CHARE_REDUCE_XOR ||
+        callback == NULL) {
+        return CHARE_ERR_INVALID;
+    }
+    if (chi_obj_section_contribute_number(runtime->obj, self, section, reducer,
+                                          number, callback)) {
+        return CHARE_OK;
+    }
+    return contribute_value(runtime, self, section, reducer, number, callback);
+}
+
+chare_status
+chare_section_contribute_int(chare_runtime *runtime, const chare_element *self,
+                             chare_collection section, uint32_t reducer,
+                             int64_t value, const chare_callback *callback)
+{
+    chare_value number;
+
+    number.tag = CHARE_TAG_INT;
+    number.as.integer = value;
+    return contribute_number(runtime, self, section, reducer, &number,
+                             callback);
+}
+
+chare_status
+chare_section_contribute_float(chare_runtime *runtime,
+                               const chare_element *self,
+                               chare_collection section, uint32_t reducer,
+                               double value, const chare_callback *callback)
+{
+    chare_value number;
+
+    number.tag = CHARE_TAG_FLOAT;
+    number.as.real = value;
+    return contribute_number(runtime, self, section, reducer, &number,
+                             callback);
 }

@@ -2179,6 +2179,41 @@ CHARE_MUST_CHECK chare_status chare_section_contribute(
     chare_collection section, uint32_t reducer, const chare_data *value,
     const chare_callback *callback);
 
+/**
+ * chare_section_contribute_int() - the same of a whole number.
+ *
+ * It is combined at once, without a message of its own, where the members are
+ * known and the chare has not moved.
+ *
+ * @reducer: CHARE_REDUCE_SUM to CHARE_REDUCE_XOR.
+ * @value:   the number.
+ *
+ * The other parameters are those of chare_section_contribute(), the results
+ * those of chare_contribute_int().
+ *
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status
+chare_section_contribute_int(chare_runtime *runtime, const chare_element *self,
+                             chare_collection section, uint32_t reducer,
+                             int64_t value, const chare_callback *callback);
+
+/**
+ * chare_section_contribute_float() - the same of a floating-point number.
+ *
+ * @reducer: CHARE_REDUCE_SUM to CHARE_REDUCE_XOR.
+ * @value:   the number.
+ *
+ * The other parameters are those of chare_section_contribute(), the results
+ * those of chare_contribute_float().
+ *
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_section_contribute_float(
+    chare_runtime *runtime, const chare_element *self,
+    chare_collection section, uint32_t reducer, double value,
+    const chare_callback *callback);
+
 /* Element types of arrays; kind letter and bits, as NumPy names them. */
 typedef enum chare_dtype {
     CHARE_DTYPE_NONE = 0,

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "obj/obj_private.h"
+#include "obj/section.h"
 
 chare_status
 chi_value_msg(struct chi_obj *obj, const chare_data *data,
@@ -63,6 +63,29 @@ chi_obj_contribute_number(struct chi_obj *obj, const chare_element *self,
                                element->reduction_next++, reducer, number,
                                &name, callback);
     return CHARE_OK;
+}
+
+bool
+chi_obj_section_contribute_number(struct chi_obj *obj,
+                                  const chare_element *self,
+                                  chare_collection section, uint32_t reducer,
+                                  const chare_value *number,
+                                  const chare_callback *callback)
+{
+    struct chi_element *element = element_here(obj, self);
+    struct chi_member *member =
+        element == NULL ? NULL : chi_member_find(element, section);
+    chare_element name;
+
+    if (member == NULL || member->section == NULL ||
+        !member->section->populated) {
+        return false;
+    }
+    chi_element_self(element, &name);
+    chi_coll_contribute_number(obj->coll, &member->section->set,
+                               member->reduction_next++, reducer, number,
+                               &name, callback);
+    return true;
 }
 
 chare_status

@@ -120,6 +120,12 @@ CHARE_MUST_CHECK chare_status chi_obj_section_size(const struct chi_obj *obj,
 CHARE_MUST_CHECK chare_status chi_obj_section_contribute(
     struct chi_obj *obj, const chare_element *self, chare_collection section,
     uint32_t reducer, const chare_data *value, const chare_callback *callback);
+/* The same of an INT or a FLOAT and a built-in reducer, without a message.
+ * False: not here and now; it has to be contributed as a value. */
+CHARE_MUST_CHECK bool chi_obj_section_contribute_number(
+    struct chi_obj *obj, const chare_element *self, chare_collection section,
+    uint32_t reducer, const chare_value *number,
+    const chare_callback *callback);
 void *chi_obj_local(const struct chi_obj *obj, const chare_element *element);
 
 /* As the public functions of these names. */

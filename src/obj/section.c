@@ -568,12 +568,39 @@ chi_entry_of_member(struct chi_obj *obj, const struct chi_element *element,
     return chi_entry_alike(obj, entry, element->collection->spec.type);
 }
 
+/* How many members are called here, one after the other. 0: they are not of
+ * one type, and what follows is not to be promised. */
+static uint64_t
+members_alike(const struct chi_section *section)
+{
+    const struct chi_collection *first = NULL;
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < section->count; i++) {
+        const struct chi_element *element = chi_section_element(section, i);
+
+        if (element == NULL) {
+            continue;
+        }
+        if (first == NULL) {
+            first = element->collection;
+        }
+        if (element->collection != first || first->mixed) {
+            return 0;
+        }
+        count++;
+    }
+    return count;
+}
+
 void
 chi_section_run(struct chi_obj *obj, struct chi_collection *collection,
                 struct chi_msg *msg)
 {
     const uint32_t called = msg->env.entry;
     const struct chi_section *section = collection->section;
+    uint64_t left = members_alike(section);
+    const uint64_t one = left > 0 ? 1 : 0;
 
     chi_broadcast_ran(obj, collection, msg, section->count - section->left,
                       collection->gone);
@@ -597,7 +624,8 @@ chi_section_run(struct chi_obj *obj, struct chi_collection *collection,
             chi_refuse_entry(obj, &self, msg);
             return;
         }
-        chi_broadcast_run(obj, element, msg, msg->env.collection, 0);
+        left -= one;
+        chi_broadcast_run(obj, element, msg, msg->env.collection, left);
     }
     chi_msg_release(msg);
 }

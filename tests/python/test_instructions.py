@@ -22,6 +22,8 @@ import counts  # noqa: E402
 BUILD = os.path.abspath(os.environ.get("top_builddir", "."))
 MARKS = os.path.join(BUILD, "bench", "counts", ".libs", "marks.so")
 MARGIN = 0.05
+# The first of two paths takes at most so many times the second.
+RATIOS = (("section", "whole", 1.1),)
 
 # As callgrind writes it: what a callee took stands after calls=, and a name
 # is given once.
@@ -111,6 +113,9 @@ class InstructionsTest(unittest.TestCase):
         too_many = list(counts.exceeded(record, paths, MARGIN))
         self.assertFalse(too_many, "\n" + "\n".join(
             [*too_many, "see docs/decisions/007-instruction-counts.md"]))
+        for path, other, most in RATIOS:
+            ratio = (sum(paths[path].values()) / sum(paths[other].values()))
+            self.assertLessEqual(ratio, most, f"{path} beside {other}")
 
 
 if __name__ == "__main__":

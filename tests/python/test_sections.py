@@ -499,6 +499,64 @@ for bad in (lambda: charm.getTopoTreeEdges(n, 0, range(n)),
 """)
 
 
+class ArgumentsTest(ProgramCase):
+    def test_they_are_read_once_on_each_pe(self):
+        """If nobody can change them; what is called next gets its own."""
+        self.check("""
+class Worker(Chare):
+    kept = None
+
+    def keep(self, text, number):
+        self.kept = text, number
+
+    def get(self):
+        return self.kept
+
+    def hop(self, to):
+        self.migrate(to)
+
+class Other(Worker):
+    def keep(self, text, number):
+        self.kept = number, text
+
+class Looker(Chare):
+    def texts(self, workers, count):
+        found = [workers[i].ckLocal() for i in range(0, count, 2)]
+        return [id(worker.kept[0]) for worker in found if worker is not None]
+
+def main(args):
+    n = charm.numPes()
+    count = 8 * n
+    workers, others = Array(Worker, count), Array(Other, count)
+    lookers = Group(Looker)
+    half = workers[::2]
+    both = charm.combine(half, others[:count // 2])
+    for round in range(3):
+        text = f"{round} " * 20
+        half.keep(text, round, awaitable=True).get()
+        texts = lookers.texts(workers, count, ret=True).get()
+        assert sum(map(len, texts)) == count // 2, texts
+        assert round > 0 or all(len(set(ids)) == 1 for ids in texts), texts
+        assert half.get(ret=True).get() == [(text, round)] * (count // 2)
+        for k in range(4):
+            half.keep(f"for all {k}", k)
+            workers[0].keep("for one", -1)
+            both.keep(f"for both {k}", k)
+            workers[0].keep("for one", k)
+            half.keep("again", -k)
+            seen = half.get(ret=True).get()
+            assert seen == [("again", -k)] * (count // 2), seen
+            assert others[0].get(ret=True).get() == (k, f"for both {k}")
+            assert workers[1].get(ret=True).get() is None
+        for i in range(count):
+            workers[i].hop((i + round) % n)
+        charm.waitQD()
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(1, 2, 4))
+
+
 class TableTest(ProgramCase):
     def test_lists_of_indices_are_read_once_on_each_pe(self):
         self.check("""

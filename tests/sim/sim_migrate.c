@@ -305,13 +305,21 @@ section_contribute(struct migrate_test *test, const chare_call *call,
     struct chare_model *model = &test->chares[which];
     const chare_callback callback =
         chare_callback_function(test->function_section_sum, 0, section);
+    const int64_t value =
+        value_of(which, model->section_contributed[section]++);
     chare_encoder encoder;
     chare_buffer *buffer;
     chare_data data;
 
+    if (sim_below(test->job, 2) == 0) {
+        SIM_OK(test->job,
+               chare_section_contribute_int(
+                   call->runtime, call->self, test->sections[section],
+                   CHARE_REDUCE_SUM, value, &callback));
+        return;
+    }
     SIM_OK(test->job, chare_encoder_init(&encoder, call->runtime, 16));
-    chare_put_int(&encoder,
-                  value_of(which, model->section_contributed[section]++));
+    chare_put_int(&encoder, value);
     SIM_OK(test->job, chare_encoder_take(&encoder, &buffer));
     data = chare_data_buffer(CHARE_FORMAT_VALUE, buffer);
     SIM_OK(test->job, chare_section_contribute(

@@ -219,6 +219,14 @@ contribute(struct chare *chare, chare_runtime *runtime, uint32_t t)
         callback = chare_callback_broadcast(target->id,
                                             test->entry_told[chare->type]);
     }
+    if (target->section && round->what != GATHER && round->what != NOP &&
+        sim_below(test->job, 2) == 0) {
+        SIM_OK(test->job,
+               chare_section_contribute_int(
+                   runtime, &chare->self, target->id, reducer,
+                   (int64_t)number_of(t, r, chare->number), &callback));
+        return;
+    }
     SIM_OK(test->job, chare_encoder_init(&encoder, runtime, 16));
     chare_put_int(&encoder, (int64_t)number_of(t, r, chare->number));
     SIM_OK(test->job, chare_encoder_take(&encoder, &buffer));

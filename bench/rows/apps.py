@@ -21,7 +21,7 @@ STENCIL_OVER_MEAN = 1.6  # half of the blocks compute 4 times as long
 STENCIL = ["--size", "96", "--blocks", "2", "2", "4"]
 STENCIL_PERIOD = 20
 PARTICLES = ["--cells", "10"]
-PARTICLES_PERIOD = 5
+PARTICLES_PERIOD = 3
 CLUSTERS = 3
 
 

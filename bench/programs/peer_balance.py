@@ -109,11 +109,13 @@ class Particles:
                      for i in mine((cells, cells))}
 
     def once(self):
-        begin = time.perf_counter()
+        took = 0
         came = {index: {} for index in self.rows}
         out = [[] for _ in range(comm.size)]
         for index, rows in self.rows.items():
+            begin = time.perf_counter()
             self.rows[index], leaving = drift.step(rows, index, self.cells)
+            took += time.perf_counter() - begin
             for (i, j), some in leaving.items():
                 other = ((index[0] + i) % self.cells,
                          (index[1] + j) % self.cells)
@@ -122,7 +124,6 @@ class Particles:
                 else:
                     out[rank_of(other, (self.cells,) * 2)].append(
                         (other, (-i, -j), some))
-        took = time.perf_counter() - begin
         for parcels in comm.alltoall(out):
             for other, side, some in parcels:
                 came[other][side] = some

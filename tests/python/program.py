@@ -36,6 +36,15 @@ def refused(kind, function, *args, **keywords):
 """
 
 
+def need_strategy(name):
+    """Skip a test where the library that a strategy needs is not here."""
+    result = subprocess.run(
+        [LAUNCHER, "lb", "--synthetic", "uniform", "-s", name],
+        capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    if result.returncode != 0:
+        raise unittest.SkipTest(result.stderr.strip())
+
+
 def has_launcher():
     return os.access(LAUNCHER, os.X_OK)
 

@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 
 import tapunit
-from program import LAUNCHER, ProgramCase
+from program import LAUNCHER, ProgramCase, need_strategy
 
 # 64 cells; cell i of the array is at place PLACES[i] of a torus of 8 x 8.
 PROGRAM = """
@@ -114,9 +114,11 @@ class PlaceTest(TalkCase):
 """, 4, f"charm.options.balancer = {name!r}")
 
     def test_metis(self):
+        need_strategy("graph")
         self.check("graph")
 
     def test_scotch(self):
+        need_strategy("scotch")
         self.check("scotch")
 
 

@@ -294,19 +294,20 @@ target_ok(const struct chi_obj *obj, const struct chi_collection *collection,
     return chi_target_ok(obj, collection, target);
 }
 
-/* Some chares drain, or calls are counted, or it is not simply elsewhere. */
-static __attribute__((noinline)) void
-send_closer(struct chi_obj *obj, const struct chi_element *element,
-            struct chi_msg *msg)
+/* Send one that is to be looked at; its target is 'element', or not here. */
+static __attribute__((noinline, cold)) void
+send_looked(struct chi_obj *obj, const struct chi_element *element,
+            const chare_element *target, struct chi_msg *msg)
 {
-    if (obj->talk.on && element != NULL) {
-        chi_talk_called(obj, msg); /* else lane.c has */
-        if (!element->draining) {
-            chi_pe_enqueue(obj->pe, msg);
-            return;
-        }
+    chi_talk_look(obj, msg);
+    if (element == NULL) {
+        chi_usual_elsewhere(obj, chi_collection_find(obj, target->collection),
+                            target, msg);
+    } else if (element->draining) {
+        chi_dispatch(obj, msg, NULL);
+    } else {
+        chi_pe_enqueue(obj->pe, msg);
     }
-    chi_dispatch(obj, msg, NULL);
 }
 
 /* Not inline: what a call needs for itself is saved only for this. */
@@ -339,18 +340,12 @@ send_any(struct chi_obj *obj, struct chi_collection *collection,
         }
     }
     chi_pe_count(obj->pe, msg);
-    if (chi_likely(element != NULL && obj->closer == 0)) {
+    if (chi_likely(element != NULL && --obj->calls_left > 0)) {
         chi_pe_enqueue(obj->pe, msg);
-    } else if (collection != NULL && element == NULL &&
-               chi_lane_send(obj, collection, target, msg)) {
-        return CHARE_OK;
-    } else if (collection == NULL &&
-               chi_collection_kind(target->collection) != CHI_KIND_ARRAY) {
-        chi_pe_forward(
-            obj->pe,
-            chi_group_pe(obj, target->collection, target->index.at[0]), msg);
+    } else if (element != NULL || --obj->calls_left == 0) {
+        send_looked(obj, element, target, msg);
     } else {
-        send_closer(obj, element, msg);
+        chi_usual_elsewhere(obj, collection, target, msg);
     }
     return CHARE_OK;
 }

@@ -6,16 +6,12 @@
  * never change, and on what is known of where the chare is, which seldom does:
  * whenever that changes, all that is remembered is forgotten. What would have
  * to wait, or be looked at here, has no lane.
- *
- * While calls are counted (talk.c) 'lanes' is NULL, so that each call comes by
- * here.
  */
 #include "config.h"
 
 #include <stdlib.h>
 
 #include "obj/obj_private.h"
-#include "obj/talk.h"
 
 /* Where a call goes, and its flags; false: not simply to another PE. */
 static bool
@@ -40,14 +36,12 @@ lane_find(struct chi_obj *obj, const struct chi_collection *collection,
 static struct chi_lane *
 lane_of(struct chi_obj *obj, const struct chi_msg *msg)
 {
-    if (obj->lane_table == NULL) {
-        obj->lane_table = calloc(CHI_LANES, sizeof(*obj->lane_table));
-        obj->lanes = obj->talk.on ? NULL : obj->lane_table;
+    if (obj->lanes == NULL) {
+        obj->lanes = calloc(CHI_LANES, sizeof(*obj->lanes));
     }
-    return obj->lane_table == NULL
+    return obj->lanes == NULL
                ? NULL
-               : chi_lane_at(obj->lane_table, msg->env.collection,
-                             msg->env.key);
+               : chi_lane_at(obj->lanes, msg->env.collection, msg->env.key);
 }
 
 bool
@@ -58,9 +52,6 @@ chi_lane_make(struct chi_obj *obj, const struct chi_collection *collection,
     uint32_t pe;
     uint8_t flags;
 
-    if (obj->talk.on) {
-        chi_talk_called(obj, msg);
-    }
     if ((msg->env.flags & CHI_ENV_WIDE) != 0) {
         return false;
     }

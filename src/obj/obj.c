@@ -156,9 +156,9 @@ loc_drained(void *context, const chare_element *element)
     struct chi_element *here =
         chi_element_find_index(collection, &element->index);
 
-    chi_assert(here->draining && obj->closer > 0);
+    chi_assert(here->draining && obj->draining > 0);
     here->draining = false;
-    obj->closer--;
+    chi_talk_draining(obj, -1);
     chi_destroy_retry(obj);
     chi_moves_retry(obj);
 }
@@ -329,7 +329,7 @@ chi_obj_destroy(struct chi_obj *obj)
     chi_msg_queue_clear(&obj->destructions);
     chi_keep_clear(obj);
     chi_loc_destroy(obj->loc);
-    free(obj->lane_table);
+    free(obj->lanes);
     chi_talk_fini(obj);
     free(obj);
 }

@@ -202,16 +202,15 @@ struct chi_obj {
     struct chi_loc *loc;
     struct chi_map collections;
     struct chi_collection *recent;
-    struct chi_lane *lanes;      /* CHI_LANES of them, or NULL: see lane.c */
-    struct chi_lane *lane_table; /* the same, also while calls are counted */
-    uint64_t lane_epoch;         /* from 1 */
-    struct chi_map pending;      /* collection -> struct chi_pending */
-    uint64_t counter;            /* of collections created here */
-    uint64_t calls;              /* broadcasts that want a reply, made here */
-    uint64_t kept_bytes;         /* in all queues for missing things */
-    uint64_t kept_count; /* the same, without copies for late elements */
-    uint64_t closer;     /* chares here that drain, and 1 while calls are
-                               counted: calls are to be looked at */
+    struct chi_lane *lanes; /* CHI_LANES of them, or NULL: see lane.c */
+    uint64_t lane_epoch;    /* from 1 */
+    struct chi_map pending; /* collection -> struct chi_pending */
+    uint64_t counter;       /* of collections created here */
+    uint64_t calls;         /* broadcasts that want a reply, made here */
+    uint64_t kept_bytes;    /* in all queues for missing things */
+    uint64_t kept_count;    /* the same, without copies for late elements */
+    uint64_t draining;      /* chares here that drain: calls are looked at */
+    uint64_t calls_left;    /* until one is looked at, from 1; talk.c */
     struct chi_talk talk;
     struct chi_msg_queue destructions; /* and calls behind them, see D4 */
     struct chi_tombs tombs;            /* what was destroyed */

@@ -10,6 +10,7 @@
 #include "obj/migrate.h"
 #include "obj/obj_private.h"
 #include "obj/section.h"
+#include "obj/talk.h"
 
 /* ---- elements */
 
@@ -164,7 +165,7 @@ chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
     if (home != obj->pe->rank) {
         /* Before the create hook, which may already send to its chare. */
         element->draining = true;
-        obj->closer++;
+        chi_talk_draining(obj, 1);
         chi_loc_tell_home(obj->loc, &self, home);
     }
     chi_cb_call_of_msg(obj->cb, msg, &call);

@@ -7,9 +7,11 @@
  * PE that sends it. Broadcasts, multicasts of sections, reductions and results
  * do not: who is where changes little of what they take.
  *
- * Where nobody counts, nothing is paid for it: the branches of chi_obj_send()
- * that lead here are those that chares which drain, and a missing table of
- * lanes, have made; and who calls is told by another handler of calls.
+ * Where nobody counts, nothing is paid for it, and one in N costs what one
+ * does: each call takes one from 'calls_left', in place of a look whether some
+ * chare drains, and the one that leaves none is looked at here. While a chare
+ * drains that is each, as that has to be seen, too. Who calls is told by
+ * another handler of calls.
  *
  * Pairs stay on the PE that counted them when a chare moves, and bear names;
  * PE 0 adds up what several PEs say of one.
@@ -32,6 +34,26 @@ talk_execute(void *context, struct chi_msg *msg)
     talk->self.collection = 0;
 }
 
+/* ---- which call is looked at */
+
+static void
+calls_left_set(struct chi_obj *obj)
+{
+    obj->calls_left = obj->draining > 0 ? 1
+                      : obj->talk.on    ? obj->talk.comm.left
+                                        : UINT64_MAX;
+}
+
+void
+chi_talk_draining(struct chi_obj *obj, int more)
+{
+    if (obj->draining == 0 && obj->talk.on) {
+        obj->talk.comm.left = (uint32_t)obj->calls_left;
+    }
+    obj->draining += (uint64_t)(int64_t)more;
+    calls_left_set(obj);
+}
+
 /* Count, or do not, as wishes and the meter are now. */
 static void
 talk_switch(struct chi_obj *obj)
@@ -44,8 +66,7 @@ talk_switch(struct chi_obj *obj)
     }
     talk->on = on;
     talk->self.collection = 0;
-    obj->closer += on ? 1 : (uint64_t)-1;
-    obj->lanes = on ? NULL : obj->lane_table;
+    calls_left_set(obj);
     obj->pe->meter.talk = on; /* in a simulation the meter is off */
     chi_pe_look_at_laps(obj->pe);
     chi_pe_change_handler(obj->pe, CHI_HANDLER_INVOKE,
@@ -67,6 +88,7 @@ chi_obj_count_calls(struct chi_obj *obj, uint32_t every)
         chi_comm_clear(&obj->talk.comm);
     }
     talk_switch(obj);
+    calls_left_set(obj); /* how often was changed */
 }
 
 uint32_t
@@ -79,6 +101,7 @@ void
 chi_talk_init(struct chi_obj *obj)
 {
     chi_comm_init(&obj->talk.comm, obj->pe->rank + 1);
+    calls_left_set(obj);
 }
 
 void
@@ -103,16 +126,13 @@ bytes_of(const struct chi_msg *msg)
     return bytes;
 }
 
-void
-chi_talk_called(struct chi_obj *obj, const struct chi_msg *msg)
+static void
+count(struct chi_obj *obj, const struct chi_msg *msg)
 {
     struct chi_talk *talk = &obj->talk;
     const uint64_t every = talk->comm.every;
     struct chi_comm_edge edge;
 
-    if (!chi_comm_due(&talk->comm)) {
-        return;
-    }
     edge = (struct chi_comm_edge){
         .from = talk->self,
         .to = {msg->env.collection, msg->env.key},
@@ -125,6 +145,21 @@ chi_talk_called(struct chi_obj *obj, const struct chi_msg *msg)
     }
     edge.bytes = every * bytes_of(msg);
     chi_comm_add(&talk->comm, &edge);
+}
+
+void
+chi_talk_look(struct chi_obj *obj, const struct chi_msg *msg)
+{
+    struct chi_comm *comm = &obj->talk.comm;
+
+    chi_assert(obj->calls_left == 0);
+    if (obj->talk.on && obj->draining == 0) {
+        comm->left = 1; /* the others were not looked at */
+    }
+    if (obj->talk.on && chi_comm_due(comm)) {
+        count(obj, msg);
+    }
+    calls_left_set(obj);
 }
 
 /* ---- who executes, outside of calls */

@@ -14,8 +14,11 @@ void chi_talk_meter(struct chi_obj *obj, bool on);
 void chi_talk_init(struct chi_obj *obj);
 void chi_talk_fini(struct chi_obj *obj);
 
-/* A call was made, and calls are counted. */
-void chi_talk_called(struct chi_obj *obj, const struct chi_msg *msg);
+/* So many more chares here drain, or (-1) one less. */
+void chi_talk_draining(struct chi_obj *obj, int more);
+
+/* A call was made that is to be looked at. */
+void chi_talk_look(struct chi_obj *obj, const struct chi_msg *msg);
 
 /* What is executed from now on is this chare's, or (NULL) no chare's;
  * chi_talk_leave(): what chi_obj_begin() has begun is over. */

@@ -4,7 +4,8 @@
 
 /*
  * usual.h - the usual call, in one go: of a chare of an array with one
- * dimension, with data, and without options. invoke.c sends all others.
+ * dimension, with data, and without options. invoke.c sends all others; where
+ * those go whose chare is not here is at the end.
  */
 
 #include "msg/buffer.h"
@@ -80,6 +81,15 @@ chi_usual_address(const struct chi_pe *pe, struct chi_msg *msg,
     };
 }
 
+/* The longer way takes the call, and takes it from 'calls_left' again. Not
+ * inline: then what is left is counted down in memory, by one instruction. */
+static __attribute__((noinline, cold)) bool
+chi_usual_longer(struct chi_obj *obj)
+{
+    obj->calls_left++;
+    return false;
+}
+
 /* Send a usual call, of a chare in 'collection'; false: it is none, and
  * nothing was done. */
 static inline bool
@@ -95,17 +105,19 @@ chi_usual_send(struct chi_obj *obj, struct chi_collection *collection,
 
     if (chi_unlikely(target->index.ndims != 1 || collection->spec.ndims != 1 ||
                      collection->kind != CHI_KIND_ARRAY || data == NULL ||
-                     (unsigned)data->format > CHARE_FORMAT_ERROR ||
-                     obj->closer > 0)) {
+                     (unsigned)data->format > CHARE_FORMAT_ERROR)) {
         return false;
+    }
+    if (chi_unlikely(--obj->calls_left == 0)) {
+        return chi_usual_longer(obj);
     }
     element = chi_map_get(&collection->packed, (uint64_t)target->index.at[0]);
     if (chi_unlikely(element == NULL && data->payload_ops != NULL)) {
-        return false; /* it has to be encoded */
+        return chi_usual_longer(obj); /* it has to be encoded */
     }
     msg = chi_usual_msg(pe, data, &len, &format);
     if (chi_unlikely(msg == NULL)) {
-        return false;
+        return chi_usual_longer(obj);
     }
     chi_usual_address(pe, msg, target, entry, len, format);
     pe->counted_made++;
@@ -116,6 +128,25 @@ chi_usual_send(struct chi_obj *obj, struct chi_collection *collection,
         chi_dispatch(obj, msg, NULL);
     }
     return true;
+}
+
+/* Send a counted call of a chare that is not here where it goes. */
+static inline void
+chi_usual_elsewhere(struct chi_obj *obj,
+                    const struct chi_collection *collection,
+                    const chare_element *target, struct chi_msg *msg)
+{
+    if (collection != NULL && chi_lane_send(obj, collection, target, msg)) {
+        return;
+    }
+    if (collection == NULL &&
+        chi_collection_kind(target->collection) != CHI_KIND_ARRAY) {
+        chi_pe_forward(
+            obj->pe,
+            chi_group_pe(obj, target->collection, target->index.at[0]), msg);
+        return;
+    }
+    chi_dispatch(obj, msg, NULL);
 }
 
 #endif /* CHI_OBJ_USUAL_H */

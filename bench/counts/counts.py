@@ -33,6 +33,7 @@ PATHS = {
     "plain": "take(7), a Python method called by Python: the floor",
     "call": "proxy.take(7) to a chare on the same PE, from call to end",
     "measured": "the same, while costs are measured",
+    "counted": "the same, while one call in many is counted, too",
     "profiled": "the same, while statistics are kept",
     "send": "proxy.take(7) to a chare on another PE: the sender's side",
     "receive": "the same: the receiver's side",

@@ -98,6 +98,21 @@ class Path(Chare):
         charm.lb.measure(False)
         done(None)
 
+    def counted(self, length, done):
+        charm.lb.count_calls(1 << 20)  # none of these is sampled
+        charm.lb.measure()
+        me = self.me
+        start()
+        for _ in range(length):
+            me.take(7)
+        me.end_counted(length, done)
+
+    def end_counted(self, length, done):
+        stop("counted", length)
+        charm.lb.measure(False)
+        charm.lb.count_calls(0)
+        done(None)
+
     def profiled(self, length, done):
         _core.profile(True)
         me = self.me
@@ -255,8 +270,8 @@ def main(args):
             move(paths[0], size)
         charm.exit()
     for method in (paths[0].plain, paths[0].call, paths[0].measured,
-                   paths[0].profiled, paths[0].array, paths[0].awaits,
-                   paths[0].coro):
+                   paths[0].counted, paths[0].profiled, paths[0].array,
+                   paths[0].awaits, paths[0].coro):
         go(method)
     column.kernel = abs
     columns = Array(Column, COLUMNS)

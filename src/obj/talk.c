@@ -64,6 +64,9 @@ talk_switch(struct chi_obj *obj)
     if (on == talk->on) {
         return;
     }
+    if (talk->on && obj->draining == 0) {
+        talk->comm.left = (uint32_t)obj->calls_left; /* the meter may pause */
+    }
     talk->on = on;
     talk->self.collection = 0;
     calls_left_set(obj);

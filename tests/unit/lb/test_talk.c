@@ -4,7 +4,8 @@
  *
  * Goal:   of many PEs each tells the heaviest pairs, and the bytes of the
  *         others; who balances no more, or counts no more, keeps no pairs; a
- *         strategy's name that the history could not bear is refused.
+ *         pause keeps the place in an interval; a strategy's name that the
+ *         history could not bear is refused.
  * Method: pairs in no order; one real PE, whose table is looked at.
  */
 #include "config.h"
@@ -72,6 +73,28 @@ who_balances_no_more_counts_no_more(void)
     chare_close(rt);
 }
 
+/* Else a PE that makes fewer calls between two pauses would count none. */
+static void
+a_pause_of_the_meter_keeps_what_is_left(void)
+{
+    const chare_open_options options = {.size = sizeof(options),
+                                        .single = true};
+    chare_runtime *rt = NULL;
+    uint64_t left;
+
+    CHECK_EQ(chare_open(&options, &rt), CHARE_OK);
+    CHECK_EQ(chare_lb_count_calls(rt, 1000), CHARE_OK);
+    chi_obj_measure(rt->obj, true);
+    left = rt->obj->calls_left;
+    CHECK(left >= 1 && left < 2000);
+    rt->obj->calls_left = 1 + left / 2; /* the others were made */
+    chi_obj_measure_pause(rt->obj);
+    CHECK_EQ(rt->obj->calls_left, UINT64_MAX);
+    chi_obj_measure(rt->obj, true);
+    CHECK_EQ(rt->obj->calls_left, 1 + left / 2);
+    chare_close(rt);
+}
+
 static chare_status
 decide(void *context, const chare_lb_problem *problem, uint32_t *to)
 {
@@ -109,4 +132,5 @@ names_are_words(void)
 TAP_MAIN(TAP_CASE(the_heaviest_pairs_are_told),
          TAP_CASE(all_pes_together_tell_no_more_than_pe_0_holds),
          TAP_CASE(who_balances_no_more_counts_no_more),
+         TAP_CASE(a_pause_of_the_meter_keeps_what_is_left),
          TAP_CASE(names_are_words))

@@ -10,6 +10,9 @@
  *       +--------> OFFERED ------------------> FETCH ----------> IDLE
  *     any ---- chi_bulk_in_lose() ---> LOST
  *
+ * From FETCH back to OFFERED if offers were taken ahead and there was no
+ * memory for the one that is now first.
+ *
  * In OFFERED and FETCH, and until the held messages are used up, everything
  * that arrives from this rank is held (invariant 5 of the README).
  */
@@ -450,9 +453,23 @@ static void
 fetch_begin(struct chi_bulk *bulk, struct chi_bulk_in *in,
             struct chi_bulk_fetch *fetch)
 {
+    fetch->begun = true;
     fetch->msg = in_alloc(bulk, in, fetch->total);
     bulk->fetches += fetch->msg != NULL;
     fetch_ask(bulk, in, fetch);
+}
+
+/* Without memory it waits for its turn: those before it give theirs back. */
+static void
+fetch_begin_ahead(struct chi_bulk *bulk, struct chi_bulk_in *in,
+                  struct chi_bulk_fetch *fetch)
+{
+    fetch->msg = chi_msg_alloc_wire(bulk->pool, fetch->total);
+    if (fetch->msg != NULL) {
+        fetch->begun = true;
+        bulk->fetches++;
+        fetch_ask(bulk, in, fetch);
+    }
 }
 
 /* The first fetch is over: on to the next. */
@@ -470,6 +487,9 @@ fetch_close(struct chi_bulk *bulk, struct chi_bulk_in *in)
     in->done_sequence = in->sequence++;
     if (in->fetch_count == 0) {
         in->state = CHI_BULK_IN_IDLE;
+    } else if (!fetch_at(in, 0)->begun) {
+        in->state = CHI_BULK_IN_OFFERED;
+        in_list(bulk, in);
     }
     /* While an offer is open, the sender lets nothing overtake. */
     if (in->fetch_count == 0 && in->held.head != NULL) {
@@ -490,11 +510,14 @@ fetch_ahead(struct chi_bulk *bulk, struct chi_bulk_in *in)
            bulk->fetches < CHI_BULK_FETCHES_AHEAD) {
         const struct chi_bulk_fetch *last = fetch_at(in, in->fetch_count - 1);
 
+        if (!last->begun) {
+            return; /* nor is there memory for what comes behind it */
+        }
         if (last->msg != NULL && last->have < last->total) {
             return; /* it keeps the wire busy by itself */
         }
         if (in_offer(bulk, in, chi_msg_queue_pop(&in->held))) {
-            fetch_begin(bulk, in, fetch_at(in, in->fetch_count - 1));
+            fetch_begin_ahead(bulk, in, fetch_at(in, in->fetch_count - 1));
         }
     }
 }

@@ -127,7 +127,8 @@ enum chi_bulk_in_state {
 
 /* A message that is read from its sender's memory. */
 struct chi_bulk_fetch {
-    struct chi_msg *msg; /* NULL: not begun, or to be dropped */
+    struct chi_msg *msg; /* NULL: not begun, or begun and to be dropped */
+    bool begun;          /* not: taken ahead, and there was no memory */
     uint64_t total;
     uint64_t have; /* bytes asked for */
     uint32_t gets; /* under way */

@@ -457,6 +457,12 @@ message_without_memory_is_dropped(void)
 {
     SKIP("the sanitizer ends a process that gets no memory");
 }
+
+static void
+next_message_waits_for_memory(void)
+{
+    SKIP("the sanitizer ends a process that gets no memory");
+}
 #else
 /* The process may have this much more memory than it has now. */
 static bool
@@ -506,6 +512,32 @@ message_without_memory_is_dropped(void)
         (void)sim_job_close(&job);
         CHECK_SEED(&job, job.wrong[0] == '\0');
     }
+}
+
+/* What cannot be fetched ahead is, when what is before it was used up. */
+static void
+next_message_waits_for_memory(void)
+{
+    const uint32_t count = 3;
+    struct sim_job job;
+    struct rlimit before;
+
+    CHECK(plain_job_open(&job, 2, 4, true, 1u << 30));
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK_EQ(sim_job_send(&job.pes[0], 1, 20u << 20), CHARE_OK);
+    }
+    if (!limit_memory(32u << 20, &before)) {
+        SKIP("the memory of a process cannot be limited here");
+    }
+    sim_job_settle(&job);
+    CHECK_EQ(setrlimit(RLIMIT_AS, &before), 0);
+    settled_check(&job);
+    CHECK_EQ(job.received, count);
+    CHECK_EQ(job.without_memory, 0);
+    CHECK_EQ(sim_job_dropped(&job), 0);
+    CHECK_EQ(job.pes[1].route->bulk.fetches, 0);
+    (void)sim_job_close(&job);
+    CHECK_SEED(&job, job.wrong[0] == '\0');
 }
 #endif
 
@@ -626,5 +658,6 @@ TAP_MAIN(TAP_CASE(mixture_arrives_whole_and_in_order),
          TAP_CASE(many_senders_wait_for_their_turn),
          TAP_CASE(offers_are_fetched_ahead),
          TAP_CASE(message_without_memory_is_dropped),
+         TAP_CASE(next_message_waits_for_memory),
          TAP_CASE(malformed_pieces_are_dropped_and_counted),
          TAP_CASE(random_pieces_do_no_harm))

@@ -162,7 +162,7 @@ bulk_done(void *context, uint32_t rank, struct chi_msg *msg)
         return;
     }
     if (status != CHARE_ERR_AGAIN) {
-        peer->broken = true;
+        chi_route_peer_break(route, peer);
     }
     chi_msg_queue_push(&peer->acks, msg);
     chi_route_peer_list(route, peer);
@@ -194,6 +194,28 @@ bulk_dropped(void *context, uint32_t rank)
 
 /* ---- progress */
 
+/*
+ * Report the broken peers, which are all in the busy list. Only when the nets
+ * have nothing more to report: or what such a peer sent last would come after
+ * its loss, and without the large messages before it.
+ */
+static __attribute__((noinline, cold)) void
+lose_broken(struct chi_route *route)
+{
+    route->broken = false;
+    for (uint32_t left = route->busy_count; left > 0 && route->busy != NULL;
+         left--) {
+        struct chi_route_peer *peer = route->busy;
+
+        chi_route_peer_unlist(route, peer);
+        if (peer->broken) {
+            route_lose(route, peer->rank, CHARE_ERR_PEER_LOST);
+        } else {
+            chi_route_peer_list(route, peer);
+        }
+    }
+}
+
 /* Once round the busy peers; who still has something goes to the end. */
 static uint32_t
 move_busy(struct chi_route *route, uint32_t events_max)
@@ -205,11 +227,10 @@ move_busy(struct chi_route *route, uint32_t events_max)
         struct chi_route_peer *peer = route->busy;
 
         chi_route_peer_unlist(route, peer);
-        if (!peer->broken) {
-            events += chi_route_peer_move(route, peer, events_max - events);
-        }
         if (peer->broken) {
-            route_lose(route, peer->rank, CHARE_ERR_PEER_LOST);
+            chi_route_peer_list(route, peer);
+        } else {
+            events += chi_route_peer_move(route, peer, events_max - events);
         }
     }
     return events;
@@ -225,6 +246,9 @@ poll_nets(struct chi_route *route, uint32_t events_max)
         struct chi_route_slot *slot = &route->slots[(route->turn + i) % count];
 
         events += chi_net_progress(slot->net, events_max - events);
+    }
+    if (chi_unlikely(route->broken) && events < events_max) {
+        lose_broken(route);
     }
     return events;
 }

@@ -265,7 +265,7 @@ chi_route_peer_move(struct chi_route *route, struct chi_route_peer *peer,
         events += status == CHARE_OK;
     }
     if (status == CHARE_ERR_PEER_LOST || status == CHARE_ERR_FABRIC) {
-        peer->broken = true;
+        chi_route_peer_break(route, peer);
     }
     route->open += chi_route_peer_open(peer);
     route->open -= was_open;

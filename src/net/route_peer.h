@@ -54,7 +54,7 @@ struct chi_route_peer {
     struct chi_route_peer *next;  /* in the busy list */
     struct chi_route_peer **prev; /* NULL: not in it */
     uint32_t rank;
-    bool broken;     /* the net says that it is lost; not yet reported */
+    bool broken;     /* its net says that it is lost; it stays listed */
     uint32_t waited; /* messages that had to wait, ever; may wrap */
     struct chi_route_entry *head;
     struct chi_route_entry *tail;
@@ -71,6 +71,7 @@ struct chi_route {
     uint32_t size;
     uint32_t turn; /* of progress(), so that each gets its share */
     bool in_progress;
+    bool broken;                   /* some peer is, and not yet reported */
     uint8_t *ways;                 /* by rank */
     struct chi_route_peer **peers; /* by rank */
     struct chi_route_peer *busy;   /* see invariant 1 */
@@ -97,6 +98,14 @@ void chi_route_peer_unlist(struct chi_route *route,
 
 /* It has a stream, a refused piece, or an open offer. */
 bool chi_route_peer_open(const struct chi_route_peer *peer);
+
+/* Its net says that it is lost; progress() reports it. */
+static inline void
+chi_route_peer_break(struct chi_route *route, struct chi_route_peer *peer)
+{
+    peer->broken = true;
+    route->broken = true;
+}
 
 /*
  * Send what the net takes, in at most 'events_max' steps, and set the peer's

@@ -98,13 +98,14 @@ chi_lb_sum_bound(const struct chi_lb_sum *sum)
     return bound;
 }
 
-/* More than a tremor; of the period, too, for a job that mostly waits. */
+/* More than a tremor, of the period, too, for a job that mostly waits; and
+ * more than what the PEs' times differ by anyway. */
 static bool
 is_worth_more_than_noise(const struct chi_lb_auto *self, double before_s,
                          double after_s, double period_s)
 {
     return before_s - after_s >
-           fmax(NOISE, self->noise) * fmax(before_s, period_s);
+           fmax(NOISE * fmax(before_s, period_s), self->noise * before_s);
 }
 
 bool

@@ -26,6 +26,20 @@ chi_lb_noise_fini(struct chi_lb_noise *noise)
     *noise = (struct chi_lb_noise){0};
 }
 
+void
+chi_lb_noise_forget(struct chi_lb_noise *noise)
+{
+    free(noise->expected);
+    noise->expected = NULL;
+    noise->fullest = 0;
+}
+
+static void
+learn(struct chi_lb_noise *noise, double surprise)
+{
+    noise->level += LEARN * (fmin(surprise, 1) - noise->level);
+}
+
 /* The times of PEs over their mean; false: there is no work. */
 static bool
 shares_of(const struct chi_lb_problem *problem, const uint32_t *to,
@@ -58,10 +72,19 @@ chi_lb_noise_look(struct chi_lb_noise *noise,
             surprise = fmax(surprise, fabs(shares[pe] - noise->expected[pe]));
         }
         if (noise->sessions++ >= SESSIONS_FIRST) {
-            noise->level += LEARN * (fmin(surprise, 1) - noise->level);
+            learn(noise, surprise);
         }
     }
     free(shares);
+}
+
+void
+chi_lb_noise_rest(struct chi_lb_noise *noise, double fullest)
+{
+    if (noise->fullest > 0 && noise->sessions > SESSIONS_FIRST) {
+        learn(noise, fabs(fullest - noise->fullest));
+    }
+    noise->fullest = fullest;
 }
 
 void
@@ -73,6 +96,11 @@ chi_lb_noise_expect(struct chi_lb_noise *noise,
     }
     if (noise->expected != NULL && !shares_of(problem, to, noise->expected)) {
         chi_lb_noise_fini(noise);
+    }
+    noise->fullest = 0;
+    for (uint32_t pe = 0; noise->expected != NULL && pe < problem->pe_count;
+         pe++) {
+        noise->fullest = fmax(noise->fullest, noise->expected[pe]);
     }
 }
 

@@ -12,10 +12,15 @@
  * Invariants:
  *  N1  the times of PEs, over their mean, are expected to be next time what
  *      they are by the decision; the surprise is the largest difference, and
- *      the noise an average of surprises, in which the last counts half;
+ *      the noise an average of surprises, in which the last counts half; a
+ *      look that finds nothing to win tells of the fullest PE only, over what
+ *      was expected or last seen: so what stays as it is ceases to count as
+ *      chance;
  *  N2  a gain of more than CHI_LB_NOISE_MAX of the time is worth it always;
  *  N3  costs that chares say are no chance: then there is no noise, nor in the
- *      first sessions, in which a program starts.
+ *      first sessions, in which a program starts;
+ *  N4  what was expected counts only for the session after it: not when that
+ *      was decided elsewhere, or by another strategy.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,6 +31,7 @@
 
 struct chi_lb_noise {
     double *expected; /* the time of each PE over the mean; or NULL */
+    double fullest;   /* expected, or seen since; 0: unknown */
     uint32_t sessions;
     double level; /* of surprises */
 };
@@ -35,6 +41,13 @@ void chi_lb_noise_fini(struct chi_lb_noise *noise);
 /* What was measured; 'measured': not all chares say what they cost. */
 void chi_lb_noise_look(struct chi_lb_noise *noise,
                        const struct chi_lb_problem *problem, bool measured);
+
+/* A look has found nothing to win: the fullest PE has so many times the mean.
+ */
+void chi_lb_noise_rest(struct chi_lb_noise *noise, double fullest);
+
+/* Nothing is expected any more (N4). */
+void chi_lb_noise_forget(struct chi_lb_noise *noise);
 
 /* What was decided. Without memory nothing is expected. */
 void chi_lb_noise_expect(struct chi_lb_noise *noise,

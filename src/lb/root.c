@@ -456,8 +456,8 @@ use_automatic(struct chi_lb *lb)
     return CHARE_OK;
 }
 
-chare_status
-chi_lb_use(struct chi_lb *lb, const char *name)
+static chare_status
+use(struct chi_lb *lb, const char *name)
 {
     lb->user = NULL;
     lb->strategy = NULL;
@@ -484,6 +484,22 @@ chi_lb_use(struct chi_lb *lb, const char *name)
         chi_lb_meter(lb, true);
     }
     return CHARE_OK;
+}
+
+chare_status
+chi_lb_use(struct chi_lb *lb, const char *name)
+{
+    const struct chi_lb_user *user = lb->user;
+    const struct chi_lb_strategy *strategy = lb->strategy;
+    const bool is_automatic = lb->is_automatic;
+    const chare_status status = use(lb, name);
+
+    if (user != lb->user || strategy != lb->strategy ||
+        is_automatic != lb->is_automatic) { /* N4 */
+        chi_lb_noise_forget(&lb->noise[CHI_LOAD_SYNCED]);
+        chi_lb_noise_forget(&lb->noise[CHI_LOAD_FREE]);
+    }
+    return status;
 }
 
 /* It is a word of the history's lines. */

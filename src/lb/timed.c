@@ -144,6 +144,28 @@ pace_rest(struct chi_lb *lb)
         pace->rest < CHI_LB_REST_MAX / 2 ? 2 * pace->rest : CHI_LB_REST_MAX;
 }
 
+/* What it takes to call a session, by the noise of these chares (N3). */
+static bool
+is_promising(struct chi_lb *lb)
+{
+    struct chi_lb_noise *noise = &lb->noise[CHI_LOAD_FREE];
+    const struct chi_lb_sum *sum = &lb->sum;
+    const double mean =
+        sum->speeds > 0 ? (sum->work + sum->background) / sum->speeds : 0;
+
+    if (sum->measured == 0 && sum->count > 0) {
+        chi_lb_noise_fini(noise);
+    }
+    lb->automatic->noise = chi_lb_noise_least(noise);
+    if (chi_lb_auto_promises(lb->automatic, sum)) {
+        return true;
+    }
+    if (sum->measured > 0 && mean > 0) {
+        chi_lb_noise_rest(noise, sum->most / mean);
+    }
+    return false;
+}
+
 /* All have told what they have. */
 static void
 looked(struct chi_lb *lb)
@@ -158,8 +180,7 @@ looked(struct chi_lb *lb)
     if (lb->sum.count > 0) {
         chi_lb_auto_confirm(lb->automatic, lb->sum.most);
     }
-    if (pace->period_ns == 0 ||
-        (chi_lb_auto_promises(lb->automatic, &lb->sum) && begin(lb))) {
+    if (pace->period_ns == 0 || (is_promising(lb) && begin(lb))) {
         return;
     }
     pace_rest(lb);

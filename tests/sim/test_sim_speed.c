@@ -6,7 +6,7 @@
  *         and by each strategy gives work in proportion, also after speeds
  *         have changed; where they stay, chares cease to move. PEs that
  *         outnumber the processors that they share are alike, whatever share
- *         of them each gets in a period.
+ *         of them each gets in a period; who has one alone gets more.
  * Method: chares say that they cost the same, and AtSync several times; what
  *         a fixed piece of work takes on each PE is made up, with some noise.
  *         A job whose PEs are not asked shows that the check sees something.
@@ -33,6 +33,7 @@ struct test;
 
 struct pace {
     struct test *test;
+    uint32_t pe;
     struct chi_speed_source source;
     double pace;
     uint64_t ran_ns;
@@ -45,6 +46,7 @@ struct test {
     double unit; /* the pace of PE 0 when the first session began */
     bool shares; /* the kernel tells what share each PE gets: by chance */
     bool knows;  /* PEs know that there are too few processors */
+    bool mixed;  /* only each second PE shares its processor */
     uint32_t type;
     uint32_t entry_go;
     uint32_t entry_resume;
@@ -53,13 +55,21 @@ struct test {
     uint32_t left[PES * CHARES_A_PE]; /* times to say AtSync */
 };
 
+/* So many PEs share the processor of this one. */
+static uint32_t
+sharing(const struct test *test, uint32_t pe)
+{
+    return test->mixed && pe % 2 == 0 ? 1 : 2;
+}
+
 static double
 piece_ns(void *context)
 {
     const struct pace *pace = context;
     const double shift = (double)sim_below(pace->test->job, 1001) / 500 - 1;
 
-    return PIECE_NS / pace->pace * (1 + NOISE * shift);
+    return PIECE_NS / (pace->test->shares ? 1 : pace->pace) *
+           (1 + NOISE * shift);
 }
 
 static bool
@@ -76,7 +86,9 @@ static bool
 any_share(void *context, uint64_t *ran_ns, uint64_t *waited_ns)
 {
     struct pace *pace = context;
-    const uint64_t ran_ms = 200 + sim_below(pace->test->job, 800);
+    const uint64_t ran_ms = sharing(pace->test, pace->pe) == 1
+                                ? 1000
+                                : 200 + sim_below(pace->test->job, 800);
 
     pace->ran_ns += ran_ms * CHI_NS_PER_MS;
     pace->waited_ns += (1000 - ran_ms) * CHI_NS_PER_MS;
@@ -90,7 +102,9 @@ draw_paces(struct test *test)
 {
     for (uint32_t pe = 0; pe < test->job->pe_count; pe++) {
         test->paces[pe].pace =
-            test->shares ? 1 : 0.5 + (double)sim_below(test->job, 100) / 66;
+            test->mixed    ? 1.0 / sharing(test, pe)
+            : test->shares ? 1
+                           : 0.5 + (double)sim_below(test->job, 100) / 66;
     }
 }
 
@@ -177,10 +191,11 @@ start(struct test *test, struct sim_job *job, uint64_t seed, const char *name,
         struct pace *pace = &test->paces[pe];
 
         pace->test = test;
+        pace->pe = pe;
         pace->source = (struct chi_speed_source){
             piece_ns, test->shares ? any_share : no_share, pace};
         if (test->knows) {
-            chi_lb_crowd(sim_rt(job, pe)->lb, 1, 2);
+            chi_lb_crowd(sim_rt(job, pe)->lb, 1, sharing(test, pe));
         }
         SIM_OK(job, chare_lb_use(sim_rt(job, pe), name));
         if (asks) {
@@ -209,8 +224,8 @@ check_shares(struct test *test)
     best = test->chares / paces;
     for (uint32_t pe = 0; pe < job->pe_count; pe++) {
         const double pace = test->paces[pe].pace;
-        const double speed =
-            (double)sim_rt(job, pe)->lb->speed * (test->knows ? 2 : 1);
+        const double speed = (double)sim_rt(job, pe)->lb->speed *
+                             (test->knows && !test->mixed ? 2 : 1);
         uint32_t count = 0;
 
         for (uint32_t i = 0; i < test->chares; i++) {
@@ -310,14 +325,14 @@ without_measuring_it_is_not(void)
 
 /* How often a job with such shares is balanced, and then stays so. */
 static uint32_t
-settled_crowds(bool knows, uint64_t seeds)
+settled_crowds(bool knows, bool mixed, uint64_t seeds)
 {
     static const char *const names[] = {"greedy-refine", "gossip", "refine",
                                         "tree", "hierarchical"};
     uint32_t good = 0;
 
     for (uint64_t seed = 1; seed <= seeds; seed++) {
-        struct test test = {.shares = true, .knows = knows};
+        struct test test = {.shares = true, .knows = knows, .mixed = mixed};
         struct sim_job job;
 
         if (start(&test, &job, seed,
@@ -336,10 +351,42 @@ settled_crowds(bool knows, uint64_t seeds)
 static void
 who_shares_too_few_processors_is_like_the_others(void)
 {
-    CHECK_EQ(settled_crowds(true, SEEDS / 2), SEEDS / 2);
-    CHECK(settled_crowds(false, 20) <= 5);
+    CHECK_EQ(settled_crowds(true, false, SEEDS / 2), SEEDS / 2);
+    CHECK(settled_crowds(false, false, 20) <= 5);
+}
+
+static void
+who_shares_a_processor_gets_less_than_who_does_not(void)
+{
+    CHECK_EQ(settled_crowds(true, true, SEEDS / 2), SEEDS / 2);
+}
+
+/* N4: of a session by another strategy, that of before expected nothing. */
+static void
+what_was_expected_goes_with_its_strategy(void)
+{
+    struct test test = {0};
+    struct sim_job job;
+    const struct chi_lb_noise *noise;
+
+    CHECK(start(&test, &job, 1, "greedy-refine", true));
+    noise = &sim_rt(&job, 0)->lb->noise[CHI_LOAD_SYNCED];
+    sync_all(&test);
+    CHECK(noise->expected != NULL);
+    SIM_OK(&job, chare_lb_use(sim_rt(&job, 0), "greedy-refine"));
+    CHECK(noise->expected != NULL);
+    for (uint32_t pe = 0; pe < job.pe_count; pe++) {
+        SIM_OK(&job, chare_lb_use(sim_rt(&job, pe), "gossip"));
+    }
+    CHECK(noise->expected == NULL);
+    sync_all(&test);
+    CHECK(noise->expected == NULL);
+    sim_job_close(&job);
+    SIM_CHECK(&job, job.wrong[0] == '\0');
 }
 
 TAP_MAIN(TAP_CASE(work_is_in_proportion),
          TAP_CASE(without_measuring_it_is_not),
-         TAP_CASE(who_shares_too_few_processors_is_like_the_others))
+         TAP_CASE(who_shares_too_few_processors_is_like_the_others),
+         TAP_CASE(who_shares_a_processor_gets_less_than_who_does_not),
+         TAP_CASE(what_was_expected_goes_with_its_strategy))

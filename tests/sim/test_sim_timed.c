@@ -528,15 +528,22 @@ what_is_balanced_is_left_alone(void)
     {
         struct test test = {.even = true};
         struct sim_job job;
+        struct chi_lb *lb;
         chare_lb_report report = {.size = sizeof(report)};
 
         if (start(&test, &job, seed, "auto", &options)) {
+            lb = sim_rt(&job, 0)->lb;
+            lb->noise[CHI_LOAD_FREE].level = 1;
             SIM_OK(&job, chare_lb_every(sim_any(&job), PERIOD_S));
             for (uint32_t i = 0; i < STEPS_OF_AUTO; i++) {
                 (void)sim_job_step(&job);
             }
             chare_lb_report_get(sim_rt(&job, 0), &report);
             check_end(&test);
+            if (lb->automatic->noise > 0 ||
+                lb->noise[CHI_LOAD_FREE].level > 0) {
+                SIM_WRONG(&job, "costs that chares say are noisy"); /* N3 */
+            }
         }
         sim_job_close(&job);
         SIM_CHECK(&job, job.wrong[0] == '\0');

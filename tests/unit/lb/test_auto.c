@@ -359,6 +359,84 @@ what_drifts_is_followed(void)
     }
 }
 
+/* Sessions that come when PEs differ by much, and then a surplus that stays:
+ * after some looks it is worth a session. */
+static void
+what_lasts_is_no_chance(void)
+{
+    struct program program;
+    struct chi_lb_sum sum = even;
+    uint32_t looks = 0;
+
+    sum.most = 1.08;
+    program_init(&program, 1, true);
+    for (uint32_t i = 0; i < SESSIONS; i++) {
+        session(&program, 0.3);
+    }
+    program.self.noise = chi_lb_noise_least(&program.noise);
+    CHECK(!chi_lb_auto_promises(&program.self, &sum));
+    while (looks < 20 && !chi_lb_auto_promises(&program.self, &sum)) {
+        chi_lb_noise_rest(&program.noise, sum.most);
+        program.self.noise = chi_lb_noise_least(&program.noise);
+        looks++;
+    }
+    CHECK(looks >= 2 && looks <= 8);
+
+    /* What goes up and down by as much all the time does not pay. */
+    for (uint32_t i = 0; i < 20; i++) {
+        sum.most = i % 2 == 0 ? 1 : 1.08;
+        chi_lb_noise_rest(&program.noise, sum.most);
+    }
+    program.self.noise = chi_lb_noise_least(&program.noise);
+    CHECK(!chi_lb_auto_promises(&program.self, &sum));
+    chi_lb_noise_fini(&program.noise);
+}
+
+/* What was learnt stays when others decide; what was expected does not. */
+static void
+what_others_have_moved_is_no_surprise(void)
+{
+    struct program program;
+    double least;
+
+    program_init(&program, 1, true);
+    for (uint32_t i = 0; i < SESSIONS; i++) {
+        session(&program, 0);
+    }
+    least = chi_lb_noise_least(&program.noise);
+    CHECK(least < 0.03);
+    chi_lb_noise_forget(&program.noise);
+    for (uint32_t i = 0; i < OBJECTS; i++) {
+        program.loads.from[i] = 0;
+    }
+    session(&program, 0);
+    CHECK(chi_lb_noise_least(&program.noise) <= least);
+    session(&program, 0);
+    CHECK(chi_lb_noise_least(&program.noise) > least);
+    chi_lb_noise_fini(&program.noise);
+}
+
+/* N2, where most of the time is spent waiting. */
+static void
+who_mostly_waits_is_mended_too(void)
+{
+    const struct chi_lb_sum sum = {.work = 0.22,
+                                   .speeds = 4,
+                                   .most = 0.1,
+                                   .period = 1,
+                                   .largest = 0.01,
+                                   .fastest = 1,
+                                   .count = OBJECTS,
+                                   .measured = 4};
+    struct chi_lb_auto self;
+
+    chi_lb_auto_init(&self);
+    self.noise = CHI_LB_NOISE_MAX;
+    CHECK(chi_lb_auto_promises(&self, &sum));
+    self.noise = 0.5;
+    CHECK(!chi_lb_auto_promises(&self, &sum));
+}
+
 static void
 what_is_large_is_mended_at_once(void)
 {
@@ -386,5 +464,7 @@ TAP_MAIN(TAP_CASE(sums_tell_whether_to_look_closer),
          TAP_CASE(sums_add_up), TAP_CASE(what_wins_more_than_it_costs_moves),
          TAP_CASE(promises_that_do_not_hold_make_it_careful),
          TAP_CASE(costs_are_learnt), TAP_CASE(chance_moves_hardly_anything),
-         TAP_CASE(what_drifts_is_followed),
+         TAP_CASE(what_drifts_is_followed), TAP_CASE(what_lasts_is_no_chance),
+         TAP_CASE(what_others_have_moved_is_no_surprise),
+         TAP_CASE(who_mostly_waits_is_mended_too),
          TAP_CASE(what_is_large_is_mended_at_once))

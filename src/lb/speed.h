@@ -22,12 +22,12 @@
  *      ask whether speeds are equal);
  *  S3  a share is believed only of time in which the thread wanted to run; a
  *      PE that hardly does is thought to become free again, slowly;
- *  S4  where PEs outnumber the processors that they share, the share of each
- *      is processors over PEs, whatever was measured: for what one waits there
- *      is what the others have to do, which balancing changes, and how the
- *      kernel has just spread them. So they are alike, and what is measured
- *      of their chares counts without the time that they have waited, as it
- *      would take at that share.
+ *  S4  where PEs that may use the same processors outnumber them, the share
+ *      of each is processors over PEs, whatever was measured: for what one
+ *      waits there is what the others have to do, which balancing changes, and
+ *      how the kernel has just spread them. So they are alike, and what is
+ *      measured of their chares counts without the time that they have waited,
+ *      as it would take at that share.
  */
 
 #include <stdbool.h>

@@ -274,22 +274,14 @@ layout_make(chare_runtime *runtime, const struct peer_blob *blobs)
     return status;
 }
 
-/* How many PEs share the processors that this one may use, itself included:
- * those at the same place, as far as the places tell. */
+/* How many PEs share the processors that this one may use, itself included. */
 static uint32_t
-sharing_count(const chare_runtime *runtime)
+sharing_count(const chare_runtime *runtime, const struct peer_blob *blobs)
 {
-    const struct chi_layout *layout = runtime->layout;
-    const struct chi_place *mine = &runtime->place;
-    const uint32_t node = chi_layout_node_of(layout, runtime->pe->rank);
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < chi_layout_node_pe_count(layout, node); i++) {
-        struct chi_place place;
-
-        chi_layout_place(layout, chi_layout_node_pe(layout, node, i), &place);
-        count += place.package == mine->package && place.numa == mine->numa &&
-                 place.cache == mine->cache && place.core == mine->core;
+    for (uint32_t rank = 0; rank < runtime->pe->size; rank++) {
+        count += chi_place_shares_cpus(&runtime->place, &blobs[rank].place);
     }
     return count;
 }
@@ -297,7 +289,7 @@ sharing_count(const chare_runtime *runtime)
 /* Polling steals from the others when there are more PEs than processors; and
  * how fast they are cannot be measured then. */
 static void
-adapt_to_crowd(chare_runtime *runtime)
+adapt_to_crowd(chare_runtime *runtime, const struct peer_blob *blobs)
 {
     uint32_t processors;
     uint32_t pes;
@@ -306,7 +298,7 @@ adapt_to_crowd(chare_runtime *runtime)
         return;
     }
     processors = chi_machine_bound_cpu_count(runtime->machine);
-    pes = sharing_count(runtime);
+    pes = sharing_count(runtime, blobs);
     chi_lb_crowd(runtime->lb, processors, pes);
     if (pes > processors) {
         runtime->pe->spin_ns = 0;
@@ -330,7 +322,7 @@ chi_rt_join(chare_runtime *runtime, const struct chi_wireup_table *table)
     }
     if (status == CHARE_OK) {
         chi_coll_set_layout(runtime->coll, runtime->layout);
-        adapt_to_crowd(runtime);
+        adapt_to_crowd(runtime, blobs);
     }
     if (status == CHARE_OK && runtime->route != NULL) {
         status = connect_all(runtime, blobs);

@@ -182,6 +182,53 @@ launchers_binding_is_left_alone(void)
     chi_machine_close(machine);
 }
 
+static struct chi_place
+place_within(const char *cpus, const char *host)
+{
+    struct chi_machine *machine = machine_of(TWO_PACKAGES);
+    const struct chi_settings settings = settings_bind("none");
+    struct chi_place place = {0};
+
+    if (machine != NULL && chi_machine_restrict(machine, cpus)) {
+        chi_machine_place(machine, &settings, host, &place);
+    }
+    chi_machine_close(machine);
+    return place;
+}
+
+/* As 'srun -c 2' binds them, three below one cache and one below another; and
+ * two more that have to share. */
+static void
+only_equal_masks_are_shared(void)
+{
+    static const char *const masks[] = {"0,2",  "4,6",   "1,3",
+                                        "8,10", "12,14", "12,14"};
+    static const uint32_t sharing[] = {1, 1, 1, 1, 2, 2};
+    enum {
+        COUNT = sizeof(masks) / sizeof(masks[0])
+    };
+    struct chi_place places[COUNT];
+    struct chi_place other;
+
+    for (uint32_t i = 0; i < COUNT; i++) {
+        places[i] = place_within(masks[i], "n0");
+        CHECK_EQ(places[i].core, CHI_PLACE_UNKNOWN);
+    }
+    CHECK_EQ(places[0].cache, places[1].cache);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        uint32_t count = 0;
+
+        for (uint32_t j = 0; j < COUNT; j++) {
+            count += chi_place_shares_cpus(&places[i], &places[j]);
+        }
+        CHECK_EQ(count, sharing[i]);
+    }
+    other = place_within("12,14", "n1");
+    CHECK(!chi_place_shares_cpus(&places[4], &other));
+    other = (struct chi_place){.node_id = places[4].node_id};
+    CHECK(!chi_place_shares_cpus(&other, &other)); /* nobody knows */
+}
+
 static void
 unknown_setting_is_refused(void)
 {
@@ -313,6 +360,7 @@ TAP_MAIN(TAP_CASE(synthetic_machine_is_counted), TAP_CASE(nonsense_is_refused),
          TAP_CASE(auto_leaves_one_pe_and_crowds_alone),
          TAP_CASE(core_binds_and_none_does_not),
          TAP_CASE(launchers_binding_is_left_alone),
+         TAP_CASE(only_equal_masks_are_shared),
          TAP_CASE(unknown_setting_is_refused),
          TAP_CASE(machine_without_cores_or_caches_works),
          TAP_CASE(switches_come_from_the_setting_or_slurm),

@@ -23,6 +23,7 @@ place_largest(void)
         .numa = 3,
         .cache = 17,
         .core = CHI_PLACE_UNKNOWN,
+        .cpus = 0x89abcdefu,
     };
 
     for (int i = 0; i < CHI_PLACE_SWITCH_LEVELS_MAX; i++) {

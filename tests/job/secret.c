@@ -5,7 +5,7 @@
  *
  * Each PE prints the job's key, in numbers of both bases and of both orders of
  * bytes, then what anybody of the machine can see of its process; PE 0 ends
- * the job when all have.
+ * the job when all have. The PEs share a pipe: each writes whole lines.
  */
 #include "config.h"
 
@@ -67,6 +67,9 @@ main(void)
     chare_runtime *rt;
     chare_status status;
 
+    if (setvbuf(stdout, NULL, _IOLBF, BUFSIZ) != 0) {
+        return 2;
+    }
     if (chare_open(NULL, &rt) != CHARE_OK) {
         return 2;
     }

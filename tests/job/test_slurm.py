@@ -134,6 +134,13 @@ def python_ready():
     return (STAGE / "__init__.py").exists()
 
 
+def wait_running(test, step):
+    """Until the program of a step says so, first of all."""
+    test.assertTrue(select.select([step.stdout], [], [], STEP_SECONDS)[0],
+                    "hangs before it runs")
+    test.assertEqual(step.stdout.readline(), "running\n")
+
+
 class Slurm:
     """A cluster for a class of cases, and what they need to use it."""
 
@@ -303,7 +310,7 @@ class Jobs(Slurm):
                                "spin"], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True)
         try:
-            self.assertEqual(step.stdout.readline(), "running\n")
+            wait_running(self, step)
             self.box.must(["scancel", "-n", "tospin"])
             step.communicate(timeout=STEP_SECONDS)
             self.assertNotEqual(step.returncode, 0)
@@ -415,7 +422,7 @@ class ThreeNodes(Jobs, unittest.TestCase):
                              stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, text=True)
             self.addCleanup(step.communicate)
-            self.assertEqual(step.stdout.readline(), "running\n")
+            wait_running(self, step)
             box.kill_node(2)
             said, _ = step.communicate(timeout=STEP_SECONDS)
             self.assertNotEqual(step.returncode, 0)

@@ -268,6 +268,16 @@ regions_close(struct chi_ofi *ofi)
 }
 
 void
+chi_ofi_endpoint_leave(struct chi_ofi *ofi)
+{
+    /* Without its regions no device writes to memory that is freed next; a
+     * provider in software writes only when it is progressed. */
+    regions_close(ofi);
+    chi_ofi_doze_close(ofi);
+    ofi->library.freeinfo(ofi->info);
+}
+
+void
 chi_ofi_endpoint_close(struct chi_ofi *ofi)
 {
     /* What is bound to the endpoint goes first; else the endpoint does, for

@@ -6,59 +6,12 @@
 
 #include "ofi/ofi.h"
 
+#include <sched.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "ofi/state.h"
-
-static void
-ofi_close(struct chi_net *net)
-{
-    struct chi_ofi *ofi = chi_ofi_of(net);
-
-    /* Memory is freed when the provider has let go of it. */
-    chi_ofi_endpoint_close(ofi);
-    chi_ofi_rma_close(ofi);
-    chi_ofi_receive_close(ofi);
-    chi_ofi_eager_close(ofi);
-    chi_ofi_peers_close(ofi);
-    free(ofi);
-}
-
-static chare_status
-ofi_open(const struct chi_net_options *options,
-         const struct chi_net_sink *sink, struct chi_net **net_out)
-{
-    struct chi_ofi *ofi = calloc(1, sizeof(*ofi));
-    chare_status status;
-
-    if (ofi == NULL) {
-        return CHARE_ERR_NO_MEMORY;
-    }
-    ofi->net.ops = &chi_net_ofi_ops;
-    ofi->net.sink = *sink;
-    ofi->net.options = *options;
-    ofi->force = options->provider_options;
-    ofi->wait_fd = -1;
-    ofi->doze.cq_fd = -1;
-    ofi->next_key = 1;
-    chi_map_init(&ofi->peers);
-    status = chi_ofi_endpoint_open(ofi);
-    if (status == CHARE_OK) {
-        status = chi_ofi_eager_open(ofi);
-    }
-    if (status == CHARE_OK) {
-        status = chi_ofi_receive_open(ofi);
-    }
-    if (status == CHARE_OK) {
-        status = chi_ofi_rma_open(ofi);
-    }
-    if (status != CHARE_OK) {
-        ofi_close(&ofi->net);
-        return status;
-    }
-    *net_out = &ofi->net;
-    return CHARE_OK;
-}
 
 static void
 ofi_limits(const struct chi_net *net, struct chi_net_limits *out)
@@ -193,6 +146,94 @@ ofi_progress(struct chi_net *net, uint32_t events_max)
     }
     ofi->events += events;
     return events;
+}
+
+/* ---- life */
+
+/*
+ * Wait until no read is under way; false: some are, for their peers neither
+ * answer nor end.
+ *
+ * Up to 1.17, libfabric's tcp crashes when an endpoint is closed while a read
+ * is half answered: it keeps the read in two places, and frees it twice. Peers
+ * that run answer, and an end of theirs ends the read, both safely.
+ */
+static bool
+reads_end(struct chi_ofi *ofi)
+{
+    uint64_t end_ns;
+
+    chi_ofi_rma_stop(ofi);
+    if (chi_ofi_rma_under_way(ofi) == 0) {
+        return true;
+    }
+    end_ns = chi_clock_now_ns(&chi_clock_real) +
+             CHI_OFI_CLOSE_MS * (uint64_t)CHI_NS_PER_MS;
+    do {
+        poll_once(ofi);
+        if (chi_ofi_rma_under_way(ofi) == 0) {
+            return true;
+        }
+        (void)sched_yield(); /* peers may need this processor to answer */
+    } while (chi_clock_now_ns(&chi_clock_real) < end_ns);
+    return false;
+}
+
+static void
+ofi_close(struct chi_net *net)
+{
+    struct chi_ofi *ofi = chi_ofi_of(net);
+
+    /* Memory is freed when the provider has let go of it. */
+    if (reads_end(ofi)) {
+        chi_ofi_endpoint_close(ofi);
+    } else {
+        chi_log_debug(chi_ofi_log(ofi),
+                      "ofi: reads are still under way, so "
+                      "the endpoint is left to the end of the process");
+        chi_ofi_endpoint_leave(ofi);
+    }
+    chi_ofi_rma_close(ofi);
+    chi_ofi_receive_close(ofi);
+    chi_ofi_eager_close(ofi);
+    chi_ofi_peers_close(ofi);
+    free(ofi);
+}
+
+static chare_status
+ofi_open(const struct chi_net_options *options,
+         const struct chi_net_sink *sink, struct chi_net **net_out)
+{
+    struct chi_ofi *ofi = calloc(1, sizeof(*ofi));
+    chare_status status;
+
+    if (ofi == NULL) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    ofi->net.ops = &chi_net_ofi_ops;
+    ofi->net.sink = *sink;
+    ofi->net.options = *options;
+    ofi->force = options->provider_options;
+    ofi->wait_fd = -1;
+    ofi->doze.cq_fd = -1;
+    ofi->next_key = 1;
+    chi_map_init(&ofi->peers);
+    status = chi_ofi_endpoint_open(ofi);
+    if (status == CHARE_OK) {
+        status = chi_ofi_eager_open(ofi);
+    }
+    if (status == CHARE_OK) {
+        status = chi_ofi_receive_open(ofi);
+    }
+    if (status == CHARE_OK) {
+        status = chi_ofi_rma_open(ofi);
+    }
+    if (status != CHARE_OK) {
+        ofi_close(&ofi->net);
+        return status;
+    }
+    *net_out = &ofi->net;
+    return CHARE_OK;
 }
 
 static bool

@@ -334,6 +334,34 @@ chi_ofi_rma_issue(struct chi_ofi *ofi)
 }
 
 void
+chi_ofi_rma_stop(struct chi_ofi *ofi)
+{
+    while (ofi->gets_active != NULL) {
+        struct chi_ofi_get *get = ofi->gets_active;
+
+        ofi->gets_active = get->next;
+        get->next = NULL;
+        get->listed = false;
+        get->status = CHARE_ERR_STATE;
+        if (get->under_way == 0) {
+            get_over(ofi, get);
+        }
+    }
+    ofi->gets_tail = NULL;
+}
+
+uint32_t
+chi_ofi_rma_under_way(const struct chi_ofi *ofi)
+{
+    uint32_t reads = 0;
+
+    for (uint32_t i = 0; ofi->gets != NULL && i < CHI_OFI_GETS_MAX; i++) {
+        reads += ofi->gets[i].under_way;
+    }
+    return reads;
+}
+
+void
 chi_ofi_rma_read(struct chi_ofi *ofi, struct chi_ofi_op *op, int error)
 {
     struct chi_ofi_get *get = op->get;

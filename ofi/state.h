@@ -51,6 +51,7 @@ enum {
     CHI_OFI_CQ_BATCH = 16,     /* completions read by one progress() */
     CHI_OFI_CQ_SIZE = 2048,
     CHI_OFI_RETRIES_EACH_TIME = 64, /* then only every so many rounds */
+    CHI_OFI_CLOSE_MS = 1000,        /* close() waits so long for reads */
 };
 
 struct chi_ofi_header {
@@ -235,6 +236,10 @@ chi_ofi_log(const struct chi_ofi *ofi)
 CHARE_MUST_CHECK chare_status chi_ofi_endpoint_open(struct chi_ofi *ofi);
 void chi_ofi_endpoint_close(struct chi_ofi *ofi);
 
+/* Instead of close(), where that is not safe: nothing is progressed or told
+ * any more; what libfabric holds ends with the process. */
+void chi_ofi_endpoint_leave(struct chi_ofi *ofi);
+
 /* Whether this error (positive) says that the peer, not the call, is bad. */
 bool chi_ofi_means_lost(int error);
 
@@ -337,6 +342,12 @@ CHARE_MUST_CHECK chare_status chi_ofi_rma_get(struct chi_net *net,
 
 /* Issue more reads of the gets under way. */
 void chi_ofi_rma_issue(struct chi_ofi *ofi);
+
+/* Issue no more reads of them; those under way go on. */
+void chi_ofi_rma_stop(struct chi_ofi *ofi);
+
+/* How many reads the provider has. */
+uint32_t chi_ofi_rma_under_way(const struct chi_ofi *ofi);
 
 /* A read is over: 'error' is 0, or why it failed (positive). */
 void chi_ofi_rma_read(struct chi_ofi *ofi, struct chi_ofi_op *op, int error);

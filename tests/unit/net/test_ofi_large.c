@@ -5,7 +5,8 @@
  * Goal:   a large message is read from the sender's message itself straight
  *         into the message that the receiver gets, on every provider with
  *         RMA; also when nets refuse most calls for now; and who is lost while
- *         it is fetched is reported once, and leaves no memory behind.
+ *         it is fetched is reported once, and leaves no memory behind. Who
+ *         fetches can close at any time, whether the sender answers or not.
  * Method: two routes in one thread, on the loopback interface. The sender's
  *         bytes are changed after send() took them, which only a reader of
  *         that memory can see; a net whose get() is watched tells where to.
@@ -14,6 +15,8 @@
 
 #include "ofi/ofi.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,6 +31,8 @@
 enum {
     LARGE_BYTES = 3 * 1024 * 1024 + 77,
     ENDS = 2,
+    HALF_BYTES = 64 * 1024 * 1024, /* more than sockets hold */
+    HALF_STEPS = 5,
     REFUSE_MOST = 4, /* one of so many calls is not refused */
 };
 
@@ -435,6 +440,86 @@ a_receiver_is_lost_over_net(void)
     lost_while_it_is_fetched("net", 1);
 }
 
+/* Like a PE of its own: end 0 goes on while end 1 closes. */
+struct answerer {
+    struct pair *pair;
+    atomic_bool over; /* relaxed: the thread is joined */
+};
+
+static void *
+answer(void *context)
+{
+    struct answerer *answerer = context;
+
+    while (!atomic_load_explicit(&answerer->over, memory_order_relaxed)) {
+        (void)chi_route_progress(answerer->pair->ends[0].route, 16);
+    }
+    return NULL;
+}
+
+static bool
+a_byte_came(const struct pair *pair)
+{
+    static const size_t behind_envelope = 4096;
+
+    (void)pair;
+    return watched.into != NULL && watched.into[behind_envelope] == 'a';
+}
+
+/* End 1 closes 'steps' looks after the first bytes of an answer came. */
+static void
+closed_in_an_answer(const char *provider, bool answered, int steps)
+{
+    struct pair pair;
+    struct chi_msg *mine;
+    struct answerer answerer = {.pair = &pair};
+    pthread_t thread;
+
+    if (!pair_open(&pair, provider)) {
+        (void)pair_close(&pair);
+        SKIP("the provider is not here, or has no RMA");
+    }
+    mine = send_from_0(&pair, HALF_BYTES);
+    CHECK(mine != NULL);
+    chi_msg_release(mine);
+    CHECK(pump_until(&pair, a_byte_came));
+    for (int i = 0; i < steps && !it_arrived(&pair); i++) {
+        pump(&pair);
+    }
+    if (answered) {
+        CHECK_EQ(pthread_create(&thread, NULL, answer, &answerer), 0);
+    }
+    end_close(&pair.ends[1]);
+    if (answered) {
+        atomic_store_explicit(&answerer.over, true, memory_order_relaxed);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+    }
+    for (int i = 0; i < 1000; i++) {
+        pump(&pair);
+    }
+    CHECK(pair_close(&pair));
+}
+
+static void
+closed_in_an_answer_over_rxm(void)
+{
+    for (int steps = 0; steps < HALF_STEPS; steps++) {
+        closed_in_an_answer("tcp;ofi_rxm", true, steps);
+    }
+}
+
+static void
+closed_in_an_answer_over_net(void)
+{
+    closed_in_an_answer("net", true, 1);
+}
+
+static void
+closed_in_an_answer_that_stops_over_rxm(void)
+{
+    closed_in_an_answer("tcp;ofi_rxm", false, 1);
+}
+
 TAP_MAIN(TAP_CASE(one_copy_over_rxm), TAP_CASE(one_copy_over_net),
          TAP_CASE(one_copy_over_sockets),
          TAP_CASE(one_copy_in_a_storm_over_rxm),
@@ -442,4 +527,7 @@ TAP_MAIN(TAP_CASE(one_copy_over_rxm), TAP_CASE(one_copy_over_net),
          TAP_CASE(a_mebibyte_is_one_read), TAP_CASE(a_sender_is_lost_over_rxm),
          TAP_CASE(a_sender_is_lost_over_net),
          TAP_CASE(a_receiver_is_lost_over_rxm),
-         TAP_CASE(a_receiver_is_lost_over_net))
+         TAP_CASE(a_receiver_is_lost_over_net),
+         TAP_CASE(closed_in_an_answer_over_rxm),
+         TAP_CASE(closed_in_an_answer_over_net),
+         TAP_CASE(closed_in_an_answer_that_stops_over_rxm))

@@ -7,8 +7,8 @@
  * the same mutable object twice (or itself), or nests too deeply is pickled
  * as a whole, for only pickle keeps what is shared. Tuples and frozensets may
  * be written again and again, as nobody can tell; but of a message that has
- * many of them those that hold others are noted too, or ((t, t), (t, t)) would
- * double with each level.
+ * many of them those that hold others are noted too, and their items counted
+ * when they are written again: ((t, t), (t, t)) doubles with each level.
  *
  * put_object() therefore has three results: 0 done, -1 exception, and
  * PICKLE_IT, after which the caller rewinds.
@@ -22,7 +22,10 @@ enum {
     PICKLE_IT = 1,
     SEEN_INLINE = 16,
     DEPTH_MAX = CHARE_CODEC_DEPTH_MAX - 4, /* the runtime may wrap a value */
-    REPEATS_MAX = 65536, /* of what C gets more than once, in one message */
+    /* What one message may have again: a tuple counts as one and its items. */
+    REPEATS_MAX = 65536,     /* before all is pickled */
+    REPEATS_C_MAX = 1 << 22, /* for C, which gets no pickles */
+    REPEATS_OF_OTHERS = 64,  /* what a list, dict, set or array counts as */
     SHARED_MAX = 1024, /* tuples that others hold too, before all are noted */
 };
 
@@ -32,7 +35,7 @@ struct seen {
     PyObject **slots;
     size_t room; /* a power of two; 0: there is the first one, or none */
     size_t count;
-    size_t repeats; /* how often one of them was written again */
+    size_t repeats; /* what was written again, as REPEATS_MAX counts it */
     PyObject *inline_slots[SEEN_INLINE];
     struct core_moves moves; /* a moved array counts as a mutable object */
 };
@@ -103,24 +106,35 @@ seen_begin(struct seen *seen)
     seen->moves.first = NULL;
 }
 
-/* One has come again. C knows no identity, and gets it as often: lists that
- * hold each other twice would double with each. */
+/* One has come again. What doubles with each level ends here: a tuple is
+ * written again for a while, and for C, which knows no identity, all is. */
 static int
-seen_again(struct seen *seen)
+seen_again(struct seen *seen, PyObject *object)
 {
     const struct writer *writer =
         (const struct writer *)((const char *)seen -
                                 offsetof(struct writer, seen));
+    const struct core_entry *strict = writer->state->strict;
 
-    if (writer->state->strict == NULL) {
+    if (PyTuple_CheckExact(object)) {
+        seen->repeats += 1 + (size_t)PyTuple_GET_SIZE(object);
+    } else if (PyFrozenSet_CheckExact(object)) {
+        seen->repeats += 1 + (size_t)PySet_GET_SIZE(object);
+    } else if (strict == NULL) {
         return PICKLE_IT;
+    } else {
+        seen->repeats += REPEATS_OF_OTHERS;
     }
-    if (++seen->repeats > REPEATS_MAX) {
+    if (strict == NULL) {
+        return seen->repeats > REPEATS_MAX ? PICKLE_IT : 0;
+    }
+    if (seen->repeats > REPEATS_C_MAX) {
         PyErr_Format(PyExc_ValueError,
                      "%U(): its arguments hold the same lists, dicts, sets, "
-                     "tuples or arrays more than %d times; C would get each "
-                     "of these again",
-                     writer->state->strict->fullname, REPEATS_MAX);
+                     "tuples or arrays too often; C would get each of these "
+                     "again: at most %d of them, or %d items of tuples",
+                     strict->fullname, REPEATS_C_MAX / REPEATS_OF_OTHERS,
+                     REPEATS_C_MAX);
         return -1;
     }
     return 0;
@@ -139,14 +153,14 @@ seen_add_next(struct seen *seen, PyObject *object)
     }
     i = seen_slot(seen, object);
     if (seen->slots[i] == object) {
-        return seen_again(seen);
+        return seen_again(seen, object);
     }
     seen->slots[i] = object;
     seen->count++;
     return 0;
 }
 
-/* Note a mutable object; PICKLE_IT when it was met before. */
+/* Note an object; PICKLE_IT when it was met before, a tuple too often. */
 static inline int
 seen_add(struct seen *seen, PyObject *object)
 {
@@ -414,26 +428,49 @@ put_other(struct writer *writer, PyObject *object)
     }
 }
 
-/* Whether a tuple's items may be written again with it. */
+/* An error counts as yes: put_set() meets it again. */
+static bool
+set_holds_tuples(PyObject *object)
+{
+    PyObject *iterator = PyObject_GetIter(object);
+    PyObject *item;
+    bool found = iterator == NULL;
+
+    while (!found && (item = PyIter_Next(iterator)) != NULL) {
+        found = PyTuple_CheckExact(item) || PyFrozenSet_CheckExact(item);
+        Py_DECREF(item);
+    }
+    Py_XDECREF(iterator);
+    if (iterator == NULL) {
+        PyErr_Clear();
+    }
+    return found;
+}
+
+/* Whether the items of a tuple or frozenset may be written again with it. */
 static bool
 holds_tuples(PyObject *object)
 {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); i++) {
-        PyObject *item = PyTuple_GET_ITEM(object, i);
+    PyObject *item;
+    Py_ssize_t at = 0;
 
-        if (PyTuple_CheckExact(item) || PyFrozenSet_CheckExact(item)) {
-            return true;
+    if (PyTuple_CheckExact(object)) {
+        while (at < PyTuple_GET_SIZE(object)) {
+            item = PyTuple_GET_ITEM(object, at++);
+            if (PyTuple_CheckExact(item) || PyFrozenSet_CheckExact(item)) {
+                return true;
+            }
         }
+        return false;
     }
-    return false;
+    return set_holds_tuples(object);
 }
 
 /* A tuple or frozenset that something else holds too, perhaps this value. */
 static int
 shared_add(struct writer *writer, PyObject *object)
 {
-    if (++writer->shared <= SHARED_MAX ||
-        (PyTuple_CheckExact(object) && !holds_tuples(object))) {
+    if (++writer->shared <= SHARED_MAX || !holds_tuples(object)) {
         return 0;
     }
     return seen_add(&writer->seen, object);

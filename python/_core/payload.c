@@ -280,16 +280,20 @@ const chare_payload_ops core_value_ops = {
     .item = payload_item,
 };
 
-/* Fill in a payload, or return false: not plain, or an exception. */
+/*
+ * Fill in a payload, or return false: not plain, or an exception. Tuples for C
+ * are none: they are encoded in the end, and then nobody would know for whom.
+ */
 static bool
 payload_make(struct core_state *state, PyObject *const *args,
              Py_ssize_t arg_count, const chare_payload_ops *ops,
              chare_data *data_out)
 {
     struct core_payload *payload;
+    int depth = state->strict == NULL ? 0 : CORE_PLAIN_DEPTH_MAX;
 
     for (Py_ssize_t i = 0; i < arg_count; i++) {
-        if (!core_is_plain(state, args[i], 0)) {
+        if (!core_is_plain(state, args[i], depth)) {
             return false;
         }
     }

@@ -200,7 +200,9 @@ class SharingTest(Same):
 
     def test_many_tuples_are_no_reason_to_pickle(self):
         row = (1, 2)
-        for value in ([row] * 5000, [(i, (i, row)) for i in range(5000)]):
+        for value in ([row] * 5000, [(i, (i, row)) for i in range(5000)],
+                      [(row, 3)] * 5000, [frozenset({1})] * 50000,
+                      [frozenset({row})] * 5000):
             self.assertFalse(is_pickled(value))
             self.assertEqual(trip(value), value)
 

@@ -412,6 +412,12 @@ def main(args):
     for value in (x, y):
         text = refused(ValueError, one.echo, value)
         assert "cells.Cell.echo(): its arguments hold the same" in text, text
+    # What is long and does not double, on the same PE and on another.
+    here = Chare(cells.Cell, args=[5], onPE=charm.myPe())
+    for value in ([((1, 2), 3)] * 5000, [frozenset({1})] * 5000,
+                  (((1, 2), 3),) * 5000, [((0, 0), 1) for _ in range(100000)]):
+        for cell in one, here:
+            assert cell.echo(value, 1, ret=True).get() == (value, 1)
     exit()
 """)
 

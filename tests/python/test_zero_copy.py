@@ -177,6 +177,12 @@ def main(args):
         == [None, (10002,)]
     there.take(what=move(some[3]), awaitable=True).get()
     assert [array.size for array in some] == [0] * 4
+    # Beside something long, which is not pickled for that.
+    for long in [((1, 2), 3)] * 5000, [frozenset({1})] * 5000:
+        array = chare.empty(10000)
+        assert there.take(move(array), long, ret=True).get() \
+            == [(10000,), None]
+        assert array.size == 0
     # Broadcast: each receives its own.
     array = chare.empty(30000)
     array[:] = 2

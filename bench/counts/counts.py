@@ -254,8 +254,9 @@ def write_record(key, paths, raised=(), path=RECORD):
     record = records.setdefault("builds", {}).setdefault(key, {})
     for name, now in as_record(paths).items():
         was = record.get(name)
-        if (was is None or name in raised
-                or now["instructions"] < was["instructions"]):
+        if (was is None or name in raised or
+                steady(now["instructions"], now["functions"])
+                < steady(was["instructions"], was["functions"])):
             record[name] = now
     with open(path, "w", encoding="utf-8") as file:
         json.dump(records, file, indent=1)

@@ -242,7 +242,7 @@ proxy_subscript(PyObject *op, PyObject *key)
     }
     if (self->ndims != 0 && element.index.ndims != self->ndims) {
         PyErr_Format(PyExc_IndexError,
-                     "%R is no index of this array: its indices have %d "
+                     "%R is no index of this collection: its indices have %d "
                      "dimension%s",
                      key, (int)self->ndims, self->ndims == 1 ? "" : "s");
         return NULL;

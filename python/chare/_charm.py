@@ -387,8 +387,9 @@ class Charm(
         ``waited`` (seconds in the queue, of all calls), ``longest_wait``,
         ``kept`` (calls that kept their chare from moving), ``pes`` (how many
         have executed it), ``busiest_pe``, ``busiest`` (seconds there) and
-        ``imbalance``, that by the mean of all PEs of the job. Where nothing was measured there are only those that have ``kept``
-        a chare; see printStats().
+        ``imbalance``, that by the mean of all PEs of the job. Where nothing
+        was measured there are only those that have ``kept`` a chare; see
+        printStats().
 
         Suspends a @coro method; in an 'async def' method it returns a future,
         to be awaited. Raises NotThreadedError elsewhere.

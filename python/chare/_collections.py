@@ -125,8 +125,8 @@ class Array(_Final):
 
     Raises Error when dims and ndims do not agree or both are missing, or the
     class is not registered; TypeError when args do not fit the constructor, or
-    map is none, or ndims no number; ValueError when dims are negative or ask for more than 2**30
-    chares, or the map needs dims.
+    map is none, or ndims no number; ValueError when dims are negative or ask
+    for more than 2**30 chares, or the map needs dims.
 
     Example: ``grid = Array(Cell, (8, 8)); grid[3, 4].start()``
     """

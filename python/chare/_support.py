@@ -391,7 +391,7 @@ def _suggest(error):
     proxy: Any = getattr(error, "obj", None)
     name = str(error.name)
     if isinstance(proxy, (_core.Chare, _core.Future)) or (
-        type(proxy).__module__.startswith("chare.")
+        str(type(proxy).__module__).startswith("chare.")
         and not isinstance(proxy, (_core.Proxy, _reducers.Reducers))
     ):
         near = _mistakes.near(name, dir(proxy))

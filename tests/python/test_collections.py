@@ -129,6 +129,8 @@ def main(args):
     assert here.thisProxy == nodes
     for wrong in (-1, n):
         refused(IndexError, lambda: nodes[wrong])
+    text = refused(IndexError, lambda: nodes[0, 0])
+    assert "no index of this collection" in text, text
     print("done")
     charm.exit()
 charm.start(main)

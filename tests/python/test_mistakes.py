@@ -304,6 +304,23 @@ def main(args):
 charm.start(main)
 """)
 
+    def test_a_name_that_an_object_of_no_module_lacks(self):
+        self.check("""
+from chare import _support, charm
+
+class Odd:
+    __module__ = None
+
+def main(args):
+    try:
+        Odd().missing
+    except AttributeError as error:
+        _support._suggest(error)
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(1,))
+
     def test_what_an_object_raises_when_it_is_pickled(self):
         self.check(REFUSED + """
 class Sealed:

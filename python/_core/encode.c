@@ -23,7 +23,7 @@ enum {
     SEEN_INLINE = 16,
     DEPTH_MAX = CHARE_CODEC_DEPTH_MAX - 4, /* the runtime may wrap a value */
     /* What one message may have again: a tuple counts as one and its items. */
-    REPEATS_MAX = 65536,     /* before all is pickled */
+    REPEATS_MAX = 1 << 20,   /* before all is pickled */
     REPEATS_C_MAX = 1 << 22, /* for C, which gets no pickles */
     REPEATS_OF_OTHERS = 64,  /* what a list, dict, set or array counts as */
     SHARED_MAX = 1024, /* tuples that others hold too, before all are noted */

@@ -7,8 +7,8 @@
  * the same mutable object twice (or itself), or nests too deeply is pickled
  * as a whole, for only pickle keeps what is shared. Tuples and frozensets may
  * be written again and again, as nobody can tell; but of a message that has
- * many of them those that hold others are noted too, and their items counted
- * when they are written again: ((t, t), (t, t)) doubles with each level.
+ * many of them all but short flat ones are noted too, and what is written
+ * again is counted: ((t, t), (t, t)) doubles with each level.
  *
  * put_object() therefore has three results: 0 done, -1 exception, and
  * PICKLE_IT, after which the caller rewinds.
@@ -20,13 +20,13 @@
 
 enum {
     PICKLE_IT = 1,
+    WRITE_AGAIN = 2, /* only of seen_add(): of a tuple or frozenset */
     SEEN_INLINE = 16,
     DEPTH_MAX = CHARE_CODEC_DEPTH_MAX - 4, /* the runtime may wrap a value */
-    /* What one message may have again: a tuple counts as one and its items. */
-    REPEATS_MAX = 1 << 20,   /* before all is pickled */
-    REPEATS_C_MAX = 1 << 22, /* for C, which gets no pickles */
-    REPEATS_OF_OTHERS = 64,  /* what a list, dict, set or array counts as */
+    AGAIN_BYTES_MAX = 1 << 24, /* what one message may have again */
+    AGAIN_OF_OTHERS = 256,     /* bytes of a list, dict, set or array, for C */
     SHARED_MAX = 1024, /* tuples that others hold too, before all are noted */
+    FLAT_ITEMS_MAX = 64, /* of a tuple that is not noted */
 };
 
 /* Mutable objects met so far: one, or an open hash set. */
@@ -35,7 +35,7 @@ struct seen {
     PyObject **slots;
     size_t room; /* a power of two; 0: there is the first one, or none */
     size_t count;
-    size_t repeats; /* what was written again, as REPEATS_MAX counts it */
+    size_t again_bytes; /* written again; AGAIN_BYTES_MAX */
     PyObject *inline_slots[SEEN_INLINE];
     struct core_moves moves; /* a moved array counts as a mutable object */
 };
@@ -102,42 +102,48 @@ seen_begin(struct seen *seen)
     memset(seen->inline_slots, 0, sizeof(seen->inline_slots));
     seen->slots[seen_slot(seen, seen->first)] = seen->first;
     seen->count = 1;
-    seen->repeats = 0;
+    seen->again_bytes = 0;
     seen->moves.first = NULL;
 }
 
-/* One has come again. What doubles with each level ends here: a tuple is
- * written again for a while, and for C, which knows no identity, all is. */
+/* So much was written again: too much is pickled, or refused for C. */
+static int
+again_count(struct writer *writer, size_t bytes)
+{
+    const struct core_entry *strict = writer->state->strict;
+
+    writer->seen.again_bytes += bytes;
+    if (writer->seen.again_bytes <= AGAIN_BYTES_MAX) {
+        return 0;
+    }
+    if (strict == NULL) {
+        return PICKLE_IT;
+    }
+    PyErr_Format(
+        PyExc_ValueError,
+        "%U(): its arguments hold the same lists, dicts, sets, tuples "
+        "or arrays too often; C would get each of these again: at "
+        "most %d of them, or %d MiB of tuples",
+        strict->fullname, AGAIN_BYTES_MAX / AGAIN_OF_OTHERS,
+        AGAIN_BYTES_MAX >> 20);
+    return -1;
+}
+
+/* One has come again. A tuple is written again for a while, and for C, which
+ * knows no identity, all is. */
 static int
 seen_again(struct seen *seen, PyObject *object)
 {
-    const struct writer *writer =
-        (const struct writer *)((const char *)seen -
-                                offsetof(struct writer, seen));
-    const struct core_entry *strict = writer->state->strict;
+    struct writer *writer =
+        (struct writer *)((char *)seen - offsetof(struct writer, seen));
 
-    if (PyTuple_CheckExact(object)) {
-        seen->repeats += 1 + (size_t)PyTuple_GET_SIZE(object);
-    } else if (PyFrozenSet_CheckExact(object)) {
-        seen->repeats += 1 + (size_t)PySet_GET_SIZE(object);
-    } else if (strict == NULL) {
+    if (PyTuple_CheckExact(object) || PyFrozenSet_CheckExact(object)) {
+        return WRITE_AGAIN;
+    }
+    if (writer->state->strict == NULL) {
         return PICKLE_IT;
-    } else {
-        seen->repeats += REPEATS_OF_OTHERS;
     }
-    if (strict == NULL) {
-        return seen->repeats > REPEATS_MAX ? PICKLE_IT : 0;
-    }
-    if (seen->repeats > REPEATS_C_MAX) {
-        PyErr_Format(PyExc_ValueError,
-                     "%U(): its arguments hold the same lists, dicts, sets, "
-                     "tuples or arrays too often; C would get each of these "
-                     "again: at most %d of them, or %d items of tuples",
-                     strict->fullname, REPEATS_C_MAX / REPEATS_OF_OTHERS,
-                     REPEATS_C_MAX);
-        return -1;
-    }
-    return 0;
+    return again_count(writer, AGAIN_OF_OTHERS);
 }
 
 static int
@@ -160,7 +166,7 @@ seen_add_next(struct seen *seen, PyObject *object)
     return 0;
 }
 
-/* Note an object; PICKLE_IT when it was met before, a tuple too often. */
+/* Note an object; WRITE_AGAIN or PICKLE_IT when it was met before. */
 static inline int
 seen_add(struct seen *seen, PyObject *object)
 {
@@ -428,52 +434,57 @@ put_other(struct writer *writer, PyObject *object)
     }
 }
 
-/* An error counts as yes: put_set() meets it again. */
+/* A short tuple whose items cannot be written again with it. */
 static bool
-set_holds_tuples(PyObject *object)
+is_flat(PyObject *object)
 {
-    PyObject *iterator = PyObject_GetIter(object);
-    PyObject *item;
-    bool found = iterator == NULL;
-
-    while (!found && (item = PyIter_Next(iterator)) != NULL) {
-        found = PyTuple_CheckExact(item) || PyFrozenSet_CheckExact(item);
-        Py_DECREF(item);
-    }
-    Py_XDECREF(iterator);
-    if (iterator == NULL) {
-        PyErr_Clear();
-    }
-    return found;
-}
-
-/* Whether the items of a tuple or frozenset may be written again with it. */
-static bool
-holds_tuples(PyObject *object)
-{
-    PyObject *item;
     Py_ssize_t at = 0;
 
-    if (PyTuple_CheckExact(object)) {
-        while (at < PyTuple_GET_SIZE(object)) {
-            item = PyTuple_GET_ITEM(object, at++);
-            if (PyTuple_CheckExact(item) || PyFrozenSet_CheckExact(item)) {
-                return true;
-            }
-        }
+    if (!PyTuple_CheckExact(object) ||
+        PyTuple_GET_SIZE(object) > FLAT_ITEMS_MAX) {
         return false;
     }
-    return set_holds_tuples(object);
+    while (at < PyTuple_GET_SIZE(object)) {
+        PyObject *item = PyTuple_GET_ITEM(object, at++);
+
+        if (PyTuple_CheckExact(item) || PyFrozenSet_CheckExact(item)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int
+put_frozen(struct writer *writer, PyObject *object)
+{
+    if (!PyTuple_CheckExact(object)) {
+        return put_set(writer, object, CHARE_TAG_FROZENSET);
+    }
+    return put_items(writer, ((PyTupleObject *)object)->ob_item,
+                     PyTuple_GET_SIZE(object));
 }
 
 /* A tuple or frozenset that something else holds too, perhaps this value. */
 static int
-shared_add(struct writer *writer, PyObject *object)
+put_shared(struct writer *writer, PyObject *object)
 {
-    if (++writer->shared <= SHARED_MAX || !holds_tuples(object)) {
-        return 0;
+    chare_encoder *encoder = writer->encoder;
+    size_t before;
+    int again = 0;
+    int result;
+
+    if (++writer->shared > SHARED_MAX && !is_flat(object)) {
+        again = seen_add(&writer->seen, object);
+        if (again < 0) {
+            return again;
+        }
     }
-    return seen_add(&writer->seen, object);
+    before = encoder_offset(encoder);
+    result = put_frozen(writer, object);
+    if (again == 0 || result != 0 || encoder->status != CHARE_OK) {
+        return result;
+    }
+    return again_count(writer, encoder_offset(encoder) - before);
 }
 
 static int
@@ -482,19 +493,9 @@ put_container(struct writer *writer, PyObject *object)
     const PyTypeObject *type = Py_TYPE(object);
     int result;
 
-    if ((type == &PyTuple_Type || type == &PyFrozenSet_Type) &&
-        Py_REFCNT(object) > 1) {
-        result = shared_add(writer, object);
-        if (result != 0) {
-            return result;
-        }
-    }
-    if (type == &PyTuple_Type) {
-        return put_items(writer, ((PyTupleObject *)object)->ob_item,
-                         PyTuple_GET_SIZE(object));
-    }
-    if (type == &PyFrozenSet_Type) {
-        return put_set(writer, object, CHARE_TAG_FROZENSET);
+    if (type == &PyTuple_Type || type == &PyFrozenSet_Type) {
+        return Py_REFCNT(object) > 1 ? put_shared(writer, object)
+                                     : put_frozen(writer, object);
     }
     if (type != &PyList_Type && type != &PyDict_Type && type != &PySet_Type) {
         return put_other(writer, object);

@@ -19,6 +19,7 @@ import unittest
 import slurmbox
 import tapunit
 import test_slurm
+from program import need_strategy
 
 RANKS = 6
 EACH = ["--ntasks-per-node", 2]
@@ -256,9 +257,11 @@ class Nodes(test_slurm.Slurm, unittest.TestCase):
         self.python(EXCHANGE)
 
     def test_who_talks_is_near_by_metis(self):
+        need_strategy("graph")
         self.python(TALK, "graph")
 
     def test_who_talks_is_near_by_scotch(self):
+        need_strategy("scotch")
         self.python(TALK, "scotch")
 
     def test_tree_evens_out_within_nodes(self):

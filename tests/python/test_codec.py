@@ -198,6 +198,16 @@ class SharingTest(Same):
         self.assertEqual(result, ())
         self.assertEqual([len(part) for part in trip(sets)], [2, 2])
 
+    def test_what_is_written_again_is_bounded(self):
+        """16 MiB of it, and what came before tuples were looked at."""
+        long = tuple(range(10000))
+        doubled = long
+        for _ in range(18):
+            doubled = (doubled, doubled)
+        for value in ([doubled], [frozenset(long)] * 5000, [long] * 5000,
+                      [((long,) * 10,) * 10] * 100000):
+            self.assertTrue(is_pickled(value))
+
     def test_many_tuples_are_no_reason_to_pickle(self):
         row = (1, 2)
         for value in ([row] * 5000, [(i, (i, row)) for i in range(5000)],

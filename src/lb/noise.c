@@ -40,17 +40,23 @@ learn(struct chi_lb_noise *noise, double surprise)
     noise->level += LEARN * (fmin(surprise, 1) - noise->level);
 }
 
-/* The times of PEs over their mean; false: there is no work. */
+/* The times of PEs over their mean, in which fast ones count more: what all
+ * would take if any work could be anywhere. False: there is no work. */
 static bool
 shares_of(const struct chi_lb_problem *problem, const uint32_t *to,
           double *shares)
 {
+    double speeds = 0;
     double mean = 0;
 
     chi_lb_times(problem, to, shares);
     for (uint32_t pe = 0; pe < problem->pe_count; pe++) {
-        mean += shares[pe] / problem->pe_count;
+        const double speed = (double)chi_lb_speed(problem, pe);
+
+        mean += shares[pe] * speed;
+        speeds += speed;
     }
+    mean = speeds > 0 ? mean / speeds : 0;
     for (uint32_t pe = 0; mean > 0 && pe < problem->pe_count; pe++) {
         shares[pe] /= mean;
     }

@@ -459,6 +459,27 @@ what_is_large_is_mended_at_once(void)
     chi_lb_noise_fini(&program.noise);
 }
 
+/* A look knows the mean by sums alone, and must mean the same. */
+static void
+pes_of_several_speeds_do_not_surprise(void)
+{
+    static const float work[] = {10, 4};
+    static const float speeds[] = {1, 4};
+    static const uint32_t from[] = {0, 1};
+    const struct chi_lb_problem problem = {.object_count = 2,
+                                           .pe_count = 2,
+                                           .work = work,
+                                           .from = from,
+                                           .speeds = speeds};
+    const double mean = (10. + 4) / (1 + 4);
+    struct chi_lb_noise noise = {.sessions = SESSIONS};
+
+    chi_lb_noise_expect(&noise, &problem, from);
+    chi_lb_noise_rest(&noise, 10 / mean);
+    CHECK(chi_lb_noise_least(&noise) < 1e-6);
+    chi_lb_noise_fini(&noise);
+}
+
 TAP_MAIN(TAP_CASE(sums_tell_whether_to_look_closer),
          TAP_CASE(pes_without_chares_are_busy_if_any_was_measured),
          TAP_CASE(sums_add_up), TAP_CASE(what_wins_more_than_it_costs_moves),
@@ -467,4 +488,5 @@ TAP_MAIN(TAP_CASE(sums_tell_whether_to_look_closer),
          TAP_CASE(what_drifts_is_followed), TAP_CASE(what_lasts_is_no_chance),
          TAP_CASE(what_others_have_moved_is_no_surprise),
          TAP_CASE(who_mostly_waits_is_mended_too),
-         TAP_CASE(what_is_large_is_mended_at_once))
+         TAP_CASE(what_is_large_is_mended_at_once),
+         TAP_CASE(pes_of_several_speeds_do_not_surprise))

@@ -18,6 +18,10 @@ LAUNCHER = os.path.join(BUILD, "chare")
 TIMEOUT_S = 120
 PES = (1, 4)
 
+# The address sanitizer of gcc 12 takes no locks at fork(): a child may find its
+# allocator locked by PMIx's thread for ever.
+UNSAFE_FORK = "asan" in os.environ.get("LD_PRELOAD", "")
+
 PRELUDE = """\
 import gc, os, sys, time
 from chare import *

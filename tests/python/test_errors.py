@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Exceptions, exit codes, and programs that cannot start."""
 
+import unittest
+
 import tapunit
-from program import PES, ProgramCase
+from program import PES, UNSAFE_FORK, ProgramCase
 
 FAILING = """
 class CustomError(Exception):
@@ -292,6 +294,7 @@ def main(args):
 charm.start(main)
 """)
 
+    @unittest.skipIf(UNSAFE_FORK, "a sanitizer's allocator, beside threads")
     def test_a_forked_child_is_no_pe(self):
         how = {
             "pass": 1,

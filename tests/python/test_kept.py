@@ -9,7 +9,7 @@ import os
 import unittest
 
 import tapunit
-from program import ProgramCase
+from program import UNSAFE_FORK, ProgramCase
 
 KEEPER = """
 import numpy as np
@@ -56,6 +56,7 @@ finally:
             finally:
                 del os.environ["CHARE_ARENA_BYTES"]
 
+    @unittest.skipIf(UNSAFE_FORK, "a sanitizer's allocator, beside threads")
     @unittest.skipUnless(hasattr(os, "fork"), "no fork()")
     def test_in_a_forked_child(self):
         self.check(KEEPER + """

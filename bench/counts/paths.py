@@ -78,40 +78,30 @@ class Path(Chare):
         stop("plain", length)
         done(None)
 
-    def call(self, length, done):
+    def calls(self, path, length, done):
         me = self.me
         start()
         for _ in range(length):
             me.take(7)
-        me.end("call", length, done)
+        me.end_calls(path, length, done)
+
+    def end_calls(self, path, length, done):
+        stop(path, length)
+        charm.lb.measure(False)
+        charm.lb.count_calls(0)
+        done(None)
+
+    def call(self, length, done):
+        self.calls("call", length, done)
 
     def measured(self, length, done):
         charm.lb.measure()
-        me = self.me
-        start()
-        for _ in range(length):
-            me.take(7)
-        me.end_measured(length, done)
-
-    def end_measured(self, length, done):
-        stop("measured", length)
-        charm.lb.measure(False)
-        done(None)
+        self.calls("measured", length, done)
 
     def counted(self, length, done):
         charm.lb.count_calls(1 << 20)  # none of these is sampled
         charm.lb.measure()
-        me = self.me
-        start()
-        for _ in range(length):
-            me.take(7)
-        me.end_counted(length, done)
-
-    def end_counted(self, length, done):
-        stop("counted", length)
-        charm.lb.measure(False)
-        charm.lb.count_calls(0)
-        done(None)
+        self.calls("counted", length, done)
 
     def profiled(self, length, done):
         _core.profile(True)

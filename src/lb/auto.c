@@ -98,6 +98,13 @@ chi_lb_sum_bound(const struct chi_lb_sum *sum)
     return bound;
 }
 
+void
+chi_lb_auto_doubt(struct chi_lb_auto *self, const struct chi_lb_noise *noise)
+{
+    self->noise = chi_lb_noise_least(noise);
+    self->doubt = chi_lb_noise_doubt(noise);
+}
+
 /* More than a tremor, of the period, too, for a job that mostly waits; and
  * more than what the PEs' times differ by anyway. */
 static bool
@@ -105,7 +112,7 @@ is_worth_more_than_noise(const struct chi_lb_auto *self, double before_s,
                          double after_s, double period_s)
 {
     return before_s - after_s >
-           fmax(NOISE * fmax(before_s, period_s), self->noise * before_s);
+           fmax(NOISE * fmax(before_s, period_s), self->doubt * before_s);
 }
 
 bool

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "lb/noise.h"
 #include "lb/problem.h"
 #include "lb/strategies/strategy.h"
 
@@ -42,7 +43,8 @@ struct chi_lb_auto {
     double decide_s;  /* deciding, as measured */
     double tell_s;    /* gathering loads and telling moves */
     double move_s;    /* a PE's for one chare that leaves or comes */
-    double noise;     /* the part of the time that has to be won; noise.h */
+    double noise;     /* the part of the time that is chance; noise.h */
+    double doubt;     /* and that has to be won at least */
     bool has_moved;   /* last time; then: */
     double before_s;  /* the time of the fullest PE */
     double promise_s; /* what it was to be afterwards */
@@ -64,6 +66,10 @@ void chi_lb_sum_close(struct chi_lb_sum *sum);
 
 /* The time of the fullest PE, if all could be placed at will. */
 double chi_lb_sum_bound(const struct chi_lb_sum *sum);
+
+/* How much of what is measured may be chance. */
+void chi_lb_auto_doubt(struct chi_lb_auto *self,
+                       const struct chi_lb_noise *noise);
 
 /* Whether it is worth it to gather what each chare costs, and to decide. */
 bool chi_lb_auto_promises(const struct chi_lb_auto *self,

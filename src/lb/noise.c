@@ -32,12 +32,18 @@ chi_lb_noise_forget(struct chi_lb_noise *noise)
     free(noise->expected);
     noise->expected = NULL;
     noise->fullest = 0;
+    noise->seen = false;
 }
 
 static void
 learn(struct chi_lb_noise *noise, double surprise)
 {
-    noise->level += LEARN * (fmin(surprise, 1) - noise->level);
+    const double known = fmin(surprise, 1);
+
+    noise->sudden = known > CAUTION * noise->level ? known : 0;
+    if (noise->compared++ >= SESSIONS_FIRST) {
+        noise->level += LEARN * (known - noise->level);
+    }
 }
 
 /* The times of PEs over their mean, in which fast ones count more: what all
@@ -64,33 +70,60 @@ shares_of(const struct chi_lb_problem *problem, const uint32_t *to,
 }
 
 void
+chi_lb_noise_said(struct chi_lb_noise *noise)
+{
+    chi_lb_noise_fini(noise);
+    noise->said = true;
+}
+
+/* Of a session, with what was expected of each PE, or of the fullest. */
+static double
+surprise_of(const struct chi_lb_noise *noise, const double *shares,
+            uint32_t pes)
+{
+    double surprise = 0;
+    double fullest = 0;
+
+    for (uint32_t pe = 0; pe < pes; pe++) {
+        fullest = fmax(fullest, shares[pe]);
+        if (noise->expected != NULL) {
+            surprise = fmax(surprise, fabs(shares[pe] - noise->expected[pe]));
+        }
+    }
+    return noise->expected != NULL ? surprise : fabs(fullest - noise->fullest);
+}
+
+void
 chi_lb_noise_look(struct chi_lb_noise *noise,
                   const struct chi_lb_problem *problem, bool measured)
 {
-    double *shares = malloc(problem->pe_count * sizeof(*shares));
-    double surprise = 0;
+    double *shares = NULL;
 
     if (!measured) {
-        chi_lb_noise_fini(noise); /* N3 */
-    } else if (shares != NULL && noise->expected != NULL &&
-               shares_of(problem, problem->from, shares)) {
-        for (uint32_t pe = 0; pe < problem->pe_count; pe++) {
-            surprise = fmax(surprise, fabs(shares[pe] - noise->expected[pe]));
-        }
-        if (noise->sessions++ >= SESSIONS_FIRST) {
-            learn(noise, surprise);
-        }
+        chi_lb_noise_said(noise);
+        return;
     }
+    if (!noise->seen && noise->fullest > 0) {
+        shares = malloc(problem->pe_count * sizeof(*shares));
+    }
+    if (shares != NULL && shares_of(problem, problem->from, shares)) {
+        learn(noise, surprise_of(noise, shares, problem->pe_count));
+    }
+    noise->said = false;
+    noise->seen = false;
     free(shares);
 }
 
 void
-chi_lb_noise_rest(struct chi_lb_noise *noise, double fullest)
+chi_lb_noise_see(struct chi_lb_noise *noise, double fullest)
 {
-    if (noise->fullest > 0 && noise->sessions > SESSIONS_FIRST) {
+    if (noise->fullest > 0) {
         learn(noise, fabs(fullest - noise->fullest));
     }
+    chi_lb_noise_forget(noise);
     noise->fullest = fullest;
+    noise->said = false;
+    noise->seen = true;
 }
 
 void
@@ -114,4 +147,13 @@ double
 chi_lb_noise_least(const struct chi_lb_noise *noise)
 {
     return fmin(CAUTION * noise->level, CHI_LB_NOISE_MAX);
+}
+
+double
+chi_lb_noise_doubt(const struct chi_lb_noise *noise)
+{
+    const double first = ldexp(CHI_LB_DOUBT_MAX, -(int)noise->compared);
+    const double doubt = fmax(first, fmin(noise->sudden, CHI_LB_DOUBT_MAX));
+
+    return noise->said ? 0 : fmax(doubt, chi_lb_noise_least(noise));
 }

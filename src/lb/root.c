@@ -357,7 +357,7 @@ decide(struct chi_lb *lb, struct gathered *gathered)
     chi_lb_noise_look(noise, &gathered->problem, gathered->measured);
     if (status == CHARE_OK && lb->automatic != NULL) {
         chi_lb_auto_confirm(lb->automatic, before.makespan);
-        lb->automatic->noise = chi_lb_noise_least(noise);
+        chi_lb_auto_doubt(lb->automatic, noise);
     }
     if (status == CHARE_OK) {
         status = ask(lb, gathered, &before, &choice, text);

@@ -144,7 +144,7 @@ pace_rest(struct chi_lb *lb)
         pace->rest < CHI_LB_REST_MAX / 2 ? 2 * pace->rest : CHI_LB_REST_MAX;
 }
 
-/* What it takes to call a session, by the noise of these chares (N3). */
+/* Whether it is worth a session, by the noise of these chares. */
 static bool
 is_promising(struct chi_lb *lb)
 {
@@ -154,16 +154,12 @@ is_promising(struct chi_lb *lb)
         sum->speeds > 0 ? (sum->work + sum->background) / sum->speeds : 0;
 
     if (sum->measured == 0 && sum->count > 0) {
-        chi_lb_noise_fini(noise);
+        chi_lb_noise_said(noise);
+    } else if (sum->measured > 0 && mean > 0) {
+        chi_lb_noise_see(noise, sum->most / mean);
     }
-    lb->automatic->noise = chi_lb_noise_least(noise);
-    if (chi_lb_auto_promises(lb->automatic, sum)) {
-        return true;
-    }
-    if (sum->measured > 0 && mean > 0) {
-        chi_lb_noise_rest(noise, sum->most / mean);
-    }
-    return false;
+    chi_lb_auto_doubt(lb->automatic, noise);
+    return chi_lb_auto_promises(lb->automatic, sum);
 }
 
 /* All have told what they have. */

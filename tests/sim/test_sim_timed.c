@@ -540,7 +540,7 @@ what_is_balanced_is_left_alone(void)
             }
             chare_lb_report_get(sim_rt(&job, 0), &report);
             check_end(&test);
-            if (lb->automatic->noise > 0 ||
+            if (lb->automatic->doubt > 0 ||
                 lb->noise[CHI_LOAD_FREE].level > 0) {
                 SIM_WRONG(&job, "costs that chares say are noisy"); /* N3 */
             }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dump.c - reading and writing loads as text.
+ * dump.c - reading loads as text.
  *
  * Reading checks every line; what is wrong is said with the file's name and
  * the line's number.
@@ -23,6 +23,8 @@ enum {
     ROOM_FIRST = 1024,
 };
 
+static const uint64_t NOT_SAID = UINT64_MAX;
+
 struct talk {
     uint32_t a;
     uint32_t b;
@@ -36,6 +38,9 @@ struct reading {
     char *error;
     char *at; /* the rest of the line */
     bool versioned;
+    bool whole;            /* the last line that was read has its end */
+    uint64_t objects_said; /* how many there are to be; or NOT_SAID */
+    uint64_t talks_said;
     size_t object_room;
     struct talk *talks;
     size_t talk_count;
@@ -66,6 +71,9 @@ complain(struct reading *reading, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    for (char *at = text; *at != '\0'; at++) { /* it may be any file's */
+        *at = iscntrl((unsigned char)*at) ? '?' : *at;
+    }
     snprintf(reading->error, CHI_DUMP_ERROR_BYTES, "%.*s:%lu: %s",
              CHI_DUMP_LINE_BYTES_MAX - 64, reading->name, reading->line, text);
     return CHARE_ERR_FORMAT;
@@ -77,6 +85,14 @@ no_memory(struct reading *reading)
     snprintf(reading->error, CHI_DUMP_ERROR_BYTES, "%.*s: out of memory",
              CHI_DUMP_LINE_BYTES_MAX - 64, reading->name);
     return CHARE_ERR_NO_MEMORY;
+}
+
+static chare_status
+no_dump(struct reading *reading)
+{
+    return complain(reading,
+                    "no dump of loads: one begins with 'chare-load %d'",
+                    CHI_DUMP_VERSION);
 }
 
 /* ---- words */
@@ -213,21 +229,38 @@ read_version(struct reading *reading)
     return status;
 }
 
+/* What is said of the whole; words that are unknown are passed over. */
 static chare_status
-read_pes(struct reading *reading)
+read_pes_words(struct reading *reading)
 {
-    uint64_t count;
-    chare_status status =
-        read_count(reading, "how many PEs", next_word(reading),
-                   CHARE_PES_MAX + 1ull, &count);
+    chare_status status = CHARE_OK;
+    char *word;
 
-    if (status != CHARE_OK) {
-        return status;
+    while (status == CHARE_OK && (word = next_word(reading)) != NULL) {
+        const char *value = value_of(reading, word, &status);
+
+        if (value == NULL) {
+            break;
+        }
+        if (strcmp(word, "objects") == 0) {
+            status = read_count(reading, word, value, CHI_LB_OBJECTS_MAX,
+                                &reading->objects_said);
+        } else if (strcmp(word, "talks") == 0) {
+            status = read_count(reading, word, value, NOT_SAID,
+                                &reading->talks_said);
+        } else if (strcmp(word, "seed") == 0) {
+            status = read_count(reading, word, value, UINT64_MAX,
+                                &reading->out->seed);
+        } else if (strcmp(word, "noise") == 0) {
+            status = read_amount(reading, word, value, &reading->out->noise);
+        }
     }
-    if (count == 0 || reading->out->pe_count != 0) {
-        return complain(reading, "'pes' should come once, and not be 0");
-    }
-    reading->out->pe_count = (uint32_t)count;
+    return status;
+}
+
+static chare_status
+make_pes(struct reading *reading, uint32_t count)
+{
     reading->speeds = malloc(count * sizeof(*reading->speeds));
     reading->background = calloc(count, sizeof(*reading->background));
     reading->nodes = malloc(count * sizeof(*reading->nodes));
@@ -246,7 +279,25 @@ read_pes(struct reading *reading)
             .core = CHI_LB_SPOT_UNKNOWN,
         };
     }
+    reading->out->pe_count = count;
     return CHARE_OK;
+}
+
+static chare_status
+read_pes(struct reading *reading)
+{
+    uint64_t count;
+    chare_status status =
+        read_count(reading, "how many PEs", next_word(reading),
+                   CHARE_PES_MAX + 1ull, &count);
+
+    if (status == CHARE_OK && (count == 0 || reading->out->pe_count != 0)) {
+        status = complain(reading, "'pes' should come once, and not be 0");
+    }
+    if (status == CHARE_OK) {
+        status = make_pes(reading, (uint32_t)count);
+    }
+    return status == CHARE_OK ? read_pes_words(reading) : status;
 }
 
 /* "3.14": switches, outermost first. */
@@ -493,9 +544,7 @@ read_line(struct reading *reading)
         return read_version(reading);
     }
     if (!reading->versioned) {
-        return complain(reading,
-                        "no dump of loads: it begins with 'chare-load %d'",
-                        CHI_DUMP_VERSION);
+        return no_dump(reading);
     }
     if (strcmp(word, "pes") == 0) {
         return read_pes(reading);
@@ -590,13 +639,48 @@ give_out(struct reading *reading)
     reading->out->spots = reading->spots;
 }
 
+/* Whether it was cut off. */
+static chare_status
+check_end(struct reading *reading)
+{
+    const struct {
+        const char *what;
+        uint64_t said;
+        size_t there;
+    } parts[] = {
+        {"objects", reading->objects_said, reading->out->object_count},
+        {"talks", reading->talks_said, reading->talk_count},
+    };
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (parts[i].said == NOT_SAID) {
+            continue;
+        }
+        if (parts[i].there != parts[i].said) {
+            return complain(reading,
+                            "the file has %zu of %" PRIu64
+                            " %s: is it not whole?",
+                            parts[i].there, parts[i].said, parts[i].what);
+        }
+        if (!reading->whole) {
+            return complain(reading, "the last line has no end");
+        }
+    }
+    return CHARE_OK;
+}
+
 static chare_status
 finish(struct reading *reading)
 {
     char text[CHI_LB_TEXT_BYTES];
 
     if (reading->out->pe_count == 0) {
-        return complain(reading, "the file ends before 'pes'");
+        return complain(reading, reading->line == 0
+                                     ? "the file is empty"
+                                     : "the file ends before 'pes'");
+    }
+    if (check_end(reading) != CHARE_OK) {
+        return CHARE_ERR_FORMAT;
     }
     if (reading->has_places) {
         pack_places(reading);
@@ -623,16 +707,27 @@ chi_dump_read(FILE *file, const char *name, struct chi_lb_problem *out,
               char *error)
 {
     struct reading reading = {
-        .name = name, .error = error, .out = out, .has_messages = true};
+        .name = name,
+        .error = error,
+        .out = out,
+        .has_messages = true,
+        .objects_said = NOT_SAID,
+        .talks_said = NOT_SAID,
+    };
     char line[CHI_DUMP_LINE_BYTES_MAX];
     chare_status status = CHARE_OK;
 
     *out = (struct chi_lb_problem){.seed = 1};
     while (status == CHARE_OK && fgets(line, sizeof(line), file) != NULL) {
         reading.line++;
-        if (strchr(line, '\n') == NULL && !feof(file)) {
-            status = complain(&reading, "the line is longer than %d bytes",
-                              CHI_DUMP_LINE_BYTES_MAX - 2);
+        reading.whole = strchr(line, '\n') != NULL;
+        if (!reading.whole && !feof(file)) {
+            status = reading.versioned
+                         ? complain(&reading,
+                                    "the line is longer than %d bytes, or has "
+                                    "a byte 0",
+                                    CHI_DUMP_LINE_BYTES_MAX - 2)
+                         : no_dump(&reading);
             break;
         }
         line[strcspn(line, "#")] = '\0';
@@ -651,114 +746,4 @@ chi_dump_read(FILE *file, const char *name, struct chi_lb_problem *out,
         chi_lb_problem_free(out);
     }
     return status;
-}
-
-static void
-write_object(FILE *file, const struct chi_lb_problem *problem, size_t i,
-             char *const *names)
-{
-    fprintf(file, "object %zu pe=%" PRIu32 " load=%.9g", i, problem->from[i],
-            (double)problem->work[i]);
-    if (problem->bytes != NULL && problem->bytes[i] != 0) {
-        fprintf(file, " bytes=%" PRIu64, problem->bytes[i]);
-    }
-    if (problem->fixed != NULL && problem->fixed[i] != 0) {
-        fputs(" fixed=1", file);
-    }
-    for (uint32_t dim = 0; problem->coordinates != NULL && dim < problem->dims;
-         dim++) {
-        fprintf(file, "%s%.9g", dim == 0 ? " at=" : ",",
-                (double)problem->coordinates[i * problem->dims + dim]);
-    }
-    if (names != NULL) {
-        fprintf(file, " name=%s", names[i]);
-    }
-    fputc('\n', file);
-}
-
-static void
-write_sensor(FILE *file, const char *name, float value)
-{
-    if (!isnan(value)) {
-        fprintf(file, " %s=%g", name, (double)value);
-    }
-}
-
-static void
-write_sensors(FILE *file, const struct chi_lb_sensors *sensors)
-{
-    write_sensor(file, "mhz", sensors->mhz);
-    write_sensor(file, "celsius", sensors->celsius);
-    write_sensor(file, "watts", sensors->watts);
-}
-
-/* What is known of where a PE is; the line goes on. */
-static void
-write_spot(FILE *file, const struct chi_lb_spot *spot)
-{
-    const struct {
-        const char *key;
-        uint16_t value;
-    } parts[] = {
-        {"package", spot->package},
-        {"numa", spot->numa},
-        {"cache", spot->cache},
-        {"core", spot->core},
-    };
-
-    for (uint32_t i = 0; i < spot->switch_levels; i++) {
-        fprintf(file, "%s%" PRIu32, i == 0 ? " switch=" : ".",
-                spot->switches[i]);
-    }
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        if (parts[i].value != CHI_LB_SPOT_UNKNOWN) {
-            fprintf(file, " %s=%u", parts[i].key, parts[i].value);
-        }
-    }
-}
-
-static void
-write_talk(FILE *file, const struct chi_lb_problem *problem, size_t i,
-           size_t e)
-{
-    fprintf(file, "talk %zu %" PRIu32 " %.9g", i, problem->edge_to[e],
-            (double)problem->edge_bytes[e]);
-    if (problem->edge_messages != NULL) {
-        fprintf(file, " messages=%.9g", (double)problem->edge_messages[e]);
-    }
-    fputc('\n', file);
-}
-
-chare_status
-chi_dump_write(FILE *file, const struct chi_lb_problem *problem,
-               char *const *names)
-{
-    fprintf(file, "chare-load %d\npes %" PRIu32 "\n", CHI_DUMP_VERSION,
-            problem->pe_count);
-    for (uint32_t pe = 0; pe < problem->pe_count; pe++) {
-        fprintf(
-            file, "pe %" PRIu32 " node=%" PRIu32 " speed=%.9g background=%.9g",
-            pe, chi_lb_node(problem, pe), (double)chi_lb_speed(problem, pe),
-            (double)chi_lb_background(problem, pe));
-        if (problem->sensors != NULL) {
-            write_sensors(file, &problem->sensors[pe]);
-        }
-        if (problem->spots != NULL) {
-            write_spot(file, &problem->spots[pe]);
-        }
-        fputc('\n', file);
-    }
-    for (size_t i = 0; i < problem->object_count; i++) {
-        write_object(file, problem, i, names);
-    }
-    for (size_t i = 0;
-         problem->edge_first != NULL && i < problem->object_count; i++) {
-        for (size_t e = problem->edge_first[i]; e < problem->edge_first[i + 1];
-             e++) {
-            if (problem->edge_to[e] > i) {
-                write_talk(file, problem, i, e);
-            }
-        }
-    }
-    return fflush(file) == 0 && !ferror(file) ? CHARE_OK : CHARE_ERR_SYSTEM;
 }

@@ -8,13 +8,18 @@
  * One thing a line, words separated by blanks; '#' starts a comment:
  *
  *     chare-load 1                     first line: the format's version
- *     pes 4                            how many; before what follows
+ *     pes 4 objects=9 talks=1 seed=3   how many; before what follows
  *     pe 2 node=0 speed=0.5 background=1.25e-3
  *     object 0 pe=2 load=1.5e-3 bytes=800 at=0.25,1 fixed=1 name=Cell[3,4]
  *     talk 0 1 4096 messages=4         bytes between two objects
  *
  * Of a PE 'package=', 'numa=', 'cache=', 'core=', and 'switch=1.4', outermost
  * first, say how far it is from others (spots.h).
+ *
+ * Where 'objects' and 'talks' are said, so many have to follow, each in a line
+ * with an end: so a file that was cut off is found out. 'seed' is what chance
+ * began with, 'noise' the part of the time that had to be won, or strategies
+ * that keep what is good enough moved nothing.
  *
  * Numbers of objects count from 0, in order. 'load' is seconds of work on a PE
  * of speed 1; what is left out is: speed 1, background 0, bytes 0, not fixed.

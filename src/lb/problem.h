@@ -72,6 +72,8 @@ struct chi_lb_problem {
 
     float tolerance; /* 0: CHI_LB_TOLERANCE */
     double goal;     /* seconds that are good enough; 0: as tolerance says */
+    float noise;     /* the part of the time that has to be won, or strategies
+                        that keep what is good enough move nothing; 0: any */
     uint64_t seed;
 };
 

@@ -205,6 +205,12 @@ problem_init(const struct chi_lb *lb, struct gathered *gathered, size_t count)
 
 /* ---- deciding */
 
+static struct chi_lb_noise *
+noise_of(struct chi_lb *lb)
+{
+    return &lb->noise[lb->timed ? CHI_LOAD_FREE : CHI_LOAD_SYNCED];
+}
+
 static void
 dump(const struct chi_lb *lb, const struct chi_lb_problem *problem)
 {
@@ -238,22 +244,8 @@ check_answer(const struct gathered *gathered)
     return CHARE_OK;
 }
 
-/* What a strategy that keeps what is good enough could win is less than what
- * loads differ by anyway. */
-static bool
-is_good_enough(struct chi_lb *lb, const struct chi_lb_quality *before,
-               const struct chi_lb_strategy *strategy)
-{
-    return strategy->keeps && before->stranded == 0 &&
-           before->makespan - before->bound <=
-               chi_lb_noise_least(
-                   &lb->noise[lb->timed ? CHI_LOAD_FREE : CHI_LOAD_SYNCED]) *
-                   before->makespan;
-}
-
 static chare_status
-ask(struct chi_lb *lb, struct gathered *gathered,
-    const struct chi_lb_quality *before, struct chi_lb_choice *choice,
+ask(struct chi_lb *lb, struct gathered *gathered, struct chi_lb_choice *choice,
     char *text)
 {
     chare_status status;
@@ -268,8 +260,7 @@ ask(struct chi_lb *lb, struct gathered *gathered,
     }
     if (lb->user == NULL) {
         choice->strategy = chi_lb_talk_choose(lb, &gathered->problem);
-        status = choice->strategy == NULL ||
-                         is_good_enough(lb, before, choice->strategy)
+        status = choice->strategy == NULL
                      ? CHARE_OK
                      : chi_lb_decide(choice->strategy, &gathered->problem,
                                      gathered->to, text);
@@ -344,8 +335,7 @@ tell_moves(struct chi_lb *lb, const struct gathered *gathered)
 static void
 decide(struct chi_lb *lb, struct gathered *gathered)
 {
-    struct chi_lb_noise *noise =
-        &lb->noise[lb->timed ? CHI_LOAD_FREE : CHI_LOAD_SYNCED];
+    struct chi_lb_noise *noise = noise_of(lb);
     struct chi_lb_quality before;
     struct chi_lb_quality after;
     struct chi_lb_choice choice = {0};
@@ -354,13 +344,12 @@ decide(struct chi_lb *lb, struct gathered *gathered)
     chare_status status;
 
     status = chi_lb_evaluate(&gathered->problem, gathered->from, &before);
-    chi_lb_noise_look(noise, &gathered->problem, gathered->measured);
     if (status == CHARE_OK && lb->automatic != NULL) {
         chi_lb_auto_confirm(lb->automatic, before.makespan);
         chi_lb_auto_doubt(lb->automatic, noise);
     }
     if (status == CHARE_OK) {
-        status = ask(lb, gathered, &before, &choice, text);
+        status = ask(lb, gathered, &choice, text);
     }
 
     lb->report.decision_ns = chi_clock_now_ns(&chi_clock_real) - start_ns;
@@ -420,6 +409,10 @@ chi_lb_root_decide(struct chi_lb *lb)
     struct gathered gathered = {0};
 
     gather(lb, &gathered);
+    chi_lb_noise_look(noise_of(lb), &gathered.problem, gathered.measured);
+    if (!lb->is_automatic && lb->user == NULL) {
+        gathered.problem.noise = (float)chi_lb_noise_least(noise_of(lb));
+    }
     dump(lb, &gathered.problem);
     decide(lb, &gathered);
     tell_moves(lb, &gathered);
@@ -494,6 +487,11 @@ chi_lb_use(struct chi_lb *lb, const char *name)
     const bool is_automatic = lb->is_automatic;
     const chare_status status = use(lb, name);
 
+    /* Who asks for a dump wants to know what it costs as it is. */
+    if (status == CHARE_OK && !lb->pe->meter.on &&
+        lb->pe->options.settings->lb_dump[0] != '\0') {
+        chi_lb_meter(lb, true);
+    }
     if (user != lb->user || strategy != lb->strategy ||
         is_automatic != lb->is_automatic) { /* N4 */
         chi_lb_noise_forget(&lb->noise[CHI_LOAD_SYNCED]);

@@ -94,11 +94,25 @@ chi_lb_strategy_find(const char *name)
     return NULL;
 }
 
+/* Whether what could be won is less than what loads differ by anyway. */
+static chare_status
+look_at_noise(const struct chi_lb_problem *problem, bool *is_noise_out)
+{
+    struct chi_lb_quality now;
+    const chare_status status = chi_lb_evaluate(problem, problem->from, &now);
+
+    *is_noise_out =
+        status == CHARE_OK && now.stranded == 0 &&
+        now.makespan - now.bound <= (double)problem->noise * now.makespan;
+    return status;
+}
+
 chare_status
 chi_lb_decide(const struct chi_lb_strategy *strategy,
               const struct chi_lb_problem *problem, uint32_t *to, char *text)
 {
     chare_status status;
+    bool is_noise = false;
 
     text[0] = '\0';
     status = chi_lb_problem_check(problem, text);
@@ -119,7 +133,12 @@ chi_lb_decide(const struct chi_lb_strategy *strategy,
         return CHARE_OK;
     }
     memcpy(to, problem->from, problem->object_count * sizeof(*to));
-    status = strategy->decide(problem, to, text);
+    if (strategy->keeps && problem->noise > 0) {
+        status = look_at_noise(problem, &is_noise);
+    }
+    if (status == CHARE_OK && !is_noise) {
+        status = strategy->decide(problem, to, text);
+    }
     if (status == CHARE_ERR_NO_MEMORY) {
         snprintf(text, CHI_LB_TEXT_BYTES, "out of memory for %zu objects",
                  problem->object_count);

@@ -109,6 +109,15 @@ errors_name_file_and_line(void)
          "object 1 pe=0 load=1 at=3\n",
          "x.load:4: at '3' has 1"},
         {"chare-load 1\npes 1\nfly 3\n", "x.load:3: 'fly' is not known"},
+        {"chare-load 1\npes 1\n\033[31m\n", "x.load:3: '?[31m' is not"},
+        {"", "x.load:0: the file is empty"},
+        {"chare-load 1\npes 1 objects=2\nobject 0 pe=0 load=1\n",
+         "x.load:3: the file has 1 of 2 objects"},
+        {"chare-load 1\npes 1 objects=1\nobject 0 pe=0 load=1",
+         "x.load:3: the last line has no end"},
+        {"chare-load 1\npes 1 objects=1 talks=1\nobject 0 pe=0 load=1\n",
+         "x.load:3: the file has 0 of 1 talks"},
+        {"chare-load 1\npes 1 noise=-1\n", "x.load:2: noise '-1'"},
     };
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -123,5 +132,41 @@ errors_name_file_and_line(void)
     }
 }
 
-TAP_MAIN(TAP_CASE(round_trip), TAP_CASE(what_is_left_out),
+static void
+bytes_that_are_no_text(void)
+{
+    static const char bytes[] = "\177ELF\002\0\0\0\nmore\n";
+    FILE *file = fmemopen((void *)(uintptr_t)bytes, sizeof(bytes) - 1, "r");
+    struct chi_lb_problem problem;
+    char error[CHI_DUMP_ERROR_BYTES];
+
+    CHECK(file != NULL);
+    CHECK(chi_dump_read(file, "x", &problem, error) == CHARE_ERR_FORMAT);
+    fclose(file);
+    CHECK(strstr(error, "x:1: no dump of loads") != NULL);
+}
+
+static void
+the_whole_is_said(void)
+{
+    struct chi_lb_problem problem;
+    struct chi_lb_problem back;
+    char error[CHI_DUMP_ERROR_BYTES];
+    FILE *file = tmpfile();
+
+    CHECK(file != NULL);
+    CHECK(chi_synth_make(CHI_SYNTH_UNIFORM, 10, 2, 77, &problem) == CHARE_OK);
+    problem.noise = 0.25f;
+    CHECK(chi_dump_write(file, &problem, NULL) == CHARE_OK);
+    rewind(file);
+    CHECK(chi_dump_read(file, "x", &back, error) == CHARE_OK);
+    fclose(file);
+    CHECK_EQ(back.seed, 77);
+    CHECK(back.noise == 0.25f);
+    chi_lb_problem_free(&problem);
+    chi_lb_problem_free(&back);
+}
+
+TAP_MAIN(TAP_CASE(round_trip), TAP_CASE(the_whole_is_said),
+         TAP_CASE(bytes_that_are_no_text), TAP_CASE(what_is_left_out),
          TAP_CASE(errors_name_file_and_line))

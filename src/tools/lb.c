@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "lb/dump.h"
 #include "lb/strategies/strategy.h"
 #include "lb/synth.h"
+#include "tools/lb_table.h"
 #include "tools/tools.h"
 
 enum {
@@ -26,50 +28,72 @@ enum {
 static const char help[] =
     "Usage: chare lb [OPTION]... DUMP\n"
     "       chare lb [OPTION]... --synthetic SHAPE\n"
-    "Replay the loads of a run (CHARE_LB_DUMP) through "
-    "balancing\n"
+    "Replay the loads of a run (CHARE_LB_DUMP=DUMP) through balancing\n"
     "strategies: what would the slowest PE have, what would move?\n"
+    "DUMP may be '-', standard input.\n"
     "\n"
     "  -s, --strategy NAME   only this one (again: this one too)\n"
     "  -n, --pes N           on N PEs: objects of PE p are on p modulo N; "
-    "with\n"
-    "                        --synthetic: how many (default 16)\n"
+    "PEs\n"
+    "                        that the run did not have are as fast as p "
+    "modulo\n"
+    "                        what it had, with the least background of "
+    "those,\n"
+    "                        16 on a node; with --synthetic: how many (16)\n"
     "      --synthetic SHAPE made-up loads: uniform, lognormal, onehot (one "
     "PE\n"
     "                        has 20 times the others), clustered in space\n"
     "      --objects N       how many to make up (default 10 for each PE)\n"
-    "      --seed N          for what is left to chance (default 1)\n"
+    "      --seed N          for what is left to chance (default: as in the\n"
+    "                        run; 1)\n"
     "      --tolerance X     work above the bound that is not worth a move\n"
     "                        (default 0.02)\n"
+    "      --noise X         the part of the time that has to be won, or\n"
+    "                        greedy-refine, refine and hierarchical move\n"
+    "                        nothing (default: as in the run; 0 with --pes)\n"
     "      --write FILE      also write the loads, as a dump, to FILE\n"
-    "      --moves FILE      also write where each object goes: strategy, "
-    "object,\n"
-    "                        from, to\n"
-    "      --csv             print the table as CSV, for programs\n"
+    "      --moves FILE      also write where each object goes: strategy,\n"
+    "                        object, from, to\n"
+    "      --csv, --json     print the table for programs; what is unknown "
+    "is\n"
+    "                        empty, or null. 'chare lb --json DUMP | python3 "
+    "-m\n"
+    "                        chare.lbplot - FILE.svg' draws it\n"
     "  -l, --list            list the strategies\n"
     "  -h, --help            show this text\n"
     "\n"
-    "time     seconds of the PE that has most\n"
-    "ratio    that over the lower bound max(mean, largest object)\n"
-    "moves    objects that move, and their bytes where they are known\n"
-    "cut      bytes between objects on different PEs, where they are known\n"
-    "hop      the same, each byte times how far it goes: 1 in a cache, 2 in "
+    "bound      seconds that no assignment can do with less than: the mean "
+    "of\n"
+    "           all PEs, the largest object, or what some PE cannot get rid "
+    "of\n"
+    "time       seconds of the PE that has most\n"
+    "ratio      that over the bound\n"
+    "moves      objects that move\n"
+    "bytes      of those, where they are known (of what has moved in the "
+    "run)\n"
+    "cut        bytes between objects on different PEs (CHARE_LB_COMM=1)\n"
+    "hop        the same, each byte times how far it goes: 1 in a cache, 2 in "
     "a\n"
-    "         NUMA node, 3 in a node, 5 between nodes, 2 more for each level\n"
-    "         of switches\n"
-    "decision how long the strategy took\n";
+    "           NUMA node, 3 in a node, 5 between nodes, 2 more for each "
+    "level\n"
+    "           of switches\n"
+    "decision   seconds that the strategy took, here in one process\n"
+    "\n"
+    "k is 1000, M a million and so on; '-': the run did not say.\n";
 
 struct what_if {
     const char *dump;
     const struct chi_lb_strategy *chosen[CHOSEN_MAX];
     size_t chosen_count;
     bool has_shape;
-    bool csv;
+    bool has_seed;
+    enum chi_lb_table_form form;
     enum chi_synth_shape shape;
     uint64_t pes;
     uint64_t objects;
     uint64_t seed;
     float tolerance;
+    float noise; /* below 0: what the dump says */
     const char *write_to;
     const char *moves_to;
     FILE *moves;
@@ -83,6 +107,8 @@ enum {
     OPTION_WRITE,
     OPTION_MOVES,
     OPTION_CSV,
+    OPTION_JSON,
+    OPTION_NOISE,
 };
 
 static const struct option long_options[] = {
@@ -94,7 +120,9 @@ static const struct option long_options[] = {
     {"tolerance", required_argument, NULL, OPTION_TOLERANCE},
     {"write", required_argument, NULL, OPTION_WRITE},
     {"moves", required_argument, NULL, OPTION_MOVES},
+    {"noise", required_argument, NULL, OPTION_NOISE},
     {"csv", no_argument, NULL, OPTION_CSV},
+    {"json", no_argument, NULL, OPTION_JSON},
     {"list", no_argument, NULL, 'l'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -103,18 +131,18 @@ static const struct option long_options[] = {
 /* ---- options; each parser returns 0, or the exit code */
 
 static int
-parse_number(const char *option, const char *text, uint64_t limit,
-             uint64_t *out)
+parse_number(const char *option, const char *text, uint64_t least,
+             uint64_t limit, uint64_t *out)
 {
     char *end;
 
     errno = 0;
     *out = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 ||
-        *out > limit) {
-        return chi_tools_misused("lb",
-                                 "%s %s: should be a number up to %" PRIu64,
-                                 option, text, limit);
+        *out < least || *out > limit) {
+        return chi_tools_misused(
+            "lb", "%s %s: should be a number from %" PRIu64 " to %" PRIu64,
+            option, text, least, limit);
     }
     return 0;
 }
@@ -136,14 +164,15 @@ parse_strategy(struct what_if *what_if, const char *name)
 }
 
 static int
-parse_tolerance(const char *text, float *out)
+parse_part(const char *option, const char *text, bool may_be_0, float *out)
 {
     char *end;
 
     *out = strtof(text, &end);
-    if (end == text || *end != '\0' || !(*out > 0 && *out < 1)) {
-        return chi_tools_misused(
-            "lb", "--tolerance %s: should be between 0 and 1", text);
+    if (end == text || *end != '\0' || !(*out >= 0 && *out < 1) ||
+        (*out == 0 && !may_be_0)) {
+        return chi_tools_misused("lb", "%s %s: should be between 0 and 1",
+                                 option, text);
     }
     return 0;
 }
@@ -155,7 +184,7 @@ parse_option(struct what_if *what_if, int option, char **argv)
     case 's':
         return parse_strategy(what_if, optarg);
     case 'n':
-        return parse_number("--pes", optarg, CHARE_PES_MAX, &what_if->pes);
+        return parse_number("--pes", optarg, 1, CHARE_PES_MAX, &what_if->pes);
     case OPTION_SYNTHETIC:
         what_if->has_shape = true;
         return chi_synth_find(optarg, &what_if->shape)
@@ -166,12 +195,15 @@ parse_option(struct what_if *what_if, int option, char **argv)
                          "onehot or clustered",
                          optarg);
     case OPTION_OBJECTS:
-        return parse_number("--objects", optarg, CHI_LB_OBJECTS_MAX,
+        return parse_number("--objects", optarg, 1, CHI_LB_OBJECTS_MAX,
                             &what_if->objects);
     case OPTION_SEED:
-        return parse_number("--seed", optarg, UINT64_MAX, &what_if->seed);
+        what_if->has_seed = true;
+        return parse_number("--seed", optarg, 0, UINT64_MAX, &what_if->seed);
     case OPTION_TOLERANCE:
-        return parse_tolerance(optarg, &what_if->tolerance);
+        return parse_part("--tolerance", optarg, false, &what_if->tolerance);
+    case OPTION_NOISE:
+        return parse_part("--noise", optarg, true, &what_if->noise);
     case OPTION_WRITE:
         what_if->write_to = optarg;
         return 0;
@@ -179,7 +211,10 @@ parse_option(struct what_if *what_if, int option, char **argv)
         what_if->moves_to = optarg;
         return 0;
     case OPTION_CSV:
-        what_if->csv = true;
+        what_if->form = CHI_LB_TABLE_CSV;
+        return 0;
+    case OPTION_JSON:
+        what_if->form = CHI_LB_TABLE_JSON;
         return 0;
     case ':':
         return chi_tools_misused("lb", "option '%s' needs a value",
@@ -194,9 +229,12 @@ static void
 list_strategies(void)
 {
     for (size_t i = 0; chi_lb_strategy_at(i) != NULL; i++) {
-        printf("  %-14s %s\n", chi_lb_strategy_at(i)->name,
+        printf("  %-13s %s\n", chi_lb_strategy_at(i)->name,
                chi_lb_strategy_at(i)->help);
     }
+    printf("\nIn a job also auto: the one of them that wins most, if it is "
+           "worth it.\nNames of Charm4py's, such as GreedyRefineLB, are "
+           "known, too.\n");
 }
 
 /* 0: go on; else stop, with *code_out. */
@@ -225,6 +263,9 @@ parse_options(int argc, char **argv, struct what_if *what_if, int *code_out)
                                            ? "a DUMP and --synthetic?"
                                            : "which DUMP, or --synthetic?");
     }
+    if (code == 0 && !what_if->has_shape && what_if->objects != 0) {
+        code = chi_tools_misused("lb", "--objects is for --synthetic");
+    }
     what_if->dump = what_if->has_shape ? NULL : argv[optind];
     *code_out = code;
     return code;
@@ -239,35 +280,57 @@ failed(const char *text)
     return EXIT_NO;
 }
 
+/* PEs that the run did not have. */
+static int
+add_pes(struct chi_lb_problem *problem, uint32_t pes)
+{
+    const uint32_t had = problem->pe_count;
+    float *speeds = malloc(pes * sizeof(*speeds));
+    float *background = malloc(pes * sizeof(*background));
+    float least = chi_lb_background(problem, 0);
+
+    if (speeds == NULL || background == NULL) {
+        free(speeds);
+        free(background);
+        return failed("out of memory");
+    }
+    for (uint32_t pe = 1; pe < had; pe++) {
+        least = fminf(least, chi_lb_background(problem, pe));
+    }
+    for (uint32_t pe = 0; pe < pes; pe++) {
+        speeds[pe] = chi_lb_speed(problem, pe % had);
+        background[pe] = pe < had ? chi_lb_background(problem, pe) : least;
+    }
+    free((void *)(uintptr_t)problem->speeds);
+    free((void *)(uintptr_t)problem->background);
+    free((void *)(uintptr_t)problem->nodes);
+    free((void *)(uintptr_t)problem->spots);
+    problem->speeds = speeds;
+    problem->background = background;
+    problem->nodes = NULL;
+    problem->spots = NULL;
+    return 0;
+}
+
 /* The same objects on another number of PEs. */
 static int
 change_pes(struct chi_lb_problem *problem, uint32_t pes)
 {
     uint32_t *from = (uint32_t *)(uintptr_t)problem->from;
+    int code = 0;
 
-    for (size_t i = 0; i < problem->object_count; i++) {
+    if (pes > problem->pe_count) {
+        code = add_pes(problem, pes);
+    }
+    for (size_t i = 0; pes < problem->pe_count && i < problem->object_count;
+         i++) {
         from[i] %= pes;
     }
-    /* What is known of PEs is known of those; more are like the first. */
-    for (uint32_t pe = 0; pes > problem->pe_count && pe < pes; pe++) {
-        if (chi_lb_speed(problem, pe % problem->pe_count) != 1 ||
-            chi_lb_background(problem, pe % problem->pe_count) != 0) {
-            return failed("--pes: more PEs than in the dump, whose PEs "
-                          "differ in speed or background");
-        }
-    }
-    if (pes > problem->pe_count) {
-        free((void *)(uintptr_t)problem->speeds);
-        free((void *)(uintptr_t)problem->background);
-        free((void *)(uintptr_t)problem->nodes);
-        problem->speeds = NULL;
-        problem->background = NULL;
-        problem->nodes = NULL;
-        free((void *)(uintptr_t)problem->spots);
-        problem->spots = NULL;
+    if (pes != problem->pe_count) {
+        problem->noise = 0; /* it was that of others */
     }
     problem->pe_count = pes;
-    return 0;
+    return code;
 }
 
 static int
@@ -277,6 +340,7 @@ load_dump(const struct what_if *what_if, struct chi_lb_problem *problem)
     FILE *file =
         strcmp(what_if->dump, "-") == 0 ? stdin : fopen(what_if->dump, "r");
     chare_status status;
+    int code = 0;
 
     if (file == NULL) {
         fprintf(stderr, "chare lb: %s: %s\n", what_if->dump, strerror(errno));
@@ -289,8 +353,19 @@ load_dump(const struct what_if *what_if, struct chi_lb_problem *problem)
     if (status != CHARE_OK) {
         return failed(error);
     }
-    problem->seed = what_if->seed;
-    return what_if->pes == 0 ? 0 : change_pes(problem, (uint32_t)what_if->pes);
+    if (what_if->has_seed) {
+        problem->seed = what_if->seed;
+    }
+    if (what_if->pes != 0) {
+        code = change_pes(problem, (uint32_t)what_if->pes);
+    }
+    if (code == 0 && chi_lb_problem_check(problem, error) != CHARE_OK) {
+        code = failed(error);
+    }
+    if (code != 0) {
+        chi_lb_problem_free(problem);
+    }
+    return code;
 }
 
 static int
@@ -326,43 +401,7 @@ write_loads(const char *name, const struct chi_lb_problem *problem)
     return good ? 0 : failed("the loads could not be written");
 }
 
-/* ---- the table */
-
-static void
-print_head(const struct what_if *what_if, const struct chi_lb_problem *problem,
-           const struct chi_lb_quality *now)
-{
-    if (what_if->csv) {
-        printf("strategy,makespan,ratio,moves,moved_bytes,cut_bytes,"
-               "hop_bytes,decision_s\n");
-        return;
-    }
-    printf("%zu objects on %" PRIu32 " PEs; bound %.6g s, mean %.6g s\n\n"
-           "%-14s %12s %8s %10s %14s %14s %14s %10s\n",
-           problem->object_count, problem->pe_count, now->bound, now->mean,
-           "strategy", "time s", "ratio", "moves", "bytes", "cut", "hop",
-           "decision s");
-}
-
-static void
-print_row(const struct what_if *what_if, const char *name,
-          const struct chi_lb_quality *quality, double seconds)
-{
-    const double ratio =
-        quality->bound > 0 ? quality->makespan / quality->bound : 1;
-
-    if (what_if->csv) {
-        printf("%s,%.9g,%.6f,%" PRIu64 ",%" PRIu64 ",%.9g,%.9g,%.6f\n", name,
-               quality->makespan, ratio, quality->moves, quality->moved_bytes,
-               quality->cut_bytes, quality->hop_bytes, seconds);
-    } else {
-        printf("%-14s %12.6g %8.4f %10" PRIu64 " %14" PRIu64
-               " %14.6g %14.6g %10.4f\n",
-               name, quality->makespan, ratio, quality->moves,
-               quality->moved_bytes, quality->cut_bytes, quality->hop_bytes,
-               seconds);
-    }
-}
+/* ---- trying them */
 
 static void
 write_moves(const struct what_if *what_if,
@@ -378,11 +417,13 @@ write_moves(const struct what_if *what_if,
     }
 }
 
-/* One row; false: the strategy could not decide, and that was asked for. */
+/* One row; false: nobody reads them, or the strategy could not decide, and
+ * that was asked for. */
 static bool
 try_strategy(const struct what_if *what_if,
              const struct chi_lb_problem *problem,
-             const struct chi_lb_strategy *strategy, uint32_t *to)
+             const struct chi_lb_strategy *strategy,
+             struct chi_lb_table *table, uint32_t *to)
 {
     struct chi_lb_quality quality;
     char text[CHI_LB_TEXT_BYTES];
@@ -397,9 +438,15 @@ try_strategy(const struct what_if *what_if,
         fprintf(stderr, "chare lb: %s: %s\n", strategy->name, text);
         return what_if->chosen_count == 0;
     }
-    print_row(what_if, strategy->name, &quality,
-              (double)took_ns / (double)CHI_NS_PER_SEC);
     write_moves(what_if, problem, strategy->name, to);
+    chi_lb_table_row(table, strategy->name, &quality,
+                     (double)took_ns / (double)CHI_NS_PER_SEC);
+    if (table->broken) {
+        fprintf(stderr, "chare lb: cannot write standard output: %s\n",
+                strerror(errno));
+        clearerr(stdout); /* it has been said */
+        return false;
+    }
     return true;
 }
 
@@ -408,6 +455,7 @@ show_all(struct what_if *what_if, const struct chi_lb_problem *problem)
 {
     uint32_t *to = malloc((problem->object_count + 1) * sizeof(*to));
     const struct chi_lb_strategy *strategy;
+    struct chi_lb_table table;
     struct chi_lb_quality now;
     bool good = true;
 
@@ -416,15 +464,16 @@ show_all(struct what_if *what_if, const struct chi_lb_problem *problem)
         free(to);
         return failed("out of memory");
     }
-    print_head(what_if, problem, &now);
-    for (size_t i = 0; i < what_if->chosen_count; i++) {
-        good &= try_strategy(what_if, problem, what_if->chosen[i], to);
+    chi_lb_table_begin(&table, what_if->form, problem, &now);
+    for (size_t i = 0; !table.broken && i < what_if->chosen_count; i++) {
+        good &= try_strategy(what_if, problem, what_if->chosen[i], &table, to);
     }
-    for (size_t i = 0; what_if->chosen_count == 0 &&
+    for (size_t i = 0; !table.broken && what_if->chosen_count == 0 &&
                        (strategy = chi_lb_strategy_at(i)) != NULL;
          i++) {
-        good &= try_strategy(what_if, problem, strategy, to);
+        good &= try_strategy(what_if, problem, strategy, &table, to);
     }
+    chi_lb_table_end(&table);
     free(to);
     return good ? 0 : EXIT_NO;
 }
@@ -441,13 +490,18 @@ run(struct what_if *what_if)
     if (what_if->tolerance > 0) {
         problem.tolerance = what_if->tolerance;
     }
+    if (what_if->noise >= 0) {
+        problem.noise = what_if->noise;
+    }
     if (what_if->write_to != NULL) {
         code = write_loads(what_if->write_to, &problem);
     }
-    if (what_if->moves_to != NULL) {
+    if (code == 0 && what_if->moves_to != NULL) {
         what_if->moves = fopen(what_if->moves_to, "w");
         if (what_if->moves == NULL) {
-            code = failed(what_if->moves_to);
+            fprintf(stderr, "chare lb: %s: %s\n", what_if->moves_to,
+                    strerror(errno));
+            code = EXIT_NO;
         }
     }
     if (code == 0) {
@@ -463,7 +517,7 @@ run(struct what_if *what_if)
 int
 chi_tools_lb(int argc, char **argv)
 {
-    struct what_if what_if = {.seed = 1};
+    struct what_if what_if = {.seed = 1, .noise = -1};
     int code;
 
     if (parse_options(argc, argv, &what_if, &code) != 0) {

@@ -63,8 +63,8 @@ class LoadBalancing:
     def measure(self, on=True):
         """Measure what chares of this PE cost, or do not.
 
-        It is on from the start when there is a strategy; an automatic one
-        turns it on and off. What a PE did otherwise before the first
+        It is on from the start when there is a strategy, or CHARE_LB_DUMP; an
+        automatic one turns it on and off. What a PE did otherwise before the first
         balancing counts only from this call on: else that was the program's
         start, and will not come again.
 
@@ -217,8 +217,15 @@ class Picture:
         self.mine = _core.my_pe() == 0
         if not self.mine:
             return
-        if os.path.exists(history):  # of an earlier run
+        try:
+            with open(history, "wb"):
+                pass  # what an earlier run has left is not this one's
             os.remove(history)
+        except OSError as error:
+            self._say(f"no {self.path} will be drawn: {history}: "
+                      f"{error.strerror}")
+            self.mine = False
+            return
         why = lbplot.missing()
         if why:
             self._say(f"no {self.path} is drawn: {why}; 'python3 -m "

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""python -m chare.lbplot HISTORY [PICTURE] - draw what balancing has done.
+"""python -m chare.lbplot FILE [PICTURE] - draw what balancing has done.
 
-HISTORY is what a run with CHARE_LB_PICTURE=FILE.svg (or
-charm.options.balancer_picture) leaves as FILE.svg.history: how busy each PE
-was over time, which chares moved when, what each balancing has won. PICTURE
-ends in .svg, .png or .pdf; without it that is HISTORY's name less ".history".
-Needs Matplotlib.
+FILE is what a run with CHARE_LB_PICTURE=run.svg (or
+charm.options.balancer_picture) leaves as run.svg.history: how busy each PE
+was over time, which chares moved when, what each balancing has won. Or it is
+what ``chare lb --json`` says: what each strategy would have done with the loads
+of a run. "-" is standard input. PICTURE ends in .svg, .png or .pdf; without it
+that is the history's name less ".history". Needs Matplotlib.
+
+    chare lb --json run.load | python3 -m chare.lbplot - what-if.svg
 """
 
 import argparse
 import collections
 import importlib
 import importlib.util
+import json
 import math
 import os
 import sys
@@ -108,21 +112,27 @@ def read(path):
 
     Example: ``lbplot.read("run.svg.history").moves[0].name``
     """
-    history = History()
     with open(path, encoding="utf-8", errors="replace") as file:
-        if file.readline().split() != ["chare-history", "1"]:
-            raise ValueError(f"{path}: no history of balancing: it begins "
-                             "with 'chare-history 1'")
-        for number, line in enumerate(file, 2):
-            words = line.split("#", 1)[0].split()
-            try:
-                if words:
-                    _read_line(history, words[0], words[1:])
-            except (IndexError, KeyError, TypeError, ValueError):
-                raise ValueError(
-                    f"{path}:{number}: cannot be understood") from None
-    _align(history)
-    return history
+        return _read_lines(file, path)
+
+
+def _read_lines(lines, path):
+    history = History()
+    for number, line in enumerate(lines, 1):
+        words = line.split("#", 1)[0].split()
+        if number == 1 and words != ["chare-history", "1"]:
+            break
+        try:
+            if words and number > 1:
+                _read_line(history, words[0], words[1:])
+        except (IndexError, KeyError, TypeError, ValueError):
+            raise ValueError(
+                f"{path}:{number}: cannot be understood") from None
+    else:
+        _align(history)
+        return history
+    raise ValueError(f"{path}: no history of balancing: it begins "
+                     "with 'chare-history 1'")
 
 
 def missing():
@@ -333,25 +343,105 @@ def draw(history, path):
     figure.savefig(path, dpi=120)
 
 
+# ---- what strategies would have done
+
+def _bars(axes, names, values, label, texts):
+    """A bar for each strategy; None: nobody knows."""
+    known = [0 if value is None else value for value in values]
+    axes.barh(names, known, color="tab:blue", height=0.7)
+    for at, text in enumerate(texts):
+        axes.annotate(text, (known[at], at), xytext=(3, 0), fontsize=8,
+                      textcoords="offset points", va="center")
+    axes.set_xlabel(label)
+    axes.margins(x=0.22)
+    axes.set_xlim(left=0)
+    axes.grid(True, axis="x", alpha=0.3)
+
+
+def _scaled(values):
+    """(what to divide by, its letter), so that the largest reads well."""
+    most = max((value for value in values if value is not None), default=0)
+    power = min(int(math.log10(most)) // 3, 6) if most >= 1000 else 0
+    return 1000 ** power, " kMGTPE"[power].strip()
+
+
+def draw_table(table, path):
+    """Draw what ``chare lb --json`` says of all strategies into a file.
+
+    Raises ImportError without Matplotlib; KeyError, OSError, TypeError,
+    ValueError.
+
+    Example: ``lbplot.draw_table(json.load(file), "what-if.png")``
+    """
+    figures = importlib.import_module("matplotlib.figure")
+    agg = importlib.import_module("matplotlib.backends.backend_agg")
+    rows = table["strategies"]
+    if not rows:
+        raise ValueError("no strategy is in the table")
+    names = [row["strategy"] for row in rows]
+    times = [row["makespan"] for row in rows]
+    hops = [row["hop_bytes"] for row in rows]
+    count = 2 + any(hop is not None for hop in hops)
+    figure = figures.Figure(figsize=(4 * count, 1.6 + 0.3 * len(rows)),
+                            layout="constrained")
+    agg.FigureCanvasAgg(figure)
+    panels = figure.subplots(1, count, sharey=True, squeeze=False)[0, :]
+    _bars(panels[0], names, times, "time of the fullest PE, seconds",
+          [f"{row['ratio']:.2f} x" for row in rows])
+    panels[0].axvline(table["bound"], color="tab:red", linestyle="--",
+                      linewidth=1.2,
+                      label=f"at best {table['bound']:.4g} s (1.00 x)")
+    panels[0].legend(fontsize=8, loc="lower right")
+    panels[0].invert_yaxis()
+    moves = [row["moves"] for row in rows]
+    _bars(panels[1], names, moves,
+          f"chares that move, of {table['objects']}", map(str, moves))
+    if count > 2:
+        unit, letter = _scaled(hops)
+        hops = [None if hop is None else hop / unit for hop in hops]
+        _bars(panels[2], names, hops, f"bytes x hops between PEs, {letter}B",
+              ["?" if hop is None else f"{hop:.3g}" for hop in hops])
+    figure.suptitle(f"What if: {table['objects']} chares on {table['pes']} "
+                    f"PEs", fontsize=10)
+    figure.savefig(path, dpi=120)
+
+
+def _draw_any(path, picture):
+    """A history, or a table of chare lb."""
+    if path == "-":
+        text = sys.stdin.read()
+    else:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    if not text.lstrip().startswith("{"):
+        draw(_read_lines(text.splitlines(), path), picture)
+        return
+    try:
+        draw_table(json.loads(text), picture)
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not what chare lb --json says: "
+                         f"{type(error).__name__}: {error}") from None
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python3 -m chare.lbplot",
-        description="Draw how busy each PE of a run was, and what moved. "
-        "The data are what CHARE_LB_PICTURE=FILE.svg leaves in "
-        "FILE.svg.history.")
-    parser.add_argument("history", help="such a file")
+        description="Draw how busy each PE of a run was, and what moved: "
+        "what CHARE_LB_PICTURE=run.svg leaves in run.svg.history. Or draw "
+        "what strategies would have done: what 'chare lb --json' says.")
+    parser.add_argument("file", help="such a file; '-': standard input")
     parser.add_argument("picture", nargs="?",
                         help="ends in " + ", ".join(SUFFIXES)
                         + "; default: the history's name without " + END)
     options = parser.parse_args(arguments)
-    picture = options.picture or options.history.removesuffix(END)
-    if not picture.endswith(SUFFIXES) or picture == options.history:
+    picture = options.picture or options.file.removesuffix(END)
+    if not picture.endswith(SUFFIXES) or picture == options.file:
         parser.error(f"which PICTURE? Its name ends in {', '.join(SUFFIXES)}")
     try:
         why = missing()
         if why:
             raise ValueError(why)
-        draw(read(options.history), picture)
+        _draw_any(options.file, picture)
     except (OSError, ValueError) as error:
         print(f"lbplot: {error}", file=sys.stderr)
         return 1

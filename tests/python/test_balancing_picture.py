@@ -10,6 +10,7 @@ Method: programs on 1, 2 and 4 PEs that know what moved; a stand-in for
         in this Python, in $CHARE_CHECK_TOOLS/plot, or in the benchmarks'.
 """
 
+import json
 import os
 import pathlib
 import subprocess
@@ -18,7 +19,7 @@ import tempfile
 import unittest
 
 import tapunit
-from program import BUILD, TIMEOUT_S, command, has_launcher
+from program import BUILD, LAUNCHER, TIMEOUT_S, command, has_launcher
 
 from chare import lbplot
 
@@ -74,11 +75,16 @@ class Figure:
     def __init__(self, **how):
         self.axes = []
 
-    def subplots(self, rows, columns, *, squeeze, gridspec_kw):
-        self.axes = [mock.MagicMock() for _ in range(rows)]
+    def subplots(self, rows, columns, *, squeeze, gridspec_kw=None,
+                 sharey=False):
+        self.axes = [mock.MagicMock() for _ in range(rows * columns)]
         panels = numpy.empty((rows, columns), dtype=object)
-        panels[:, 0] = self.axes
+        for at, axes in enumerate(self.axes):
+            panels.flat[at] = axes
         return panels
+
+    def suptitle(self, text, **how):
+        self.axes[0].suptitle(text)
 
     def colorbar(self, *image, **how):
         pass
@@ -246,6 +252,17 @@ class DrawingTest(PictureCase):
         said = self.run_job(1, "walk", picture="no/where.svg")
         self.assertIn("where.svg.history", said)
         self.assertIn("No such file", said)
+        (self.folder / "run.svg.history").mkdir()
+        said = self.run_job(1, "walk")
+        self.assertIn("run.svg.history: Is a directory", said)
+
+    def test_what_cannot_be_written_is_said_at_the_start(self):
+        path = self.folder / "program.py"
+        path.write_text(PROGRAM.replace(
+            "def main(args):", "def main(args):\n    print('it goes on', "
+            "file=sys.stderr, flush=True)"))
+        said = self.run_job(1, "walk", picture="no/where.svg")
+        self.assertLess(said.index("No such file"), said.index("it goes on"))
 
     def test_a_library_that_fails(self):
         """The job has its exit code whatever Matplotlib says."""
@@ -288,6 +305,45 @@ class DrawingTest(PictureCase):
                       (self.folder / "y.svg").read_text())
         self.assertIn("No such file", plot("no", "y.svg").stderr)
 
+    def test_what_strategies_would_have_done(self):
+        self.stand_in()
+        table = {"objects": 9, "pes": 2, "bound": 1.5, "strategies": [
+            {"strategy": "none", "makespan": 3.0, "ratio": 2.0, "moves": 0,
+             "hop_bytes": None},
+            {"strategy": "greedy", "makespan": 1.5, "ratio": 1.0, "moves": 4,
+             "hop_bytes": None}]}
+
+        def plot(text):
+            done = subprocess.run(
+                [sys.executable, "-m", "chare.lbplot", "-", "what.svg"],
+                text=True, capture_output=True, cwd=self.folder,
+                env=self.environment, timeout=TIMEOUT_S, input=text)
+            return done.returncode, done.stderr
+
+        self.assertEqual(plot(json.dumps(table)), (0, ""))
+        drawn = (self.folder / "what.svg").read_text()
+        for text in ("9 chares on 2 PEs", "['none', 'greedy'], [3.0, 1.5]",
+                     "['none', 'greedy'], [0, 4]", "'2.00 x'", "'1.00 x'"):
+            self.assertIn(text, drawn)
+        self.assertNotIn("hops", drawn)
+        for row, hops in zip(table["strategies"], (3e6, 1500)):
+            row["hop_bytes"] = hops
+        self.assertEqual(plot(json.dumps(table)), (0, ""))
+        drawn = (self.folder / "what.svg").read_text()
+        self.assertIn("bytes x hops between PEs, MB", drawn)
+        self.assertIn("[3.0, 0.0015]", drawn)
+        for text in "{", "{}", "[]", '{"strategies": []}', '{"strategies": 3}':
+            code, said = plot(text)
+            self.assertEqual(code, 1, text)
+            self.assertIn("lbplot: ", said)
+            self.assertNotIn("Traceback", said)
+        if has_launcher():
+            told = subprocess.run(
+                [LAUNCHER, "lb", "--json", "--synthetic", "onehot"],
+                capture_output=True, text=True, check=True,
+                timeout=TIMEOUT_S).stdout
+            self.assertEqual(plot(told), (0, ""))
+
     def with_matplotlib(self):
         """A command line of a Python that has it."""
         for python, path in ((sys.executable, ""), (sys.executable, TOOLS), (
@@ -302,13 +358,19 @@ class DrawingTest(PictureCase):
     def test_real_pictures(self):
         python, environment = self.with_matplotlib()
         self.run_job(4, "sync", "rotate")
+        (self.folder / "table.json").write_bytes(subprocess.run(
+            [LAUNCHER, "lb", "--json", "--synthetic", "onehot"], check=True,
+            capture_output=True, timeout=TIMEOUT_S).stdout)
         for name, begin in (("a.svg", b"<?xml"), ("a.png", b"\x89PNG"),
                             ("a.pdf", b"%PDF")):
-            subprocess.run([python, str(SOURCE), "run.svg.history", name],
-                           check=True, cwd=self.folder, env=environment,
-                           timeout=TIMEOUT_S, capture_output=True)
-            self.assertEqual(
-                (self.folder / name).read_bytes()[:len(begin)], begin)
+            for data in "run.svg.history", "table.json":
+                done = subprocess.run(
+                    [python, str(SOURCE), data, name], check=True, text=True,
+                    cwd=self.folder, env=environment, timeout=TIMEOUT_S,
+                    capture_output=True)
+                self.assertEqual(done.stderr, "")
+                self.assertEqual(
+                    (self.folder / name).read_bytes()[:len(begin)], begin)
 
 
 if __name__ == "__main__":

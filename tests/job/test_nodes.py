@@ -19,40 +19,19 @@ import unittest
 import slurmbox
 import tapunit
 import test_slurm
-from program import need_strategy
+from program import ENDS, need_strategy
 
 RANKS = 6
 EACH = ["--ntasks-per-node", 2]
 
-EXCHANGE = """
-import numpy as np
-from chare import Array, Channel, Chare, Group, charm, coro, empty, move
-
-COUNT = 512 * 1024  # 4 MiB
+EXCHANGE = ENDS + """
 TURNS = 3
 
-def made(seed, count=COUNT):
-    array = empty(count)
-    array[:] = np.arange(count) * 3 + seed
-    return array
-
-def right(array, seed, count=COUNT):
-    return array.shape == (count,) and bool(
-        (array == np.arange(count) * 3 + seed).all())
-
-class End(Chare):
-    def connect(self):
+class FarEnd(End):
+    def meet(self):
         self.me = self.thisIndex[0]
         self.other = (self.me + charm.numPes() // 2) % charm.numPes()
-        self.channel = Channel(self, self.thisProxy[self.other])
-
-    def back(self, array, seed):
-        assert right(array, seed)
-        array += 1
-        return move(array)
-
-    def check(self, array, seed):
-        return right(array, seed)
+        self.connect(self.other)
 
     def turned(self, array):
         return array.flags.f_contiguous and (array[3] == 3).all() and \\
@@ -60,23 +39,8 @@ class End(Chare):
 
     @coro
     def exchange(self):
-        for turn in range(TURNS):
-            array = made(10 * self.me + turn)
-            self.channel.send(move(array))
-            assert array.size == 0
-        self.channel.send(made(self.me, 10))
-        into = np.empty(COUNT)
-        at = into.__array_interface__["data"][0]
-        good = []
-        for turn in range(TURNS):
-            into[:] = -1
-            assert self.channel.recv_into(into) is into
-            good.append(right(into, 10 * self.other + turn))
-        assert into.__array_interface__["data"][0] == at
-        few = np.empty(10)
-        self.channel.recv_into(few)
-        good.append(right(few, self.other, 10))
-        return good
+        self.send(10 * self.me, TURNS)
+        return self.receive(10 * self.other, TURNS)
 
 class Meter(Chare):
     def came(self):
@@ -86,19 +50,9 @@ class Meter(Chare):
 
 def main(args):
     pes = charm.numPes()
-    ends, meters = Array(End, pes), Group(Meter)
-    ends.connect(awaitable=True).get()
-    far = [pe for pe in range(pes) if pe // 2 != 0]
-    for pe in far:
-        array = made(pe)
-        future = ends[pe].back(move(array), pe, ret=True)
-        assert array.size == 0
-        assert right(future.get(), pe + 1)
-    several = [ends[pe].back(move(made(i)), i, ret=True)
-               for i in range(8) for pe in far]
-    for i, future in enumerate(several):
-        assert right(future.get(), i // len(far) + 1), i
-    assert ends.check(move(made(9)), 9, ret=True).get() == [True] * pes
+    ends, meters = Array(FarEnd, pes), Group(Meter)
+    ends.meet(awaitable=True).get()
+    check_ends(ends, [pe for pe in range(pes) if pe // 2 != 0])
     turned = np.asfortranarray(
         np.arange(1000)[:, None] * np.ones(300, dtype=np.int64))
     assert ends.turned(turned, ret=True).get() == [True] * pes

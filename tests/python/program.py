@@ -40,6 +40,71 @@ def refused(kind, function, *args, **keywords):
     assert False, "nothing was raised"
 """
 
+# For programs: large arrays that say what they are, and chares that give them
+# back, send them to each other, and receive them into one that is there.
+ENDS = """
+import numpy as np
+from chare import Array, Channel, Chare, Group, charm, coro, empty, move
+
+COUNT = 512 * 1024  # 4 MiB
+
+def made(seed, count=COUNT):
+    array = empty(count)
+    array[:] = np.arange(count) * 3 + seed
+    return array
+
+def right(array, seed, count=COUNT):
+    return array.shape == (count,) and bool(
+        (array == np.arange(count) * 3 + seed).all())
+
+class End(Chare):
+    def connect(self, other):
+        self.channel = Channel(self, self.thisProxy[other])
+
+    def back(self, array, seed):
+        assert right(array, seed)
+        array += 1
+        return move(array)
+
+    def check(self, array, seed):
+        return right(array, seed)
+
+    def send(self, first, count):
+        for seed in range(first, first + count):
+            array = made(seed)
+            self.channel.send(move(array))
+            assert array.size == 0
+        self.channel.send(made(first, 10))
+
+    @coro
+    def receive(self, first, count):
+        into = np.empty(COUNT)
+        at = into.__array_interface__["data"][0]
+        good = []
+        for seed in range(first, first + count):
+            into[:] = -1
+            assert self.channel.recv_into(into) is into
+            good.append(right(into, seed))
+        assert into.__array_interface__["data"][0] == at
+        few = np.empty(10)
+        self.channel.recv_into(few)
+        good.append(right(few, first, 10))
+        return good
+
+def check_ends(ends, far):
+    for i in far:
+        array = made(i)
+        future = ends[i].back(move(array), i, ret=True)
+        assert array.size == 0
+        assert right(future.get(), i + 1)
+    several = [ends[i].back(move(made(seed)), seed, ret=True)
+               for seed in range(8) for i in far]
+    for at, future in enumerate(several):
+        assert right(future.get(), at // len(far) + 1), at
+    assert ends.check(move(made(9)), 9, ret=True).get() \\
+        == [True] * charm.numPes()
+"""
+
 
 def need_strategy(name):
     """Skip a test where the library that a strategy needs is not here."""

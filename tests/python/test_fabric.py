@@ -14,72 +14,16 @@ import program
 import tapunit
 from program import ProgramCase
 
-PROGRAM = """
-import numpy as np
-import chare
-from chare import move
-
-COUNT = 512 * 1024  # 4 MiB
-
-def made(seed, count=COUNT):
-    array = chare.empty(count)
-    array[:] = np.arange(count) * 3 + seed
-    return array
-
-def right(array, seed, count=COUNT):
-    return array.shape == (count,) and bool(
-        (array == np.arange(count) * 3 + seed).all())
-
-class End(Chare):
-    def connect(self, other):
-        self.channel = Channel(self, self.thisProxy[other])
-
-    def back(self, array, seed):
-        assert right(array, seed)
-        array += 1
-        return move(array)
-
-    def check(self, array, seed):
-        return right(array, seed)
-
-    def send(self, count):
-        for seed in range(count):
-            array = made(seed)
-            self.channel.send(move(array))
-            assert array.size == 0
-        self.channel.send(made(count, 10))
-
-    @coro
-    def receive(self, count):
-        into = np.empty(COUNT)
-        at = into.__array_interface__["data"][0]
-        good = []
-        for seed in range(count):
-            into[:] = -1
-            assert self.channel.recv_into(into) is into
-            good.append(right(into, seed))
-        assert into.__array_interface__["data"][0] == at
-        few = np.empty(10)
-        self.channel.recv_into(few)
-        good.append(right(few, count, 10))
-        return good
-
+PROGRAM = program.ENDS + """
 def main(args):
     assert charm.numPes() == 2
     ends = Array(End, 2)
     for i in range(2):
         ends[i].connect(1 - i, awaitable=True).get()
-    array = made(5)
-    future = ends[1].back(move(array), 5, ret=True)
-    assert array.size == 0
-    assert right(future.get(), 6)
-    several = [ends[1].back(move(made(i)), i, ret=True) for i in range(8)]
-    for i, future in enumerate(several):
-        assert right(future.get(), i + 1), i
-    assert ends.check(move(made(9)), 9, ret=True).get() == [True, True]
+    check_ends(ends, [1])
     for source in range(2):
-        received = ends[1 - source].receive(6, ret=True)
-        ends[source].send(6)
+        received = ends[1 - source].receive(source, 6, ret=True)
+        ends[source].send(source, 6)
         assert received.get() == [True] * 7
     print("done")
     charm.exit()

@@ -73,7 +73,7 @@ CHARE_MUST_CHECK chare_status chi_lb_pe_report(struct chi_lb *lb, uint32_t pe,
 void chi_lb_measure_speed_by(struct chi_lb *lb,
                              const struct chi_speed_source *source);
 
-/* So many PEs share the processors that this one may use, itself included. */
+/* So many PEs, this one included, share so many processors (S4). */
 void chi_lb_crowd(struct chi_lb *lb, uint32_t processors, uint32_t pes);
 
 /* A strategy was chosen. */

@@ -22,8 +22,9 @@
  *      ask whether speeds are equal);
  *  S3  a share is believed only of time in which the thread wanted to run; a
  *      PE that hardly does is thought to become free again, slowly;
- *  S4  where PEs that may use the same processors outnumber them, the share
- *      of each is processors over PEs, whatever was measured: for what one
+ *  S4  where PEs have fewer processors than they are, by all the sets that
+ *      they may use, equal or not (topo/crowd.h), the share of each of such a
+ *      group is processors over PEs, whatever was measured: for what one
  *      waits there is what the others have to do, which balancing changes, and
  *      how the kernel has just spread them. So they are alike, and what is
  *      measured of their chares counts without the time that they have waited,

@@ -254,6 +254,7 @@ others_open(chare_runtime *runtime)
     chi_log_info(&runtime->log, "%s", runtime->binding.text);
     chi_machine_place(runtime->machine, &runtime->settings, wireup->host,
                       &runtime->place);
+    chi_machine_bound_cpus(runtime->machine, &runtime->cpus);
     status = arena_open(runtime);
     if (status == CHARE_OK) {
         status = route_open(runtime, wireup->rank, wireup->size, NULL);
@@ -373,6 +374,9 @@ chi_rt_open_sim(const struct chi_rt_sim *sim, chare_runtime **out)
     runtime->clock = sim->clock;
     runtime->log.pe = sim->rank;
     runtime->place = sim->place;
+    if (sim->cpus != NULL) {
+        runtime->cpus = *sim->cpus;
+    }
     runtime->job_key = 1;
     if (status == CHARE_OK) {
         status = chi_msg_pool_create(&runtime->pool);

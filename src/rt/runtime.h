@@ -24,6 +24,7 @@
 #include "pe/pe.h"
 #include "qd/qd.h"
 #include "rt/stats.h"
+#include "topo/crowd.h"
 #include "topo/layout.h"
 #include "topo/machine.h"
 #include "wireup/wireup.h"
@@ -62,6 +63,7 @@ struct chare_runtime {
     struct chi_machine *machine;
     struct chi_binding binding;
     struct chi_place place;
+    struct chi_cpus cpus; /* that it may use */
     struct chi_layout *layout;
 
     struct chi_msg_pool *pool;
@@ -103,6 +105,7 @@ struct chi_rt_sim {
     void *net_options;
     const struct chi_settings *settings; /* NULL: the defaults */
     struct chi_place place;
+    const struct chi_cpus *cpus; /* NULL: nobody knows */
 };
 
 CHARE_MUST_CHECK chare_status chi_rt_open(const chare_open_options *options,

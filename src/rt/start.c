@@ -73,6 +73,7 @@ chi_rt_blob(chare_runtime *runtime, void *out, size_t *len_inout)
 
     chi_write(&writer, &head, sizeof(head));
     chi_place_encode(&runtime->place, &writer);
+    chi_cpus_encode(&runtime->cpus, &writer);
     status =
         write_net(&writer, runtime->sim != NULL ? runtime->sim : runtime->shm);
     if (status == CHARE_OK) {
@@ -98,6 +99,8 @@ chi_rt_blob(chare_runtime *runtime, void *out, size_t *len_inout)
 struct peer_blob {
     struct blob_head head;
     struct chi_place place;
+    const void *cpus; /* as it was encoded, like the addresses */
+    size_t cpus_len;
     const void *near; /* address for the ring, or the simulated net */
     size_t near_len;
     const void *ofi;
@@ -117,6 +120,7 @@ static chare_status
 blob_read(const void *bytes, size_t len, struct peer_blob *out)
 {
     struct chi_reader reader = chi_reader_of(bytes, len);
+    struct chi_cpus cpus;
 
     chi_read(&reader, &out->head, sizeof(out->head));
     if (reader.bad || out->head.magic != BLOB_MAGIC) {
@@ -125,6 +129,11 @@ blob_read(const void *bytes, size_t len, struct peer_blob *out)
     if (chi_place_decode(&reader, &out->place) != CHARE_OK) {
         return CHARE_ERR_WIREUP;
     }
+    out->cpus = reader.at;
+    if (chi_cpus_decode(&reader, &cpus) != CHARE_OK) {
+        return CHARE_ERR_WIREUP;
+    }
+    out->cpus_len = (size_t)(reader.at - (const unsigned char *)out->cpus);
     out->near = read_address(&reader, &out->near_len);
     out->ofi = read_address(&reader, &out->ofi_len);
     out->watch = read_address(&reader, &out->watch_len);
@@ -274,35 +283,66 @@ layout_make(chare_runtime *runtime, const struct peer_blob *blobs)
     return status;
 }
 
-/* How many PEs share the processors that this one may use, itself included. */
-static uint32_t
-sharing_count(const chare_runtime *runtime, const struct peer_blob *blobs)
+static bool
+on_my_node(const chare_runtime *runtime, const struct peer_blob *blob)
 {
+    return blob->place.node_id == runtime->place.node_id;
+}
+
+/* What the PEs of this node may use, by rank, and which of them this is. */
+static struct chi_cpus *
+node_cpus(const chare_runtime *runtime, const struct peer_blob *blobs,
+          uint32_t *count_out, uint32_t *me_out)
+{
+    struct chi_cpus *cpus;
     uint32_t count = 0;
 
     for (uint32_t rank = 0; rank < runtime->pe->size; rank++) {
-        count += chi_place_shares_cpus(&runtime->place, &blobs[rank].place);
+        count += on_my_node(runtime, &blobs[rank]);
     }
-    return count;
+    cpus = calloc(count, sizeof(*cpus));
+    *count_out = count;
+    count = 0;
+    for (uint32_t rank = 0; cpus != NULL && rank < runtime->pe->size; rank++) {
+        if (on_my_node(runtime, &blobs[rank])) {
+            struct chi_reader reader =
+                chi_reader_of(blobs[rank].cpus, blobs[rank].cpus_len);
+            const chare_status status = chi_cpus_decode(&reader, &cpus[count]);
+
+            chi_assert(status == CHARE_OK); /* blob_read() */
+            *me_out = rank == runtime->pe->rank ? count : *me_out;
+            count++;
+        }
+    }
+    return cpus;
 }
 
 /* Polling steals from the others when there are more PEs than processors; and
  * how fast they are cannot be measured then. */
-static void
+static chare_status
 adapt_to_crowd(chare_runtime *runtime, const struct peer_blob *blobs)
 {
-    uint32_t processors;
-    uint32_t pes;
+    struct chi_crowd crowd;
+    struct chi_cpus *cpus;
+    uint32_t count;
+    uint32_t me = 0;
+    chare_status status;
 
-    if (runtime->machine == NULL) {
-        return;
+    if (chi_cpus_count(&runtime->cpus) == 0) {
+        return CHARE_OK; /* nobody knows */
     }
-    processors = chi_machine_bound_cpu_count(runtime->machine);
-    pes = sharing_count(runtime, blobs);
-    chi_lb_crowd(runtime->lb, processors, pes);
-    if (pes > processors) {
+    cpus = node_cpus(runtime, blobs, &count, &me);
+    status = cpus == NULL ? CHARE_ERR_NO_MEMORY
+                          : chi_crowd_find(cpus, count, me, &crowd);
+    free(cpus);
+    if (status != CHARE_OK) {
+        return status;
+    }
+    chi_lb_crowd(runtime->lb, crowd.processors, crowd.pes);
+    if (crowd.pes > crowd.processors) {
         runtime->pe->spin_ns = 0;
     }
+    return CHARE_OK;
 }
 
 chare_status
@@ -322,7 +362,7 @@ chi_rt_join(chare_runtime *runtime, const struct chi_wireup_table *table)
     }
     if (status == CHARE_OK) {
         chi_coll_set_layout(runtime->coll, runtime->layout);
-        adapt_to_crowd(runtime, blobs);
+        status = adapt_to_crowd(runtime, blobs);
     }
     if (status == CHARE_OK && runtime->route != NULL) {
         status = connect_all(runtime, blobs);

@@ -34,8 +34,6 @@ struct chi_place {
                          inode, network and pid namespace */
     uint64_t switches[CHI_PLACE_SWITCH_LEVELS_MAX]; /* hashes of switch names,
                          outermost first */
-    uint32_t cpus; /* hash of the processors that it may use; 0: unknown. A
-                      layout does not keep it */
     uint16_t switch_levels;
     uint16_t package; /* logical indices on the node, or UNKNOWN */
     uint16_t numa;
@@ -48,11 +46,6 @@ void chi_place_encode(const struct chi_place *place,
                       struct chi_writer *writer);
 CHARE_MUST_CHECK chare_status chi_place_decode(struct chi_reader *reader,
                                                struct chi_place *place_out);
-
-/* Whether both are on one node and may use the same processors, as far as
- * that is known. */
-bool chi_place_shares_cpus(const struct chi_place *place,
-                           const struct chi_place *other);
 
 struct chi_layout;
 

@@ -19,7 +19,6 @@
 #include <hwloc.h>
 
 #include "base/check.h"
-#include "base/prng.h"
 #include "topo/identity.h"
 
 struct chi_machine {
@@ -190,6 +189,23 @@ uint32_t
 chi_machine_bound_cpu_count(const struct chi_machine *machine)
 {
     return (uint32_t)hwloc_bitmap_weight(machine->bound);
+}
+
+void
+chi_machine_bound_cpus(const struct chi_machine *machine,
+                       struct chi_cpus *cpus_out)
+{
+    unsigned cpu;
+
+    *cpus_out = (struct chi_cpus){{0}};
+    if (hwloc_bitmap_last(machine->bound) >= CHI_CPUS_MAX) {
+        return;
+    }
+    hwloc_bitmap_foreach_begin(cpu, machine->bound)
+    {
+        chi_cpus_add(cpus_out, cpu);
+    }
+    hwloc_bitmap_foreach_end();
 }
 
 /* The caches nearest to the memory; false when none are known. */
@@ -451,22 +467,6 @@ index_of(const struct chi_machine *machine, hwloc_obj_type_t type)
     return CHI_PLACE_UNKNOWN;
 }
 
-/* Of the processors that it may use; by the system's numbers, which are the
- * same for all processes of a node. Never 0. */
-static uint32_t
-cpus_hash(const struct chi_machine *machine)
-{
-    uint64_t hash = 0;
-    unsigned cpu;
-
-    hwloc_bitmap_foreach_begin(cpu, machine->bound)
-    {
-        hash = chi_mix64(hash + cpu + 1);
-    }
-    hwloc_bitmap_foreach_end();
-    return (uint32_t)hash | 1;
-}
-
 void
 chi_machine_place(const struct chi_machine *machine,
                   const struct chi_settings *settings, const char *host,
@@ -484,7 +484,6 @@ chi_machine_place(const struct chi_machine *machine,
         place.cache = index_of(machine, cache_type);
     }
     place.core = index_of(machine, machine->core_type);
-    place.cpus = cpus_hash(machine);
     if (settings->switches[0] != '\0') {
         chi_identity_switches(settings->switches, &place);
     } else {

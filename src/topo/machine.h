@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/settings.h"
+#include "topo/crowd.h"
 #include "topo/layout.h"
 
 struct chi_machine;
@@ -52,6 +53,10 @@ uint32_t chi_machine_usable_cpu_count(const struct chi_machine *machine);
 
 /* Processors it may use now: fewer than those after chi_machine_bind(). */
 uint32_t chi_machine_bound_cpu_count(const struct chi_machine *machine);
+
+/* The same by number; none if there is one at or above CHI_CPUS_MAX. */
+void chi_machine_bound_cpus(const struct chi_machine *machine,
+                            struct chi_cpus *cpus_out);
 
 /* A few lines of text on packages, NUMA nodes, caches and cores. */
 void chi_machine_describe(const struct chi_machine *machine, char *out,

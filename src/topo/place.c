@@ -2,8 +2,8 @@
 /*
  * place.c - a place as bytes, for the wire-up.
  *
- * u64 node_id, u16 package, numa, cache, core, u8 levels, u8 name length, u32
- * cpus, a u64 for each level, the name without NUL.
+ * u64 node_id, u16 package, numa, cache, core, u8 levels, u8 name length, a
+ * u64 for each level, the name without NUL.
  */
 #include "config.h"
 
@@ -12,7 +12,7 @@
 #include "base/check.h"
 #include "topo/layout.h"
 
-static_assert(8 + 4 * 2 + 2 + 4 + 8 * CHI_PLACE_SWITCH_LEVELS_MAX +
+static_assert(8 + 4 * 2 + 2 + 8 * CHI_PLACE_SWITCH_LEVELS_MAX +
                       CHI_PLACE_NODE_NAME_MAX - 1 <=
                   CHI_PLACE_BYTES_MAX,
               "the longest place fits");
@@ -31,7 +31,6 @@ chi_place_encode(const struct chi_place *place, struct chi_writer *writer)
     chi_write_u16(writer, place->core);
     chi_write_u8(writer, (uint8_t)place->switch_levels);
     chi_write_u8(writer, (uint8_t)name_len);
-    chi_write_u32(writer, place->cpus);
     chi_write(writer, place->switches,
               place->switch_levels * sizeof(place->switches[0]));
     chi_write(writer, place->node_name, name_len);
@@ -54,7 +53,6 @@ chi_place_decode(struct chi_reader *reader, struct chi_place *place_out)
         reader->bad = true;
         return CHARE_ERR_FORMAT;
     }
-    place.cpus = chi_read_u32(reader);
     chi_read(reader, place.switches,
              place.switch_levels * sizeof(place.switches[0]));
     chi_read(reader, place.node_name, name_len);
@@ -63,12 +61,4 @@ chi_place_decode(struct chi_reader *reader, struct chi_place *place_out)
     }
     *place_out = place;
     return CHARE_OK;
-}
-
-bool
-chi_place_shares_cpus(const struct chi_place *place,
-                      const struct chi_place *other)
-{
-    return place->node_id == other->node_id && place->cpus != 0 &&
-           place->cpus == other->cpus;
 }

@@ -199,6 +199,7 @@ open_runtimes(struct sim_job *job, sim_register_fn register_fn)
             .net_options = job->world,
             .settings = &job->settings,
             .place = places[pe],
+            .cpus = job->options.cpus != NULL ? &job->options.cpus[pe] : NULL,
         };
 
         status = chi_rt_open_sim(&sim, &job->pes[pe].runtime);

@@ -42,6 +42,7 @@ struct sim_options {
     uint64_t bug_at;
     uint64_t lose_step;
     uint32_t lost_rank;
+    const struct chi_cpus *cpus; /* that PEs may use, by PE; NULL: unknown */
     bool quiet;      /* errors of the job are expected: say nothing */
     bool aggregates; /* the test says which calls travel together; else that is
                         drawn, unless a bug is planted */

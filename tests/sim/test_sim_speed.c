@@ -6,7 +6,8 @@
  *         and by each strategy gives work in proportion, also after speeds
  *         have changed; where they stay, chares cease to move. PEs that
  *         outnumber the processors that they share are alike, whatever share
- *         of them each gets in a period; who has one alone gets more.
+ *         of them each gets in a period, also where the sets of processors
+ *         that they may use overlap in part; who has one alone gets more.
  * Method: chares say that they cost the same, and AtSync several times; what
  *         a fixed piece of work takes on each PE is made up, with some noise.
  *         A job whose PEs are not asked shows that the check sees something.
@@ -23,6 +24,7 @@ enum {
     SEEDS = 150,
     PES = 8,
     CHARES_A_PE = 24,
+    TRIPLE = 3,
     SYNCS = 5, /* before and after the change */
 };
 
@@ -43,10 +45,12 @@ struct pace {
 struct test {
     struct sim_job *job;
     struct pace paces[PES];
-    double unit; /* the pace of PE 0 when the first session began */
-    bool shares; /* the kernel tells what share each PE gets: by chance */
-    bool knows;  /* PEs know that there are too few processors */
-    bool mixed;  /* only each second PE shares its processor */
+    double unit;   /* the pace of speed 1 */
+    bool shares;   /* the kernel tells what share each PE gets: by chance */
+    bool knows;    /* PEs know that there are too few processors */
+    bool mixed;    /* only each second PE shares its processor */
+    bool overlaps; /* three PEs of a node have two: {0}, {0,1}, {1} */
+    struct chi_cpus cpus[PES]; /* of which 'overlaps' is */
     uint32_t type;
     uint32_t entry_go;
     uint32_t entry_resume;
@@ -55,11 +59,23 @@ struct test {
     uint32_t left[PES * CHARES_A_PE]; /* times to say AtSync */
 };
 
-/* So many PEs share the processor of this one. */
-static uint32_t
-sharing(const struct test *test, uint32_t pe)
+/* So many PEs share so many processors, this one included. */
+static struct chi_crowd
+crowd_of(const struct test *test, uint32_t pe)
 {
-    return test->mixed && pe % 2 == 0 ? 1 : 2;
+    const uint64_t node = sim_rt(test->job, pe)->place.node_id;
+    const uint32_t first = pe - pe % TRIPLE;
+    uint32_t here = 0;
+
+    if (!test->overlaps) {
+        return (struct chi_crowd){test->mixed && pe % 2 == 0 ? 1 : 2, 1};
+    }
+    for (uint32_t i = first; i < first + TRIPLE && i < test->job->pe_count;
+         i++) {
+        here += sim_rt(test->job, i)->place.node_id == node;
+    }
+    return here == TRIPLE ? (struct chi_crowd){TRIPLE, TRIPLE - 1}
+                          : (struct chi_crowd){1, 1};
 }
 
 static double
@@ -86,7 +102,7 @@ static bool
 any_share(void *context, uint64_t *ran_ns, uint64_t *waited_ns)
 {
     struct pace *pace = context;
-    const uint64_t ran_ms = sharing(pace->test, pace->pe) == 1
+    const uint64_t ran_ms = crowd_of(pace->test, pace->pe).pes == 1
                                 ? 1000
                                 : 200 + sim_below(pace->test->job, 800);
 
@@ -101,10 +117,11 @@ static void
 draw_paces(struct test *test)
 {
     for (uint32_t pe = 0; pe < test->job->pe_count; pe++) {
+        const struct chi_crowd crowd = crowd_of(test, pe);
+
         test->paces[pe].pace =
-            test->mixed    ? 1.0 / sharing(test, pe)
-            : test->shares ? 1
-                           : 0.5 + (double)sim_below(test->job, 100) / 66;
+            test->shares ? (double)crowd.processors / crowd.pes
+                         : 0.5 + (double)sim_below(test->job, 100) / 66;
     }
 }
 
@@ -173,7 +190,8 @@ static bool
 start(struct test *test, struct sim_job *job, uint64_t seed, const char *name,
       bool asks)
 {
-    const struct sim_options options = {.pes_max = PES};
+    const struct sim_options options = {
+        .pes_max = PES, .cpus = test->overlaps ? test->cpus : NULL};
     chare_array_options array = {
         .size = sizeof(array),
         .ndims = 1,
@@ -182,11 +200,17 @@ start(struct test *test, struct sim_job *job, uint64_t seed, const char *name,
     };
 
     test->job = job;
+    for (uint32_t pe = 0; pe < PES; pe++) {
+        const uint32_t cpu = pe / TRIPLE * (TRIPLE - 1);
+
+        chi_cpus_add(&test->cpus[pe], cpu + (pe % TRIPLE == 2));
+        chi_cpus_add(&test->cpus[pe], cpu + (pe % TRIPLE != 0));
+    }
     if (!sim_job_open(job, seed, &options, register_all, test)) {
         return false;
     }
     draw_paces(test);
-    test->unit = test->paces[0].pace;
+    test->unit = test->knows ? 1 : test->paces[0].pace;
     for (uint32_t pe = 0; pe < job->pe_count; pe++) {
         struct pace *pace = &test->paces[pe];
 
@@ -194,8 +218,10 @@ start(struct test *test, struct sim_job *job, uint64_t seed, const char *name,
         pace->pe = pe;
         pace->source = (struct chi_speed_source){
             piece_ns, test->shares ? any_share : no_share, pace};
-        if (test->knows) {
-            chi_lb_crowd(sim_rt(job, pe)->lb, 1, sharing(test, pe));
+        if (test->knows && !test->overlaps) {
+            const struct chi_crowd crowd = crowd_of(test, pe);
+
+            chi_lb_crowd(sim_rt(job, pe)->lb, crowd.processors, crowd.pes);
         }
         SIM_OK(job, chare_lb_use(sim_rt(job, pe), name));
         if (asks) {
@@ -224,8 +250,7 @@ check_shares(struct test *test)
     best = test->chares / paces;
     for (uint32_t pe = 0; pe < job->pe_count; pe++) {
         const double pace = test->paces[pe].pace;
-        const double speed = (double)sim_rt(job, pe)->lb->speed *
-                             (test->knows && !test->mixed ? 2 : 1);
+        const double speed = (double)sim_rt(job, pe)->lb->speed;
         uint32_t count = 0;
 
         for (uint32_t i = 0; i < test->chares; i++) {
@@ -323,23 +348,23 @@ without_measuring_it_is_not(void)
     CHECK(seen >= 15);
 }
 
-/* How often a job with such shares is balanced, and then stays so. */
+/* How often such a job is balanced, and then stays so. */
 static uint32_t
-settled_crowds(bool knows, bool mixed, uint64_t seeds)
+settled_crowds(const struct test *kind, uint64_t seeds)
 {
     static const char *const names[] = {"greedy-refine", "gossip", "refine",
                                         "tree", "hierarchical"};
     uint32_t good = 0;
 
     for (uint64_t seed = 1; seed <= seeds; seed++) {
-        struct test test = {.shares = true, .knows = knows, .mixed = mixed};
+        struct test test = *kind;
         struct sim_job job;
 
         if (start(&test, &job, seed,
                   names[seed % (sizeof(names) / sizeof(names[0]))], true)) {
             run(&test, false);
         }
-        if (knows && job.wrong[0] != '\0') {
+        if (kind->knows && job.wrong[0] != '\0') {
             printf("# seed %" PRIu64 ": %s\n", seed, job.wrong);
         }
         good += job.wrong[0] == '\0';
@@ -351,14 +376,28 @@ settled_crowds(bool knows, bool mixed, uint64_t seeds)
 static void
 who_shares_too_few_processors_is_like_the_others(void)
 {
-    CHECK_EQ(settled_crowds(true, false, SEEDS / 2), SEEDS / 2);
-    CHECK(settled_crowds(false, false, 20) <= 5);
+    const struct test crowd = {.shares = true, .knows = true};
+    const struct test ignorant = {.shares = true};
+
+    CHECK_EQ(settled_crowds(&crowd, SEEDS / 2), SEEDS / 2);
+    CHECK(settled_crowds(&ignorant, 20) <= 5);
 }
 
 static void
 who_shares_a_processor_gets_less_than_who_does_not(void)
 {
-    CHECK_EQ(settled_crowds(true, true, SEEDS / 2), SEEDS / 2);
+    const struct test crowd = {.shares = true, .knows = true, .mixed = true};
+
+    CHECK_EQ(settled_crowds(&crowd, SEEDS / 2), SEEDS / 2);
+}
+
+static void
+sets_of_processors_may_overlap_in_part(void)
+{
+    const struct test crowd = {
+        .shares = true, .knows = true, .overlaps = true};
+
+    CHECK_EQ(settled_crowds(&crowd, SEEDS / 2), SEEDS / 2);
 }
 
 /* N4: of a session by another strategy, that of before expected nothing. */
@@ -389,4 +428,5 @@ TAP_MAIN(TAP_CASE(work_is_in_proportion),
          TAP_CASE(without_measuring_it_is_not),
          TAP_CASE(who_shares_too_few_processors_is_like_the_others),
          TAP_CASE(who_shares_a_processor_gets_less_than_who_does_not),
+         TAP_CASE(sets_of_processors_may_overlap_in_part),
          TAP_CASE(what_was_expected_goes_with_its_strategy))

@@ -182,51 +182,40 @@ launchers_binding_is_left_alone(void)
     chi_machine_close(machine);
 }
 
-static struct chi_place
-place_within(const char *cpus, const char *host)
+static bool
+cpus_are(const struct chi_machine *machine, uint32_t first, uint32_t second)
 {
-    struct chi_machine *machine = machine_of(TWO_PACKAGES);
-    const struct chi_settings settings = settings_bind("none");
-    struct chi_place place = {0};
+    struct chi_cpus wanted = {{0}};
+    struct chi_cpus got;
 
-    if (machine != NULL && chi_machine_restrict(machine, cpus)) {
-        chi_machine_place(machine, &settings, host, &place);
-    }
-    chi_machine_close(machine);
-    return place;
+    chi_cpus_add(&wanted, first);
+    chi_cpus_add(&wanted, second);
+    chi_machine_bound_cpus(machine, &got);
+    return memcmp(&got, &wanted, sizeof(got)) == 0;
 }
 
-/* As 'srun -c 2' binds them, three below one cache and one below another; and
- * two more that have to share. */
 static void
-only_equal_masks_are_shared(void)
+processors_are_told_by_number(void)
 {
-    static const char *const masks[] = {"0,2",  "4,6",   "1,3",
-                                        "8,10", "12,14", "12,14"};
-    static const uint32_t sharing[] = {1, 1, 1, 1, 2, 2};
-    enum {
-        COUNT = sizeof(masks) / sizeof(masks[0])
-    };
-    struct chi_place places[COUNT];
-    struct chi_place other;
+    const struct chi_settings settings = settings_bind("core");
+    struct chi_machine *machine = machine_of(TWO_PACKAGES);
+    struct chi_binding binding;
+    struct chi_cpus cpus;
 
-    for (uint32_t i = 0; i < COUNT; i++) {
-        places[i] = place_within(masks[i], "n0");
-        CHECK_EQ(places[i].core, CHI_PLACE_UNKNOWN);
-    }
-    CHECK_EQ(places[0].cache, places[1].cache);
-    for (uint32_t i = 0; i < COUNT; i++) {
-        uint32_t count = 0;
-
-        for (uint32_t j = 0; j < COUNT; j++) {
-            count += chi_place_shares_cpus(&places[i], &places[j]);
-        }
-        CHECK_EQ(count, sharing[i]);
-    }
-    other = place_within("12,14", "n1");
-    CHECK(!chi_place_shares_cpus(&places[4], &other));
-    other = (struct chi_place){.node_id = places[4].node_id};
-    CHECK(!chi_place_shares_cpus(&other, &other)); /* nobody knows */
+    CHECK(machine != NULL);
+    chi_machine_bound_cpus(machine, &cpus);
+    CHECK_EQ(chi_cpus_count(&cpus), 64);
+    CHECK(chi_machine_restrict(machine, "12,63"));
+    CHECK(cpus_are(machine, 12, 63));
+    CHECK(chi_machine_restrict(machine, "0-63"));
+    CHECK_EQ(chi_machine_bind(machine, &settings, 3, 32, &binding), CHARE_OK);
+    CHECK(cpus_are(machine, 6, 7));
+    chi_machine_close(machine);
+    machine = machine_of("pu:4097");
+    CHECK(machine != NULL);
+    chi_machine_bound_cpus(machine, &cpus);
+    CHECK_EQ(chi_cpus_count(&cpus), 0); /* too many to tell */
+    chi_machine_close(machine);
 }
 
 static void
@@ -360,7 +349,7 @@ TAP_MAIN(TAP_CASE(synthetic_machine_is_counted), TAP_CASE(nonsense_is_refused),
          TAP_CASE(auto_leaves_one_pe_and_crowds_alone),
          TAP_CASE(core_binds_and_none_does_not),
          TAP_CASE(launchers_binding_is_left_alone),
-         TAP_CASE(only_equal_masks_are_shared),
+         TAP_CASE(processors_are_told_by_number),
          TAP_CASE(unknown_setting_is_refused),
          TAP_CASE(machine_without_cores_or_caches_works),
          TAP_CASE(switches_come_from_the_setting_or_slurm),

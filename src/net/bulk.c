@@ -10,8 +10,9 @@
  *       +--------> OFFERED ------------------> FETCH ----------> IDLE
  *     any ---- chi_bulk_in_lose() ---> LOST
  *
- * From FETCH back to OFFERED if offers were taken ahead and there was no
- * memory for the one that is now first.
+ * In OFFERED, and from FETCH back to it, while there is no memory for the
+ * offer that is first, and what came before it was not executed: that gives
+ * memory back. Only when nothing does is the message given up.
  *
  * In OFFERED and FETCH, and until the held messages are used up, everything
  * that arrives from this rank is held (invariant 5 of the README).
@@ -238,22 +239,17 @@ in_reject(struct chi_bulk *bulk, struct chi_bulk_in *in, struct chi_msg *msg)
     chi_msg_release(msg);
 }
 
-/* Memory for a message of 'total' bytes; NULL: there is none; it is said. */
-static struct chi_msg *
-in_alloc(struct chi_bulk *bulk, struct chi_bulk_in *in, uint64_t total)
+/* There is no memory for a message of 'total' bytes, nor will there be. */
+static void
+in_give_up(struct chi_bulk *bulk, struct chi_bulk_in *in, uint64_t total)
 {
-    struct chi_msg *msg = chi_msg_alloc_wire(bulk->pool, total);
-
-    if (msg == NULL) {
-        bulk->dropped++;
-        chi_log_error(bulk->log,
-                      "no memory for a message of %" PRIu64 " bytes from "
-                      "PE %" PRIu32 ": it is lost; send it in parts, or use "
-                      "nodes with more memory",
-                      total, in->rank);
-        bulk->sink.dropped(bulk->sink.context, in->rank);
-    }
-    return msg;
+    bulk->dropped++;
+    chi_log_error(bulk->log,
+                  "no memory for a message of %" PRIu64 " bytes from "
+                  "PE %" PRIu32 ": it is lost; send it in parts, or use "
+                  "nodes with more memory",
+                  total, in->rank);
+    bulk->sink.dropped(bulk->sink.context, in->rank);
 }
 
 /*
@@ -348,7 +344,10 @@ in_piece(struct chi_bulk *bulk, struct chi_bulk_in *in, struct chi_msg *msg)
         in->state = CHI_BULK_IN_STREAM;
         in->total = head.total;
         in->have = 0;
-        in->msg = in_alloc(bulk, in, head.total);
+        in->msg = chi_msg_alloc_wire(bulk->pool, head.total);
+        if (in->msg == NULL) { /* its pieces would fill as much */
+            in_give_up(bulk, in, head.total);
+        }
     }
     if (in->msg != NULL) {
         memcpy((unsigned char *)chi_msg_wire(in->msg) + in->have, reader.at,
@@ -449,27 +448,19 @@ fetch_is_over(const struct chi_bulk_fetch *fetch)
            (fetch->have == fetch->total && fetch->gets == 0);
 }
 
-static void
+/* False: there is no memory for it now. */
+static bool
 fetch_begin(struct chi_bulk *bulk, struct chi_bulk_in *in,
             struct chi_bulk_fetch *fetch)
 {
-    fetch->begun = true;
-    fetch->msg = in_alloc(bulk, in, fetch->total);
-    bulk->fetches += fetch->msg != NULL;
-    fetch_ask(bulk, in, fetch);
-}
-
-/* Without memory it waits for its turn: those before it give theirs back. */
-static void
-fetch_begin_ahead(struct chi_bulk *bulk, struct chi_bulk_in *in,
-                  struct chi_bulk_fetch *fetch)
-{
     fetch->msg = chi_msg_alloc_wire(bulk->pool, fetch->total);
-    if (fetch->msg != NULL) {
-        fetch->begun = true;
-        bulk->fetches++;
-        fetch_ask(bulk, in, fetch);
+    if (fetch->msg == NULL) {
+        return false;
     }
+    fetch->begun = true;
+    bulk->fetches++;
+    fetch_ask(bulk, in, fetch);
+    return true;
 }
 
 /* The first fetch is over: on to the next. */
@@ -517,7 +508,8 @@ fetch_ahead(struct chi_bulk *bulk, struct chi_bulk_in *in)
             return; /* it keeps the wire busy by itself */
         }
         if (in_offer(bulk, in, chi_msg_queue_pop(&in->held))) {
-            fetch_begin_ahead(bulk, in, fetch_at(in, in->fetch_count - 1));
+            /* Without memory it waits for its turn. */
+            (void)fetch_begin(bulk, in, fetch_at(in, in->fetch_count - 1));
         }
     }
 }
@@ -536,8 +528,18 @@ fetch_on(struct chi_bulk *bulk, struct chi_bulk_in *in)
 static void
 fetch_start(struct chi_bulk *bulk, struct chi_bulk_in *in)
 {
+    struct chi_bulk_fetch *fetch = fetch_at(in, 0);
+
     in->state = CHI_BULK_IN_FETCH;
-    fetch_begin(bulk, in, fetch_at(in, 0));
+    if (!fetch_begin(bulk, in, fetch)) {
+        if (bulk->sink.has_backlog(bulk->sink.context)) {
+            in->state = CHI_BULK_IN_OFFERED;
+            in_list(bulk, in);
+            return;
+        }
+        fetch->begun = true; /* with nothing to be fetched */
+        in_give_up(bulk, in, fetch->total);
+    }
     fetch_on(bulk, in);
 }
 

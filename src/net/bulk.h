@@ -83,6 +83,10 @@ struct chi_bulk_sink {
 
     /* There was no memory for a message of this rank; it was logged. */
     void (*dropped)(void *context, uint32_t rank);
+
+    /* Whether what arrived before is still to be used up, and may give back
+     * memory. */
+    bool (*has_backlog)(void *context);
 };
 
 struct chi_bulk_in;
@@ -128,7 +132,7 @@ enum chi_bulk_in_state {
 /* A message that is read from its sender's memory. */
 struct chi_bulk_fetch {
     struct chi_msg *msg; /* NULL: not begun, or begun and to be dropped */
-    bool begun;          /* not: taken ahead, and there was no memory */
+    bool begun;          /* not: there was no memory for it yet */
     uint64_t total;
     uint64_t have; /* bytes asked for */
     uint32_t gets; /* under way */

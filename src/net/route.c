@@ -192,6 +192,15 @@ bulk_dropped(void *context, uint32_t rank)
     }
 }
 
+static bool
+bulk_has_backlog(void *context)
+{
+    const struct chi_route *route = context;
+
+    return route->sink.has_backlog != NULL &&
+           route->sink.has_backlog(route->sink.context);
+}
+
 /* ---- progress */
 
 /*
@@ -319,7 +328,8 @@ chi_route_open(const struct chi_net_options *options,
     route->busy_end = &route->busy;
     route->queue_bytes_max = options->settings->queue_bytes;
     route->bulk = (struct chi_bulk){
-        .sink = {route, bulk_arrived, bulk_done, bulk_failed, bulk_dropped},
+        .sink = {route, bulk_arrived, bulk_done, bulk_failed, bulk_dropped,
+                 bulk_has_backlog},
         .log = options->log,
         .pool = options->pool,
         .rank = options->rank,

@@ -33,6 +33,11 @@ struct chi_route_sink {
     /* A message of this rank could not be taken, for lack of memory; the
      * reason was logged. What comes behind it arrives. NULL: no matter. */
     void (*dropped)(void *context, uint32_t rank);
+
+    /* Whether messages that arrived are still to be executed. What they hold
+     * comes back then: until there are none, a message that is offered waits
+     * for memory. NULL: there never are. */
+    bool (*has_backlog)(void *context);
 };
 
 /* 'options' is for the nets that are opened by chi_route_open_net(). */

@@ -378,6 +378,15 @@ route_dropped(void *context, uint32_t rank)
     }
 }
 
+/* Nothing is executed any more once it has ended. */
+static bool
+route_has_backlog(void *context)
+{
+    const struct chi_pe *pe = context;
+
+    return !pe->ended && !chi_queue_is_empty(&pe->queue);
+}
+
 struct chi_route_sink
 chi_pe_route_sink(struct chi_pe *pe)
 {
@@ -386,6 +395,7 @@ chi_pe_route_sink(struct chi_pe *pe)
         .arrived = route_arrived,
         .peer_lost = route_peer_lost,
         .dropped = route_dropped,
+        .has_backlog = route_has_backlog,
     };
 }
 

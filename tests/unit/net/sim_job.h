@@ -45,6 +45,8 @@ struct sim_job_pe {
     chare_status lost_why;
     bool in_progress; /* the only time for upcalls */
     void (*on_arrived)(struct sim_job_pe *pe, const struct chi_msg *msg);
+    bool keeps; /* what arrives, as if it had no time to execute it */
+    struct chi_msg_queue kept;
 };
 
 struct sim_job {
@@ -194,7 +196,19 @@ sim_job_arrived(void *context, struct chi_msg *msg)
             pe->on_arrived(pe, msg);
         }
     }
-    chi_msg_release(msg);
+    if (pe->keeps) {
+        chi_msg_queue_push(&pe->kept, msg);
+    } else {
+        chi_msg_release(msg);
+    }
+}
+
+static inline bool
+sim_job_has_backlog(void *context)
+{
+    const struct sim_job_pe *pe = context;
+
+    return pe->kept.head != NULL;
 }
 
 static inline void
@@ -224,7 +238,8 @@ sim_job_open_pe(struct sim_job *job, uint32_t rank)
 {
     struct sim_job_pe *pe = &job->pes[rank];
     const struct chi_route_sink sink = {pe, sim_job_arrived, sim_job_peer_lost,
-                                        sim_job_message_dropped};
+                                        sim_job_message_dropped,
+                                        sim_job_has_backlog};
     struct chi_net_options options = {
         .log = &job->log,
         .settings = &job->settings,

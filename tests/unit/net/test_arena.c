@@ -432,7 +432,8 @@ end_open(struct end *end, uint32_t rank, uint64_t arena_bytes)
             .rank = rank,
             .size = 2,
         };
-        const struct chi_route_sink sink = {end, end_arrived, end_lost, NULL};
+        const struct chi_route_sink sink = {end, end_arrived, end_lost, NULL,
+                                            NULL};
 
         return chi_route_open(&options, &sink, &end->route) == CHARE_OK &&
                chi_route_open_net(end->route, &chi_net_shm_ops, &end->net) ==

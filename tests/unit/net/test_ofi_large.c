@@ -134,7 +134,7 @@ static chare_status
 end_open(struct pair *pair, uint32_t rank)
 {
     struct end *end = &pair->ends[rank];
-    const struct chi_route_sink sink = {end, arrived, peer_lost, NULL};
+    const struct chi_route_sink sink = {end, arrived, peer_lost, NULL, NULL};
     struct chi_net_options options = {
         .log = &pair->log,
         .settings = &pair->settings,

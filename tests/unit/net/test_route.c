@@ -464,6 +464,12 @@ next_message_waits_for_memory(void)
 {
     SKIP("the sanitizer ends a process that gets no memory");
 }
+
+static void
+what_is_to_be_executed_gives_memory_back(void)
+{
+    SKIP("the sanitizer ends a process that gets no memory");
+}
 #else
 /* The process may have this much more memory than it has now. */
 static bool
@@ -537,6 +543,47 @@ next_message_waits_for_memory(void)
     CHECK_EQ(job.without_memory, 0);
     CHECK_EQ(sim_job_dropped(&job), 0);
     CHECK_EQ(job.pes[1].route->bulk.fetches, 0);
+    (void)sim_job_close(&job);
+    CHECK_SEED(&job, job.wrong[0] == '\0');
+}
+
+/* A message is given up only when all before it were executed. The sender's
+ * memory does not come back here. */
+static void
+what_is_to_be_executed_gives_memory_back(void)
+{
+    const uint32_t count = 3;
+    struct chi_msg *sent[3];
+    struct sim_job job;
+    struct sim_job_pe *pe = &job.pes[1];
+    struct rlimit before;
+
+    CHECK(plain_job_open(&job, 2, 4, true, 1u << 30));
+    for (uint32_t i = 0; i < count; i++) {
+        sent[i] = sim_job_message(&job.pes[0], 1, (i < 2 ? 20u : 40u) << 20);
+        (void)chi_msg_ref(sent[i]);
+        CHECK_EQ(chi_route_send(job.pes[0].route, 1, sent[i]), CHARE_OK);
+        job.pes[0].sent[1] += i < 2;
+    }
+    if (!limit_memory(32u << 20, &before)) {
+        SKIP("the memory of a process cannot be limited here");
+    }
+    pe->keeps = true;
+    for (uint32_t came = 1; came < count; came++) {
+        sim_job_settle(&job);
+        CHECK_EQ(job.received, came);
+        CHECK_EQ(job.without_memory, 0);
+        chi_msg_queue_clear(&pe->kept);
+    }
+    sim_job_settle(&job); /* for the last one there never is any */
+    CHECK_EQ(setrlimit(RLIMIT_AS, &before), 0);
+    settled_check(&job);
+    CHECK_EQ(job.received, count - 1);
+    CHECK_EQ(job.without_memory, 1);
+    CHECK_EQ(pe->route->bulk.fetches, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        chi_msg_release(sent[i]);
+    }
     (void)sim_job_close(&job);
     CHECK_SEED(&job, job.wrong[0] == '\0');
 }
@@ -660,5 +707,6 @@ TAP_MAIN(TAP_CASE(mixture_arrives_whole_and_in_order),
          TAP_CASE(offers_are_fetched_ahead),
          TAP_CASE(message_without_memory_is_dropped),
          TAP_CASE(next_message_waits_for_memory),
+         TAP_CASE(what_is_to_be_executed_gives_memory_back),
          TAP_CASE(malformed_pieces_are_dropped_and_counted),
          TAP_CASE(random_pieces_do_no_harm))

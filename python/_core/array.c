@@ -262,7 +262,7 @@ dtype_find(struct core_numpy *numpy, const PyObject *dtype)
     return CHARE_DTYPE_NONE;
 }
 
-/* Write a small array of a usual dtype; false: it is not one. */
+/* Write a small array of a usual dtype; false: it is not one, or empty. */
 static bool
 array_put_simple(struct core_numpy *numpy, chare_encoder *encoder,
                  const struct core_ndarray *array)
@@ -287,8 +287,8 @@ array_put_simple(struct core_numpy *numpy, chare_encoder *encoder,
         shape[i] = array->shape[i];
         len *= (size_t)shape[i];
     }
-    if (len >= CORE_KEEP_BYTES_MIN) {
-        return false;
+    if (len - 1 >= CORE_KEEP_BYTES_MIN - 1) {
+        return false; /* a large one, or an empty one */
     }
     room = chare_put_array(encoder, dtype, flags, (uint32_t)array->ndim, shape,
                            len);
@@ -312,6 +312,31 @@ core_array_is_writeable(const struct core_numpy *numpy, PyObject *array)
             CORE_NDARRAY_WRITEABLE) != 0;
 }
 
+/* A base is what keeps an array's memory, and this one's is its own. */
+void
+core_array_set_spent(const struct core_state *state, PyObject *object,
+                     bool spent)
+{
+    struct core_ndarray *array = (struct core_ndarray *)object;
+
+    if (state->numpy.interface == NULL) {
+        return;
+    }
+    if (spent && array->base == NULL) {
+        array->base = Py_NewRef((PyObject *)state->MovedType);
+    } else if (!spent && core_array_is_spent(state, object)) {
+        Py_CLEAR(array->base);
+    }
+}
+
+bool
+core_array_is_spent(const struct core_state *state, PyObject *array)
+{
+    return state->numpy.interface != NULL &&
+           ((const struct core_ndarray *)array)->base ==
+               (PyObject *)state->MovedType;
+}
+
 int
 core_array_encode(struct core_state *state, chare_encoder *encoder,
                   PyObject *array)
@@ -320,6 +345,9 @@ core_array_encode(struct core_state *state, chare_encoder *encoder,
         array_put_simple(&state->numpy, encoder,
                          (const struct core_ndarray *)array)) {
         return 0;
+    }
+    if (core_array_is_spent(state, array) && encoder != state->pe->luggage) {
+        return core_moved_refuse();
     }
     return core_buffer_encode(state, encoder, array);
 }

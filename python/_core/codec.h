@@ -72,7 +72,14 @@ char core_numpy_kind(struct core_state *state, PyObject *object);
 struct core_numpy;
 bool core_array_is_writeable(const struct core_numpy *numpy, PyObject *array);
 
-/* Returns 0, -1 with an exception, or 1: pickle it. */
+/* Whether an array is empty because it was moved. It is known where NumPy's C
+ * interface is, and goes with the array itself, not with a copy. */
+bool core_array_is_spent(const struct core_state *state, PyObject *array);
+void core_array_set_spent(const struct core_state *state, PyObject *array,
+                          bool spent);
+
+/* Returns 0, -1 with an exception, or 1: pickle it. What was moved is refused,
+ * unless it is part of a chare that leaves. */
 int core_array_encode(struct core_state *state, chare_encoder *encoder,
                       PyObject *array);
 /* The same of whatever has a buffer. */

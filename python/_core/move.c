@@ -5,7 +5,8 @@
  * Nothing happens before it is sent. Then the array must have one owner: no
  * views of it, and no more than one variable or container. What lies alone in
  * a Memory leaves in it, without a copy; anything else is copied. When all
- * values of the message are written, the sender's array is made empty.
+ * values of the message are written, the sender's array is made empty, and
+ * marked, so that it is not sent again as if it had never had any elements.
  *
  *     MADE --- core_move_put() --> WRITTEN --- core_moves_end() --> SPENT
  *      ^                              | core_moves_forget()
@@ -36,6 +37,15 @@ struct core_moved {
     chare_value value;
     int64_t shape[CHARE_ARRAY_DIMS_MAX];
 };
+
+int
+core_moved_refuse(void)
+{
+    PyErr_SetString(PyExc_ValueError,
+                    "move(): this array was moved already: it is empty, and "
+                    "its receiver has what it held");
+    return -1;
+}
 
 /* ---- who else has it */
 
@@ -177,9 +187,7 @@ core_move_put(struct core_pe *pe, struct core_moves *moves,
     struct core_moved *self = (struct core_moved *)object;
 
     if (self->array == NULL || self->written) {
-        PyErr_SetString(PyExc_ValueError,
-                        "move(): this array was moved already");
-        return -1;
+        return core_moved_refuse();
     }
     if (check_alone(pe, self) < 0) {
         return -1;
@@ -220,7 +228,7 @@ core_moves_forget(struct core_moves *moves)
 
 /* Make the user's object empty. */
 static int
-moved_empty(struct core_moved *self)
+moved_empty(const struct core_state *state, struct core_moved *self)
 {
     PyObject *array = self->array;
     PyObject *dtype;
@@ -240,6 +248,9 @@ moved_empty(struct core_moved *self)
         result = PyObject_CallMethod(array, "__setstate__", "((i(i)OOy))", 1,
                                      0, dtype, Py_False, "");
         Py_DECREF(dtype);
+        if (result != NULL) {
+            core_array_set_spent(state, array, true);
+        }
     }
     Py_XDECREF(result);
     return result != NULL ? 0 : -1;
@@ -254,7 +265,7 @@ core_moves_end(struct core_pe *pe, struct core_moves *moves,
 
     for (struct core_moved *at = moves->first; at != NULL && result == 0;
          at = at->next) {
-        result = moved_empty(at);
+        result = moved_empty(pe->state, at);
         if (result == 0) {
             at->spent = at->array;
             at->array = NULL;
@@ -388,10 +399,15 @@ PyObject *
 core_move(PyObject *module, PyObject *object)
 {
     struct core_state *state = core_state_get(module);
+    const bool is_array = core_numpy_kind(state, object) == 'a';
     struct core_moved *self;
 
-    if (core_numpy_kind(state, object) != 'a' &&
-        !PyByteArray_CheckExact(object) && !PyMemoryView_Check(object)) {
+    if (is_array && core_array_is_spent(state, object)) {
+        (void)core_moved_refuse();
+        return NULL;
+    }
+    if (!is_array && !PyByteArray_CheckExact(object) &&
+        !PyMemoryView_Check(object)) {
         PyErr_Format(PyExc_TypeError,
                      "move() is for NumPy arrays, bytearrays and memoryviews, "
                      "not %.200s; of another buffer, move(memoryview(x))",
@@ -472,6 +488,7 @@ moved_reduce(PyObject *op, PyObject *unused)
 static PyObject *
 moved_again(PyObject *op, PyObject *unused)
 {
+    struct core_state *state = core_state_of(Py_TYPE(op));
     struct core_moved *self = (struct core_moved *)op;
 
     (void)unused;
@@ -480,6 +497,9 @@ moved_again(PyObject *op, PyObject *unused)
     }
     self->array = self->spent;
     self->spent = NULL;
+    if (core_numpy_kind(state, self->array) == 'a') {
+        core_array_set_spent(state, self->array, false);
+    }
     return Py_NewRef(self->array);
 }
 

@@ -55,6 +55,9 @@ void core_moved_return(struct core_pe *pe, PyObject *moved, PyObject *value);
 /* What one that is being moved is, or the object itself; borrowed. */
 PyObject *core_moved_of(const struct core_state *state, PyObject *object);
 
+/* Raise for an array that was moved before; returns -1. */
+int core_moved_refuse(void);
+
 /* Nothing is sent: their owners keep them. */
 void core_moves_forget(struct core_moves *moves);
 

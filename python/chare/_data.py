@@ -60,6 +60,10 @@ def move(array):
     made, as a call to a destroyed group, leaves an array in C order, and a
     memoryview released.
 
+    To send the emptied array again, with move() or without, raises
+    ValueError. Nobody notices, and nothing arrives in it, where it is pickled
+    together with something else, or copied; nor with a bytearray.
+
     Nothing is copied if the array was made by chare.empty() or received, has
     64 KiB or more, lies in C or Fortran order from its first element on, and
     its receiver is on the same PE or node; one of them in a message. All
@@ -71,9 +75,9 @@ def move(array):
     the running entry method can be moved on; its other arguments stay.
 
     Raises TypeError for anything else, and where other arguments of the call
-    have to be pickled. The call raises BufferError (see above) and
-    ValueError (it was moved already). Anywhere on the PE's thread, also in
-    coroutines.
+    have to be pickled; ValueError for an array that was moved already. The
+    call raises BufferError (see above) and ValueError (it was moved already).
+    Anywhere on the PE's thread, also in coroutines.
 
     Example:
         def step(self, block):

@@ -11,12 +11,14 @@ import os
 import unittest
 
 import tapunit
-from program import ProgramCase
+from program import REFUSED, ProgramCase
 
 MOVER = """
 import numpy as np
 import chare
 from chare import move
+
+LET_GO = (None, _core.Moved)  # the base of an array that was moved
 
 def address(array):
     return array.__array_interface__["data"][0]
@@ -31,7 +33,7 @@ class Mover(Chare):
             return
         self.thisProxy[(self.thisIndex + 1) % charm.numPes()].hop(
             before + 1, move(array), hops - 1, done, *behind)
-        assert array.size == 0 and array.base is None
+        assert array.size == 0 and array.base in LET_GO
 
     @coro
     def hop_coro(self, before, array, hops, done, *behind):
@@ -150,7 +152,7 @@ def main(args):
         shape = array.shape
         total = float(array.astype("c16").sum().real)
         future = there.take(move(array), ret=True)
-        assert array.shape == (0,) and array.base is None, shape
+        assert array.shape == (0,) and array.base in LET_GO, shape
         assert future.get() == [shape]
         array = chare.empty(shape)
         array[...] = 3
@@ -332,6 +334,66 @@ def main(args):
     passer.start()
     for total in totals:
         assert total.get() == 50000
+    print("done")
+    charm.exit()
+charm.start(main)
+""", pes=(1, 2))
+
+    def test_what_was_moved_is_not_sent_again(self):
+        """As an array without elements: its sender has forgotten that."""
+        self.check(MOVER + REFUSED + """
+class Keeper(Chare):
+    def __init__(self, there):
+        self.there = there
+        self.channel = Channel(self, self.thisProxy[self.thisIndex])
+
+    def give_all(self, done):
+        for make in chare.empty, np.empty:
+            for count in (5, 50000):
+                self.array = make(count)
+                self.there.drop(move(self.array))
+                assert self.array.shape == (0,)
+                self.refuse(done)
+
+    def refuse(self, done):
+        array, there = self.array, self.there
+        for send in (there.take, lambda array: there.take([1, {"a": array}]),
+                     lambda array: there.take((array,), ret=True),
+                     lambda array: there.take(1, what=array), move,
+                     self.channel.send, done.send,
+                     lambda array: self.contribute(array, Reducer.sum, done)):
+            text = refused(ValueError, send, array)
+            assert "move()" in text and "already" in text, text
+
+    @coro
+    def whole(self):
+        return self.there.take(np.empty(0), self.array.copy(), [],
+                               ret=True).get()
+
+    def result(self):
+        return self.array
+
+    def leave(self):
+        self.migrate(0)
+
+    def size(self):
+        return charm.myPe(), self.array.size
+
+class Taker(Mover):
+    def drop(self, array):
+        assert array.size > 0
+
+def main(args):
+    there = Group(Taker)[charm.numPes() - 1]
+    keeper = Array(Keeper, charm.numPes(), args=[there])[charm.numPes() - 1]
+    done = Future()
+    keeper.give_all(done, awaitable=True).get()
+    assert "already" in refused(ValueError, keeper.result, ret=True)
+    assert keeper.whole(ret=True).get() == [(0,), (0,), None]
+    # A chare takes it along.
+    keeper.leave(awaitable=True).get()
+    while keeper.size(ret=True).get() != (0, 0):
+        pass
     print("done")
     charm.exit()
 charm.start(main)

@@ -81,7 +81,8 @@ value_send(struct core_pe *pe, const struct core_future *future,
 
     if (args[0] != NULL && args[1] != NULL &&
         core_data_args(pe, false, args, 3, &data) == 0) {
-        status = chare_send(pe->runtime, target, entry, &data, &options);
+        status =
+            chare_send_if_alive(pe->runtime, target, entry, &data, &options);
         if (status != CHARE_OK) {
             core_data_drop(&data);
         }

@@ -29,6 +29,20 @@ chare_send(chare_runtime *runtime, const chare_element *target, uint32_t entry,
 }
 
 chare_status
+chare_send_if_alive(chare_runtime *runtime, const chare_element *target,
+                    uint32_t entry, const chare_data *data,
+                    const chare_send_options *options)
+{
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    if (!options_ok(options)) {
+        return CHARE_ERR_INVALID;
+    }
+    return chi_obj_call_if_alive(runtime->obj, target, entry, data, options);
+}
+
+chare_status
 chare_broadcast(chare_runtime *runtime, chare_collection collection,
                 uint32_t entry, const chare_data *data,
                 const chare_send_options *options)

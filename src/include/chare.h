@@ -1960,6 +1960,21 @@ CHARE_MUST_CHECK chare_status chare_send(chare_runtime *runtime,
                                          const chare_send_options *options);
 
 /**
+ * chare_send_if_alive() - the same, of a chare that may have been destroyed.
+ *
+ * If there is no such chare, the call is dropped without a word: it waits for
+ * no insertion, ends no job, and options->reply is told nothing. For what is
+ * of use only to a chare that the sender knows to have been there.
+ *
+ * Parameters, ownership, context and results are those of chare_send().
+ *
+ * Since:     0.1
+ */
+CHARE_MUST_CHECK chare_status chare_send_if_alive(
+    chare_runtime *runtime, const chare_element *target, uint32_t entry,
+    const chare_data *data, const chare_send_options *options);
+
+/**
  * chare_broadcast() - invoke an entry method of all chares of a collection.
  *
  * Broadcasts of one priority from one PE to one collection arrive everywhere

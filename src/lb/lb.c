@@ -427,8 +427,8 @@ go_on(struct chi_lb *lb, const struct chi_lb_waiting *waiting)
     const chare_callback *callback = &waiting->go_on;
 
     if (!waiting->calls_itself ||
-        chi_obj_call_if_alive(lb->obj, &callback->element, callback->entry) !=
-            CHARE_OK) {
+        chi_obj_call_if_alive(lb->obj, &callback->element, callback->entry,
+                              NULL, NULL) != CHARE_OK) {
         chi_cb_call_or_die(lb->cb, callback, NULL);
     }
 }

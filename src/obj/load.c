@@ -237,18 +237,21 @@ chi_obj_is_at_sync(struct chi_obj *obj, chare_collection id)
 
 chare_status
 chi_obj_call_if_alive(struct chi_obj *obj, const chare_element *target,
-                      uint32_t entry)
+                      uint32_t entry, const chare_data *data,
+                      const chare_send_options *options)
 {
     const struct chi_collection *collection =
         chi_collection_find(obj, target->collection);
     struct chi_msg *msg;
+    chare_status status;
 
     if (entry == 0 || entry >= obj->registry->entry_count ||
         !chi_target_ok(obj, collection, target)) {
         return CHARE_ERR_INVALID;
     }
-    if (chi_message_for(obj, target, entry, NULL, NULL, &msg) != CHARE_OK) {
-        chi_pe_die(obj->pe, "out of memory for a call");
+    status = chi_message_for(obj, target, entry, data, options, &msg);
+    if (status != CHARE_OK) {
+        return status;
     }
     msg->env.spare = CHI_INVOKE_IF_ALIVE;
     chi_pe_count(obj->pe, msg);

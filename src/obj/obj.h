@@ -315,10 +315,11 @@ bool chi_obj_is_over(struct chi_obj *obj, chare_collection collection);
 /* The array's chares say when they may be balanced. */
 bool chi_obj_is_at_sync(struct chi_obj *obj, chare_collection collection);
 
-/* Call a chare that may be no more, and without a word then. Errors:
- * CHARE_ERR_INVALID, as chi_obj_send(). */
+/* Call a chare that may be no more, and without a word then. Errors as
+ * chi_obj_send(). */
 CHARE_MUST_CHECK chare_status chi_obj_call_if_alive(
-    struct chi_obj *obj, const chare_element *target, uint32_t entry);
+    struct chi_obj *obj, const chare_element *target, uint32_t entry,
+    const chare_data *data, const chare_send_options *options);
 
 /* The chare is here. */
 bool chi_obj_is_here(struct chi_obj *obj, const chare_element *self);

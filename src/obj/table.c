@@ -180,6 +180,9 @@ chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
                            obj->pe->meter.last, msg->spare);
     }
     if (status == CHARE_OK && element->object != NULL) {
+        if (chi_unlikely(obj->moves.count > 0)) { /* its constructor's wish */
+            (void)!chi_obj_migrate_retry(obj, &self);
+        }
         return element;
     }
     if (!obj->pe->ended) {
@@ -192,6 +195,7 @@ chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
                                     : chare_status_text(status));
         obj->fatal(obj->fatal_context, text);
     }
+    chi_move_drop(obj, element);
     chi_element_unlink(collection, element);
     free(element);
     return NULL;

@@ -318,6 +318,75 @@ charm.start(main)
                                              " to a section"), 10)
         self.assertEqual(result.stderr.count("further ones are not told"), 1)
 
+    def test_wishes_of_constructors(self):
+        """They leave once they are made, wherever they were made."""
+        self.check("""
+class Leaver(Chare):
+    def __init__(self, to):
+        self.migrate(to)
+        self.to = to
+
+    def at_home(self):
+        return charm.myPe() == self.to
+
+class Slow(Leaver):
+    @coro
+    def __init__(self, to):
+        super().__init__(to)
+        charm.sleep(0.002)
+        self.slept = True
+
+    def at_home(self):
+        return self.slept and charm.myPe() == self.to
+
+def main(args):
+    P = charm.numPes()
+    for cls in (Leaver, Slow):
+        dense = Array(cls, 2 * P, args=[P - 1])
+        bound = Array(cls, args=[P - 1], bind_to=dense)
+        sparse = Array(cls, ndims=1)
+        for i in range(3 * P):
+            sparse.ckInsert(i, args=[i % P])
+            sparse.ckInsert(100 + i, args=[i % P], onPE=(i // 2) % P)
+        sparse.ckDoneInserting()
+        for array in (dense, bound, sparse):
+            array.at_home(ret=True).get()  # all constructors have ended
+        charm.waitQD()
+        for array in (dense, bound, sparse):
+            assert all(array.at_home(ret=True).get()), (cls, array)
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2, 4))
+
+    def test_a_future_of_who_is_no_more(self):
+        """Its value finds nobody, and waits for nobody."""
+        self.check("""
+class Brief(Chare):
+    def __init__(self, done, to):
+        self.done = done
+        self.migrate(to)
+
+    def end(self):
+        self.done.send(7)
+        self.thisProxy[self.thisIndex].ckDestroy()
+
+def main(args):
+    brief = Array(Brief, ndims=1)
+    for i in range(4):
+        done = Future()
+        brief.ckInsert(i, args=[done, charm.numPes() - 1], onPE=0)
+        charm.waitQD()
+        brief[i].end()
+        assert done.get() == 7
+        charm.waitQD()
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2, 4))
+
     def test_who_cannot_move(self):
         self.check(MOVER + """
 class Lone(Chare):

@@ -53,6 +53,7 @@ struct pmix_wireup {
     char launcher[LAUNCHER_BYTES];
     char host[HOST_BYTES];
     struct chi_pmix_wait fence;
+    unsigned fences; /* that were tried */
     struct chi_pmix_missing missing;
     size_t *offsets; /* size + 1 of them */
     unsigned char *bytes;
@@ -399,6 +400,7 @@ fence(struct pmix_wireup *pmix)
         uint64_t now_ns = chi_clock_now_ns(&chi_clock_real);
 
         status = fence_once(pmix, end_ns > now_ns ? end_ns - now_ns : 0);
+        pmix->fences++;
     }
     return status == CHARE_ERR_AGAIN ? name_missing(pmix, CHARE_ERR_WIREUP)
                                      : status;
@@ -495,6 +497,11 @@ pmix_exchange(struct chi_wireup *wireup, const void *blob, size_t len,
     }
     disconnect(pmix);
     if (status == CHARE_OK) {
+        chi_log_debug(pmix->log,
+                      "wired up: %zu bytes put, fences: %u, %zu bytes of %u "
+                      "others fetched",
+                      len, pmix->fences, pmix->offsets[wireup->size] - len,
+                      wireup->size - 1);
         *out = (struct chi_wireup_table){
             .count = wireup->size,
             .offsets = pmix->offsets,

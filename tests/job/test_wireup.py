@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Wire-up under chare run: all meet, or it is said who did not come.
 
-Goal:   ranks exchange their blobs through the launcher's PMIx server; a rank
-        that leaves, dies or never comes ends the job, and is named.
-Method: wireup_probe as ranks, told to misbehave.
+Goal:   ranks exchange their blobs through the launcher's PMIx server, which
+        takes one fence and as many bytes from each whatever the job's size; a
+        rank that leaves, dies or never comes ends the job, and is named.
+Method: wireup_probe as ranks, told to misbehave; bytes are counted by ranks
+        of a real program, and said in their logs.
 """
 
 import re
@@ -12,7 +14,9 @@ import subprocess
 import jobtest
 import tapunit
 
+ACTOR = jobtest.BUILD / "tests/job/actor"
 SECRET = jobtest.BUILD / "tests/job/secret"
+BYTES_PUT_MAX = 1024  # with long names, many switches and processors
 
 
 @jobtest.needs_pmix
@@ -38,6 +42,26 @@ class WireupTest(jobtest.JobTest):
     def test_large_blobs(self):
         code, out, _ = self.probe(4, "--blob", 300000)
         self.assertEqual((code, out.count("ok\n")), (0, 4))
+
+    def test_what_a_rank_puts_does_not_grow_with_the_job(self):
+        """Nor does what it fetches of each other rank."""
+        self.env.update(CHARE_LOG="debug", CHARE_BIND="none")
+        said = re.compile(r"wired up: (\d+) bytes put, fences: (\d+), "
+                          r"(\d+) bytes of (\d+) others fetched")
+        put = set()
+        for count in (2, 8, 64):
+            code, out, err = self.chare("run", "-n", count, ACTOR)
+            self.assertEqual(code, 0, err)
+            self.assertIn(f" of {count} PEs", out)
+            ranks = [tuple(map(int, each)) for each in said.findall(err)]
+            self.assertEqual(len(ranks), count, err)
+            put.update(mine for mine, _, _, _ in ranks)
+            total = sum(mine for mine, _, _, _ in ranks)
+            for mine, fences, fetched, others in ranks:
+                self.assertEqual((fences, fetched, others),
+                                 (1, total - mine, count - 1))
+        self.assertEqual(len(put), 1, put)
+        self.assertLess(max(put), BYTES_PUT_MAX)
 
     def test_one_after_another(self):
         code, out, err = self.probe(4, "--twice")

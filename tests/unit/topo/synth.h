@@ -42,6 +42,25 @@ struct synth {
     uint16_t cores;    /* of a cache */
 };
 
+/* A million PEs on regular nodes, below three levels of switches. */
+static inline struct synth
+synth_million(void)
+{
+    return (struct synth){
+        .seed = 1,
+        .node_count = 7813,
+        .node_pes = 128,
+        .levels = 3,
+        .width = 18,
+        .order = SYNTH_BLOCK,
+        .spots = SYNTH_COMPACT,
+        .packages = 2,
+        .numas = 4,
+        .caches = 2,
+        .cores = 8,
+    };
+}
+
 /* The node that each PE is on, as drawn; *pe_count_out of them. */
 static inline uint32_t *
 synth_nodes(const struct synth *synth, struct chi_prng *prng,

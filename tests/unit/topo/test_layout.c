@@ -150,19 +150,7 @@ layout_size(const struct synth *synth, uint32_t *pe_count_out)
 static void
 a_million_pes_take_little(void)
 {
-    const struct synth synth = {
-        .seed = 1,
-        .node_count = 7813,
-        .node_pes = 128,
-        .levels = 3,
-        .width = 18,
-        .order = SYNTH_BLOCK,
-        .spots = SYNTH_COMPACT,
-        .packages = 2,
-        .numas = 4,
-        .caches = 2,
-        .cores = 8,
-    };
+    const struct synth synth = synth_million();
     uint32_t pe_count;
     const size_t bytes = layout_size(&synth, &pe_count);
 

@@ -360,18 +360,7 @@ large_machine(struct synth synth, uint32_t pe_count_min, uint32_t root)
 static void
 a_million_pes_in_fat_nodes(void)
 {
-    large_machine((struct synth){.seed = 1,
-                                 .node_count = 7813,
-                                 .node_pes = 128,
-                                 .levels = 3,
-                                 .width = 18,
-                                 .order = SYNTH_BLOCK,
-                                 .spots = SYNTH_COMPACT,
-                                 .packages = 2,
-                                 .numas = 4,
-                                 .caches = 2,
-                                 .cores = 8},
-                  1000000, 777777);
+    large_machine(synth_million(), 1000000, 777777);
 }
 
 static void

@@ -405,7 +405,7 @@ has_rma(const struct fi_info *info)
 }
 
 void
-chi_ofi_plan_make(const struct fi_info *info, uint64_t eager_bytes,
+chi_ofi_plan_init(const struct fi_info *info, uint64_t eager_bytes,
                   const struct chi_ofi_force *force, struct chi_ofi_plan *out)
 {
     static const struct chi_ofi_force nothing;

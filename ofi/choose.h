@@ -96,7 +96,7 @@ const char *chi_ofi_why_not(const struct fi_info *info,
                             const struct fi_info *chosen);
 
 /* 'eager_bytes' 0: what suits; 'force' may be NULL. */
-void chi_ofi_plan_make(const struct fi_info *info, uint64_t eager_bytes,
+void chi_ofi_plan_init(const struct fi_info *info, uint64_t eager_bytes,
                        const struct chi_ofi_force *force,
                        struct chi_ofi_plan *out);
 

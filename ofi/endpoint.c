@@ -62,7 +62,7 @@ refine(struct chi_ofi *ofi, const struct fi_info *chosen)
     if (hints == NULL) {
         return NULL;
     }
-    chi_ofi_plan_make(chosen, 0, ofi->force, &plan);
+    chi_ofi_plan_init(chosen, 0, ofi->force, &plan);
     chi_ofi_survey_hints(hints);
     hints->caps = FI_MSG | FI_SEND | FI_RECV | (plan.tagged ? FI_TAGGED : 0) |
                   (plan.multi_recv ? FI_MULTI_RECV : 0) |
@@ -124,7 +124,7 @@ choose(struct chi_ofi *ofi)
     if (ofi->info == NULL) {
         return CHARE_ERR_NO_MEMORY;
     }
-    chi_ofi_plan_make(ofi->info, ofi->net.options.settings->eager_bytes,
+    chi_ofi_plan_init(ofi->info, ofi->net.options.settings->eager_bytes,
                       ofi->force, &ofi->plan);
     return CHARE_OK;
 }

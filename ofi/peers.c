@@ -305,7 +305,7 @@ card_find(const struct chi_ofi *ofi, uint32_t rank)
 }
 
 struct chi_ofi_peer *
-chi_ofi_peer_make(struct chi_ofi *ofi, uint32_t rank)
+chi_ofi_peer_create(struct chi_ofi *ofi, uint32_t rank)
 {
     struct chi_ofi_peer *peer;
 

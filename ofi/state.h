@@ -268,14 +268,14 @@ void chi_ofi_peers_close(struct chi_ofi *ofi);
 
 /* The state kept for a rank that connect() named, made at need; NULL: no such
  * rank, or no memory. */
-struct chi_ofi_peer *chi_ofi_peer_make(struct chi_ofi *ofi, uint32_t rank);
+struct chi_ofi_peer *chi_ofi_peer_create(struct chi_ofi *ofi, uint32_t rank);
 
 static inline struct chi_ofi_peer *
 chi_ofi_peer_get(struct chi_ofi *ofi, uint32_t rank)
 {
     struct chi_ofi_peer *peer = chi_map_get(&ofi->peers, rank);
 
-    return chi_likely(peer != NULL) ? peer : chi_ofi_peer_make(ofi, rank);
+    return chi_likely(peer != NULL) ? peer : chi_ofi_peer_create(ofi, rank);
 }
 
 /* Make it known to libfabric. Errors: CHARE_ERR_PEER_LOST, logged. */

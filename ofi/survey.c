@@ -135,7 +135,7 @@ report_offer(const struct report *report, const struct fi_info *info,
         why = chi_ofi_why_not(info, chosen);
     }
     chi_ofi_address_text(info, address, sizeof(address));
-    chi_ofi_plan_make(info, 0, NULL, &plan);
+    chi_ofi_plan_init(info, 0, NULL, &plan);
     (void)snprintf(text, sizeof(text), "%c %-14s %3u.%-2u %-8s %-26s %s%s: %s",
                    info == chosen ? '*' : ' ', info->fabric_attr->prov_name,
                    FI_MAJOR(info->fabric_attr->prov_version),

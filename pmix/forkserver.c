@@ -70,7 +70,7 @@ write_order(FILE *file, struct chi_spawn *spawn, char **first, int (*fds)[2])
     fprintf(file, "%d%c%d%c", spawn->null_fd, 0, (int)getpid(), 0);
     for (uint32_t rank = 0; rank < spawn->options->rank_count; rank++) {
         char **own;
-        chare_status status = chi_spawn_environment(spawn, rank, &own);
+        chare_status status = chi_spawn_environment_alloc(spawn, rank, &own);
 
         if (status != CHARE_OK) {
             return status;
@@ -167,7 +167,7 @@ chi_forkserver_start(struct chi_forkserver *server, struct chi_spawn *spawn,
     int pair[2];
 
     *server = (struct chi_forkserver){.spawn = spawn, .fd = -1};
-    status = chi_spawn_environment(spawn, 0, &first);
+    status = chi_spawn_environment_alloc(spawn, 0, &first);
     if (status != CHARE_OK) {
         return status;
     }

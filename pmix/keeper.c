@@ -112,7 +112,7 @@ remove_stale(const char *parent)
 
 /* Between mkdtemp() and the lock, another launcher may have removed it. */
 static int
-directory_make(const char *parent, char *path, size_t room)
+directory_create(const char *parent, char *path, size_t room)
 {
     struct stat info;
     int fd;
@@ -279,8 +279,8 @@ chi_keeper_start(struct chi_keeper *keeper, const struct chi_log *log,
         goto unmap;
     }
     remove_stale(parent);
-    keeper->directory_fd = directory_make(parent, keeper->page->directory,
-                                          sizeof(keeper->page->directory));
+    keeper->directory_fd = directory_create(parent, keeper->page->directory,
+                                            sizeof(keeper->page->directory));
     if (keeper->directory_fd < 0) {
         chi_log_error(log,
                       "cannot make a directory in %s: %s. Set TMPDIR to where "

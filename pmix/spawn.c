@@ -186,8 +186,8 @@ spawn_child(const struct chi_spawn *spawn, const struct child *child,
 }
 
 chare_status
-chi_spawn_environment(const struct chi_spawn *spawn, uint32_t rank,
-                      char ***environment_out)
+chi_spawn_environment_alloc(const struct chi_spawn *spawn, uint32_t rank,
+                            char ***environment_out)
 {
     char **environment = environment_create(spawn);
     chare_status status;
@@ -216,7 +216,7 @@ chi_spawn_rank(const struct chi_spawn *spawn, uint32_t rank, int out_fd,
         .argv = spawn->options->argv,
     };
     chare_status status =
-        chi_spawn_environment(spawn, rank, &child.environment);
+        chi_spawn_environment_alloc(spawn, rank, &child.environment);
 
     if (status != CHARE_OK) {
         return status;

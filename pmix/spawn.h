@@ -33,7 +33,7 @@ struct chi_spawn {
  * The environment of a rank, or of the server of all; NULL at its end, to be
  * released. Errors: CHARE_ERR_NO_MEMORY, CHARE_ERR_WIREUP; logged.
  */
-CHARE_MUST_CHECK chare_status chi_spawn_environment(
+CHARE_MUST_CHECK chare_status chi_spawn_environment_alloc(
     const struct chi_spawn *spawn, uint32_t rank, char ***environment_out);
 void chi_spawn_environment_release(char **environment);
 

@@ -226,7 +226,7 @@ warm_split(uint64_t *warm_bytes_inout, uint64_t bytes)
  * of their bytes are warm is in *warm_bytes_out.
  */
 static int32_t
-block_take(struct chi_arena *arena, int32_t count, uint64_t *warm_bytes_out)
+block_alloc(struct chi_arena *arena, int32_t count, uint64_t *warm_bytes_out)
 {
     uint32_t order =
         count == 1 ? 0 : 32u - (uint32_t)__builtin_clz((uint32_t)count - 1);
@@ -282,8 +282,8 @@ leaves_heat(const struct chi_arena *arena, int32_t at, int32_t count,
 
 /* A piece of a used block is free, and so may its buddy be. */
 static void
-piece_free(struct chi_arena *arena, int32_t at, uint32_t order,
-           uint64_t warm_bytes)
+piece_release(struct chi_arena *arena, int32_t at, uint32_t order,
+              uint64_t warm_bytes)
 {
     while (order < arena->order_top) {
         const int32_t buddy = at ^ (1 << order);
@@ -300,7 +300,7 @@ piece_free(struct chi_arena *arena, int32_t at, uint32_t order,
 }
 
 static void
-block_free(struct chi_arena *arena, int32_t at)
+block_release(struct chi_arena *arena, int32_t at)
 {
     const int32_t count = arena->leaves[at].count;
     const int32_t end = at + count;
@@ -317,8 +317,8 @@ block_free(struct chi_arena *arena, int32_t at)
     while (at < end) {
         const uint32_t order = piece_order(at, end);
 
-        piece_free(arena, at, order,
-                   warm_split(&warm_bytes, order_bytes(arena, order)));
+        piece_release(arena, at, order,
+                      warm_split(&warm_bytes, order_bytes(arena, order)));
         at += 1 << order;
     }
 }
@@ -338,7 +338,7 @@ given_look(struct chi_arena *arena, uint32_t index)
     }
     arena->given[index] = arena->given[--arena->given_count];
     arena->leaves[at].given = false;
-    block_free(arena, at);
+    block_release(arena, at);
     return true;
 }
 
@@ -462,10 +462,10 @@ chi_arena_alloc(struct chi_arena *arena, uint64_t bytes, uint64_t *room_out)
     count =
         (int32_t)((bytes + CHI_ARENA_HEAD_BYTES - 1) >> arena->leaf_shift) + 1;
     given_reclaim(arena, LOOKED_AT);
-    at = block_take(arena, count, &warm_bytes);
+    at = block_alloc(arena, count, &warm_bytes);
     if (at == NO_LEAF && arena->patience == 0) {
         given_reclaim(arena, arena->given_count);
-        at = block_take(arena, count, &warm_bytes);
+        at = block_alloc(arena, count, &warm_bytes);
         /* Others may hold all of it for long: not all that for each. */
         arena->patience = at == NO_LEAF ? arena->given_count / LOOKED_AT : 0;
     } else if (at == NO_LEAF) {
@@ -497,7 +497,7 @@ chi_arena_release(struct chi_arena *arena, void *block)
         const int32_t at = block_leaf(arena, block);
 
         if (!arena->leaves[at].given) {
-            block_free(arena, at);
+            block_release(arena, at);
             return;
         }
     }

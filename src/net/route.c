@@ -364,11 +364,11 @@ chi_route_close(struct chi_route *route)
     }
     for (uint32_t rank = 0; rank < route->size; rank++) {
         if (route->peers[rank] != NULL) {
-            chi_route_peer_free(route, route->peers[rank]);
+            chi_route_peer_destroy(route, route->peers[rank]);
         }
     }
     chi_assert(route->queued_bytes == 0);
-    chi_route_entries_free(route);
+    chi_route_entries_fini(route);
     free(route->peers);
     free(route->ways);
     free(route);

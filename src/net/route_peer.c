@@ -377,7 +377,7 @@ chi_route_peer_drop(struct chi_route *route, struct chi_route_peer *peer)
 }
 
 void
-chi_route_peer_free(struct chi_route *route, struct chi_route_peer *peer)
+chi_route_peer_destroy(struct chi_route *route, struct chi_route_peer *peer)
 {
     while (peer->head != NULL) {
         chi_msg_release(
@@ -390,7 +390,7 @@ chi_route_peer_free(struct chi_route *route, struct chi_route_peer *peer)
 }
 
 void
-chi_route_entries_free(struct chi_route *route)
+chi_route_entries_fini(struct chi_route *route)
 {
     chi_assert(route->queued_bytes == 0);
     while (route->slabs != NULL) {

@@ -118,9 +118,10 @@ uint32_t chi_route_peer_move(struct chi_route *route,
 void chi_route_peer_drop(struct chi_route *route, struct chi_route_peer *peer);
 
 /* The nets are closed: free it. */
-void chi_route_peer_free(struct chi_route *route, struct chi_route_peer *peer);
+void chi_route_peer_destroy(struct chi_route *route,
+                            struct chi_route_peer *peer);
 
 /* No peer is left: free the memory of all queues. */
-void chi_route_entries_free(struct chi_route *route);
+void chi_route_entries_fini(struct chi_route *route);
 
 #endif /* CHI_NET_ROUTE_PEER_H */

@@ -266,7 +266,7 @@ connect_all(chare_runtime *runtime, const struct peer_blob *blobs)
 }
 
 static chare_status
-layout_make(chare_runtime *runtime, const struct peer_blob *blobs)
+layout_create(chare_runtime *runtime, const struct peer_blob *blobs)
 {
     const uint32_t size = runtime->pe->size;
     struct chi_place *places = calloc(size, sizeof(*places));
@@ -358,7 +358,7 @@ chi_rt_join(chare_runtime *runtime, const struct chi_wireup_table *table)
     status = blobs_read(runtime, table, blobs);
     if (status == CHARE_OK) {
         runtime->job_key = blobs[0].head.job_key;
-        status = layout_make(runtime, blobs);
+        status = layout_create(runtime, blobs);
     }
     if (status == CHARE_OK) {
         chi_coll_set_layout(runtime->coll, runtime->layout);

@@ -140,7 +140,7 @@ who_believes_strangers_must_be_asked_for(void)
         CHECK_EQ(chi_ofi_judge(&offer->info, &no_wish), CHI_OFI_TRUSTING);
         CHECK(strcmp(chosen_name(&market, &no_wish), "") == 0);
         CHECK(strcmp(chosen_name(&market, &wish), names[i]) == 0);
-        chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+        chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
         CHECK(plan.trusting);
     }
 }
@@ -245,7 +245,7 @@ what_is_not_asked_for_is_not_taken(void)
              CHI_OFI_NODE_ONLY);
     CHECK_EQ(chi_ofi_judge(&market.offers[1].info, &no_wish), CHI_OFI_UNKNOWN);
     CHECK(strcmp(chosen_name(&market, &shm), "shm") == 0);
-    chi_ofi_plan_make(&market.offers[0].info, 0, NULL, &plan);
+    chi_ofi_plan_init(&market.offers[0].info, 0, NULL, &plan);
     CHECK(plan.node_only && !plan.loopback);
     CHECK(strcmp(chosen_name(&market, &other), "newest") == 0);
 }
@@ -291,7 +291,7 @@ a_plan_for_sockets(void)
     struct offer *offer = offer_add(&market, "net", "eth0", "10.0.0.1");
     struct chi_ofi_plan plan;
 
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK(plan.eager_bytes > 60000 && plan.eager_bytes <= 65536);
     CHECK_EQ(plan.inject_bytes, 64);
     CHECK_EQ(plan.prefix_bytes, 0);
@@ -301,11 +301,11 @@ a_plan_for_sockets(void)
           !plan.virtual_addresses && !plan.node_only && !plan.loopback);
     /* Many messages in a buffer need completions in order. */
     offer->rx.comp_order = 0;
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK(!plan.multi_recv);
     offer->rx.comp_order = CHI_OFI_ORDER_STRICT;
     offer->info.caps &= ~FI_MULTI_RECV;
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK(!plan.multi_recv);
     CHECK(!plan.tagged);
 }
@@ -322,14 +322,14 @@ a_plan_for_tags(void)
 
     offer->rx.comp_order = 0;
     offer->info.caps |= FI_TAGGED;
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK(plan.tagged && !plan.multi_recv);
     offer->info.caps &= ~FI_TAGGED;
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK(!plan.tagged);
     offer->info.caps |= FI_TAGGED;
     offer->rx.comp_order = CHI_OFI_ORDER_STRICT;
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK(plan.tagged != plan.multi_recv);
 }
 
@@ -341,32 +341,32 @@ a_plan_for_each_registration_mode(void)
     struct chi_ofi_plan plan;
 
     offer->domain.mr_mode = FI_MR_LOCAL;
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK(plan.local_mr && plan.bounce && !plan.touch);
     CHECK(plan.eager_bytes > 15000 && plan.eager_bytes <= 16384);
     offer->domain.mr_mode = FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | FI_MR_PROV_KEY;
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK(plan.virtual_addresses && plan.touch && plan.provider_keys);
     CHECK(!plan.local_mr && !plan.bounce);
     offer->domain.mr_mode = FI_MR_MMU_NOTIFY;
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK(plan.touch && plan.rma);
     offer->domain.mr_mode = FI_MR_ENDPOINT;
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK(plan.endpoint_mr && !plan.touch);
     /* Small keys must not be exceeded; large ones need FI_MR_RAW. */
     offer->domain.mr_key_size = 2;
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK_EQ(plan.key_max, 65535);
     CHECK(plan.rma);
     offer->domain.mr_key_size = 16;
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK(!plan.rma);
     offer->domain.mr_mode = FI_MR_RAW;
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK(plan.rma && plan.raw_keys);
     offer->domain.mr_key_size = CHI_OFI_RAW_KEY_BYTES_MAX + 1;
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK(!plan.rma);
 }
 
@@ -381,33 +381,33 @@ a_plan_for_limits_and_modes(void)
 
     offer->info.mode = FI_MSG_PREFIX;
     offer->ep.msg_prefix_size = 40;
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK_EQ(plan.prefix_bytes, 40);
     CHECK(plan.bounce && !plan.multi_recv);
     offer->info.mode = FI_CONTEXT2 | FI_ASYNC_IOV | FI_RX_CQ_DATA;
     offer->tx.iov_limit = 1;
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK_EQ(plan.prefix_bytes, 0);
     CHECK(plan.bounce && plan.multi_recv);
     offer->tx.iov_limit = 2;
     offer->ep.max_msg_size = 8192;
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK(!plan.bounce);
     CHECK_EQ(plan.eager_bytes, 8192 - CHI_OFI_HEADER_BYTES);
     CHECK_EQ(plan.chunk_bytes, 8192);
     /* What the user sets is kept within what is possible. */
-    chi_ofi_plan_make(&offer->info, 2000, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 2000, NULL, &plan);
     CHECK_EQ(plan.eager_bytes, 2000);
-    chi_ofi_plan_make(&offer->info, 1, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 1, NULL, &plan);
     CHECK_EQ(plan.eager_bytes, CHI_OFI_EAGER_BYTES_MIN);
-    chi_ofi_plan_make(&offer->info, 1 << 30, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 1 << 30, NULL, &plan);
     CHECK_EQ(plan.eager_bytes, 8192 - CHI_OFI_HEADER_BYTES);
     /* Reading needs both directions of it. */
     offer->info.caps &= ~FI_REMOTE_READ;
-    chi_ofi_plan_make(&offer->info, 0, NULL, &plan);
+    chi_ofi_plan_init(&offer->info, 0, NULL, &plan);
     CHECK(!plan.rma);
     offer->info.caps |= FI_REMOTE_READ;
-    chi_ofi_plan_make(&offer->info, 0, &force, &plan);
+    chi_ofi_plan_init(&offer->info, 0, &force, &plan);
     CHECK(!plan.rma);
     CHECK_EQ(plan.chunk_bytes, 100);
 }

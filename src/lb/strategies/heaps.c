@@ -6,7 +6,8 @@
  * below 0 are ordered as their bits are (Knuth, TAOCP 5.2.5). Heaps with four
  * children: half as many levels, and the children of a PE share a cache line
  * (LaMarca and Ladner, "The influence of caches on the performance of heaps",
- * ACM JEA 1, 1996).
+ * ACM JEA 1, 1996). Few objects are sorted by insertion, for the digits alone
+ * cost as much as some hundreds of them.
  */
 #include "config.h"
 
@@ -21,6 +22,7 @@ enum {
     DIGIT_BITS = 11,
     DIGITS = 1 << DIGIT_BITS,
     PASSES = 3,
+    FEW = 128, /* objects that are sorted by insertion */
     HEAP_ALIGN = 64,
     HEAP_PAD = 8, /* numbers of a cache line */
 };
@@ -71,6 +73,21 @@ sort_keys(uint64_t *a, uint64_t *b, size_t count, size_t (*counts)[DIGITS])
     }
 }
 
+/* The same for few; where they are equal, their order stays. */
+static void
+sort_few(const uint64_t *a, uint64_t *b, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t at = i;
+
+        while (at > 0 && b[at - 1] >> 32 > a[i] >> 32) {
+            b[at] = b[at - 1];
+            at--;
+        }
+        b[at] = a[i];
+    }
+}
+
 static float
 work_of_key(uint64_t key)
 {
@@ -86,14 +103,19 @@ sort_objects(const struct chi_lb_problem *problem, uint32_t *objects,
              size_t count, float *works)
 {
     uint64_t *keys = malloc((2 * count + 1) * sizeof(*keys));
-    size_t(*counts)[DIGITS] = calloc(PASSES, sizeof(*counts));
+    size_t(*counts)[DIGITS] =
+        count <= FEW ? NULL : calloc(PASSES, sizeof(*counts));
     chare_status status = CHARE_ERR_NO_MEMORY;
 
-    if (keys != NULL && counts != NULL) {
+    if (keys != NULL && (counts != NULL || count <= FEW)) {
         for (size_t i = 0; i < count; i++) {
             keys[i] = sort_key(problem->work[objects[i]], objects[i]);
         }
-        sort_keys(keys, keys + count, count, counts);
+        if (count <= FEW) {
+            sort_few(keys, keys + count, count);
+        } else {
+            sort_keys(keys, keys + count, count, counts);
+        }
         for (size_t i = 0; i < count; i++) {
             objects[i] = (uint32_t)keys[count + i];
         }

@@ -51,6 +51,7 @@ struct chi_loc {
     uint64_t fence_last;
     uint64_t forwarded; /* messages, at their arrival; without fences */
     uint64_t told;      /* senders, where an element is */
+    uint32_t hops_most; /* of a message that was forwarded */
 };
 
 static uint64_t
@@ -439,6 +440,12 @@ chi_loc_counts(const struct chi_loc *loc, uint64_t *forwarded_out,
     *told_out = loc->told;
 }
 
+uint32_t
+chi_loc_hops_most(const struct chi_loc *loc)
+{
+    return loc->hops_most;
+}
+
 /*
  * For an element that is not here: the home forwards it or keeps it, all
  * others, where it may have been, send it to the home. False: execute it.
@@ -464,6 +471,8 @@ arrived_elsewhere(struct chi_loc *loc, const chare_element *element,
     }
     chi_assert(msg->env.hops < CHI_LOC_HOPS_MAX); /* L2 */
     msg->env.hops++;
+    loc->hops_most =
+        msg->env.hops > loc->hops_most ? msg->env.hops : loc->hops_most;
     loc->forwarded += msg->env.handler != CHI_HANDLER_LOC_FENCE;
     if (home == loc->pe->rank && entry->state == LOC_MOVING) {
         chi_msg_queue_push(&entry->waiting, msg); /* L5 */

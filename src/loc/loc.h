@@ -133,6 +133,9 @@ bool chi_loc_where(const struct chi_loc *loc, const chare_element *element,
 void chi_loc_counts(const struct chi_loc *loc, uint64_t *forwarded_out,
                     uint64_t *told_out);
 
+/* How often a message had been forwarded, at most, when it was here. */
+uint32_t chi_loc_hops_most(const struct chi_loc *loc);
+
 /* At the home: the element was placed elsewhere. */
 bool chi_loc_knows(const struct chi_loc *loc, const chare_element *element);
 

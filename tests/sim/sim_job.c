@@ -345,15 +345,15 @@ progress(struct sim_job *job, uint32_t pe)
 static uint32_t
 pick_busy(struct sim_job *job)
 {
-    const uint32_t start = (uint32_t)sim_below(job, job->pe_count);
+    uint32_t pe = (uint32_t)sim_below(job, job->pe_count);
 
     for (uint32_t i = 0; i < job->pe_count; i++) {
-        const uint32_t pe = (start + i) % job->pe_count;
-
-        if (!is_gone(job, pe) && !job->pes[pe].ended &&
-            !chi_pe_is_idle(sim_rt(job, pe)->pe)) {
+        if (job->pes[pe].runtime != NULL && !job->pes[pe].ended &&
+            !chi_pe_is_idle(job->pes[pe].runtime->pe) &&
+            !chi_sim_world_lost(job->world, pe)) {
             return pe;
         }
+        pe = pe + 1 < job->pe_count ? pe + 1 : 0;
     }
     return job->pe_count;
 }
@@ -425,6 +425,13 @@ sim_job_step(struct sim_job *job)
     return true;
 }
 
+static uint64_t
+steps_max(const struct sim_job *job)
+{
+    return job->options.bug == CHI_SIM_BUG_NONE ? SIM_STEPS_MAX
+                                                : SIM_STEPS_MAX_OF_BUG;
+}
+
 void
 sim_job_settle(struct sim_job *job)
 {
@@ -432,7 +439,30 @@ sim_job_settle(struct sim_job *job)
 
     while (job->wrong[0] == '\0' && nothing < 2) {
         nothing = sim_job_step(job) ? 0 : nothing + 1;
-        if (job->steps > SIM_STEPS_MAX) {
+        if (job->steps > steps_max(job)) {
+            SIM_WRONG(job, "the job does not settle");
+        }
+    }
+}
+
+static bool
+is_counted_done(const struct sim_job *job)
+{
+    uint64_t balance = 0;
+
+    for (uint32_t pe = 0; pe < job->pe_count; pe++) {
+        balance += job->pes[pe].runtime->pe->counted_made;
+        balance -= job->pes[pe].runtime->pe->counted_done;
+    }
+    return balance == 0;
+}
+
+void
+sim_job_settle_counted(struct sim_job *job)
+{
+    while (job->wrong[0] == '\0' && !is_counted_done(job) &&
+           sim_job_step(job)) {
+        if (job->steps > steps_max(job)) {
             SIM_WRONG(job, "the job does not settle");
         }
     }

@@ -31,6 +31,9 @@
 enum {
     SIM_PES_MAX = 64,
     SIM_STEPS_MAX = 300000, /* a job that takes longer hangs */
+
+    /* The same where a bug is planted, for few PEs, and often hangs. */
+    SIM_STEPS_MAX_OF_BUG = 40000,
 };
 
 struct sim_options {
@@ -122,9 +125,23 @@ bool sim_job_open(struct sim_job *job, uint64_t seed,
 /* Let one thing happen; false: nothing can. */
 bool sim_job_step(struct sim_job *job);
 
+/* Let so many things happen, or as many as can: once nothing can, only the
+ * test makes anything happen. */
+static inline void
+sim_job_steps(struct sim_job *job, uint64_t count)
+{
+    while (count > 0 && sim_job_step(job)) {
+        count--;
+    }
+}
+
 /* Step until nothing can happen any more, timers included, or something is
  * wrong. */
 void sim_job_settle(struct sim_job *job);
+
+/* Step until all that counts for quiescence is done; what does not may be
+ * under way. */
+void sim_job_settle_counted(struct sim_job *job);
 
 /* The job has settled: nothing must be left in any pool, and all that was
  * made must have been done. */

@@ -9,6 +9,9 @@
 
 #include <stdlib.h>
 
+#include "loc/loc.h"
+#include "obj/obj_private.h"
+
 /* An object: what moves is in 'which' and 'state'. */
 struct here {
     struct migrate_test *test;
@@ -108,7 +111,8 @@ pack(void *object, void *context, chare_encoder *encoder)
     struct here *here = object;
 
     (void)context;
-    if (!here->is_bound && sim_below(here->test->job, 12) == 0) {
+    if (!here->is_bound && !here->test->willing &&
+        sim_below(here->test->job, 12) == 0) {
         return CHARE_ERR_AGAIN; /* until it is asked to move again */
     }
     chare_put_int(encoder, (int64_t)here->moves + 1);
@@ -155,19 +159,34 @@ unpack_bound(const chare_call *call, void *context, void **object_out)
     return unpack_as(call, context, true, object_out);
 }
 
+/* V3: from when one chare of a step executes, all of them are here. */
+static void
+check_together(struct migrate_test *test, uint32_t which)
+{
+    const struct chare_model *model = &test->chares[which];
+    chare_element bound = model->element;
+
+    bound.collection = test->bound;
+    if (test->bound_settled &&
+        !chare_is_local(sim_rt(test->job, model->pe), &bound)) {
+        SIM_WRONG(test->job, "chare %u is without the bound one", which);
+    }
+}
+
 static void
 migrated(void *object, void *context)
 {
+    struct here *here = object;
     struct migrate_test *test = context;
 
-    (void)object;
+    check_together(test, here->which);
     test->arrived++;
 }
 
 /* ---- calls */
 
 void
-migrate_make_call(struct migrate_test *test, chare_runtime *runtime)
+migrate_call(struct migrate_test *test, chare_runtime *runtime, uint32_t which)
 {
     struct sim_job *job = test->job;
     const uint32_t n = test->call_count;
@@ -185,8 +204,8 @@ migrate_make_call(struct migrate_test *test, chare_runtime *runtime)
     test->call_count++;
     *call = (struct call){
         .pe = chare_my_pe(runtime),
-        .which = (uint32_t)sim_below(job, test->count),
-        .phase = test->storm ? 0 : test->phase,
+        .which = which,
+        .phase = test->storm || test->chares[which].restless ? 0 : test->phase,
         .asks = test->destroys || sim_below(job, 4) == 0,
     };
     options.reply = call->asks ? &reply : NULL;
@@ -194,8 +213,16 @@ migrate_make_call(struct migrate_test *test, chare_runtime *runtime)
         options.priority = (int16_t)sim_below(job, 5) - 2;
     }
     sim_fill(bytes, n, len);
-    SIM_OK(job, chare_send(runtime, &test->chares[call->which].element,
-                           test->entry_call, &data, &options));
+    SIM_OK(job,
+           chare_send(runtime, &test->chares[call->which].element,
+                      test->entry_call, &data,
+                      call->asks || options.priority != 0 ? &options : NULL));
+}
+
+void
+migrate_make_call(struct migrate_test *test, chare_runtime *runtime)
+{
+    migrate_call(test, runtime, (uint32_t)sim_below(test->job, test->count));
 }
 
 static void
@@ -229,6 +256,7 @@ called(void *object, const chare_call *call, void *context)
         model->last[record->pe] = (uint32_t)n + 1;
     }
     record->executed++;
+    check_together(test, here->which);
     if (sim_below(test->job, 2) == 0) {
         migrate_make_call(test, call->runtime);
     }
@@ -435,10 +463,16 @@ bound_called(void *object, const chare_call *call, void *context)
     struct migrate_test *test = context;
 
     test->together++;
-    if (!test->chares[here->which].destroyed &&
-        !chare_is_local(call->runtime, &test->chares[here->which].element)) {
+    if (!chare_is_local(call->runtime, &test->chares[here->which].element)) {
         SIM_WRONG(test->job, "bound chare %u is alone", here->which);
     }
+}
+
+static void
+end_told(const chare_call *call, void *context)
+{
+    (void)call;
+    ((struct migrate_test *)context)->ends_told++;
 }
 
 static void
@@ -456,9 +490,27 @@ quiet(const chare_call *call, void *context)
     if (test->packed != test->unpacked && !test->storm) {
         SIM_WRONG(test->job, "quiescence told while a chare moves");
     }
+    if (test->ends_told < test->quiet_ends) {
+        SIM_WRONG(test->job, "quiescence told before the end of a chare");
+    }
+    migrate_check_wishes(test);
 }
 
 /* ---- registering, checking */
+
+void
+migrate_check_wishes(struct migrate_test *test)
+{
+    for (uint32_t i = 0; i < test->count; i++) {
+        const struct chare_model *model = &test->chares[i];
+
+        if (model->wished != 0 &&
+            (model->lives != 1 || model->pe != model->wished - 1)) {
+            SIM_WRONG(test->job, "chare %u is on PE %u, wished on %u", i,
+                      model->pe, model->wished - 1);
+        }
+    }
+}
 
 bool
 migrate_register_all(struct sim_job *job, chare_runtime *runtime)
@@ -519,6 +571,8 @@ migrate_register_all(struct sim_job *job, chare_runtime *runtime)
            chare_function_register(runtime, "section_sum", section_sum_told,
                                    test,
                                    &test->function_section_sum) == CHARE_OK &&
+           chare_function_register(runtime, "end_told", end_told, test,
+                                   &test->function_end) == CHARE_OK &&
            chare_function_register(runtime, "quiet", quiet, test,
                                    &test->function_quiet) == CHARE_OK;
 }
@@ -587,5 +641,17 @@ migrate_check_rest(struct migrate_test *test)
     }
     if (test->quiet_asked != test->quiet_told) {
         SIM_WRONG(test->job, "quiescence told %u times", test->quiet_told);
+    }
+    if (test->ends_asked != test->ends_told) {
+        SIM_WRONG(test->job, "%u ends, %u told", test->ends_asked,
+                  test->ends_told);
+    }
+    for (uint32_t pe = 0; pe < test->job->pe_count; pe++) {
+        const uint32_t hops =
+            chi_loc_hops_most(sim_rt(test->job, pe)->obj->loc);
+
+        if (hops > (test->destroys ? 3 : 2)) { /* L2 */
+            SIM_WRONG(test->job, "PE %u forwarded what had %u hops", pe, hops);
+        }
     }
 }

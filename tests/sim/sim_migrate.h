@@ -51,6 +51,8 @@ struct chare_model {
     bool guest; /* it is of type_guest, not of its array's */
     bool destroyed;
     bool gone;
+    bool restless;   /* a wish to move is left from the storm */
+    uint32_t wished; /* PE where the user wants it now + 1; 0: any */
     uint32_t last[SIM_PES_MAX]; /* call executed + 1 */
 };
 
@@ -69,13 +71,15 @@ struct migrate_test {
     uint32_t function_cast;
     uint32_t function_sum;
     uint32_t function_section_sum;
+    uint32_t function_end;
     uint32_t function_quiet;
     chare_collection id;
     chare_collection bound;
     bool sparse;
     bool destroys;
     bool storm;
-    bool closed; /* insertions are done */
+    bool willing; /* nobody says that it cannot be packed now */
+    bool closed;  /* insertions are done */
     uint32_t phase;
     uint32_t count;
     struct chare_model chares[CHARES_MAX];
@@ -91,17 +95,27 @@ struct migrate_test {
     uint32_t packed; /* moves that have begun, and ended */
     uint32_t unpacked;
     uint32_t arrived;
-    uint32_t together; /* times that a bound one was looked at */
+    bool bound_settled;  /* all bound ones are with theirs, and stay so */
+    uint32_t looks;      /* at bound ones, that were asked for */
+    uint32_t together;   /* and made */
+    uint32_t ends_asked; /* of chares */
+    uint32_t ends_told;
     uint32_t quiet_asked;
     uint32_t quiet_told;
     uint32_t quiet_calls; /* calls made before the last question */
+    uint32_t quiet_ends;  /* the same of ends */
 };
 
 bool migrate_register_all(struct sim_job *job, chare_runtime *runtime);
 
-/* Call some chare; broadcast to the array, or call a section. */
+/* Call a chare; call some chare; broadcast to the array, or call a section. */
+void migrate_call(struct migrate_test *test, chare_runtime *runtime,
+                  uint32_t which);
 void migrate_make_call(struct migrate_test *test, chare_runtime *runtime);
 void migrate_make_cast(struct migrate_test *test, chare_runtime *runtime);
+
+/* Those whose moves have ended are where the user wanted them last (V1). */
+void migrate_check_wishes(struct migrate_test *test);
 
 /* The job has settled: what the model says of all that was made. */
 void migrate_check_calls(struct migrate_test *test);

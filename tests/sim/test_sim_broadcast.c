@@ -366,9 +366,7 @@ run(struct test *test, struct sim_job *job, uint64_t seed,
             create_set(test);
         }
         broadcast_once(test);
-        for (uint64_t steps = sim_below(job, 12); steps > 0; steps--) {
-            (void)sim_job_step(job);
-        }
+        sim_job_steps(job, sim_below(job, 12));
     }
     sim_job_settle(job);
     check_end(test);

@@ -33,7 +33,7 @@ enum {
 struct life {
     uint32_t which;
     uint32_t contributed;
-    uint32_t first_call; /* earlier ones were for an earlier life */
+    uint32_t first_call; /* earlier ones may be for an earlier life */
     bool gone;
 };
 
@@ -57,6 +57,7 @@ struct slot { /* one index */
     bool dying;        /* its destruction was asked for */
     uint32_t destructions;
     uint32_t told;
+    uint32_t first_call;        /* since the end of the last life was told */
     uint64_t last[SIM_PES_MAX]; /* executed call of each PE; + 1 */
 };
 
@@ -116,7 +117,7 @@ create(const chare_call *call, void *context, void **object_out)
             }
             slot->life = &test->lives[test->life_count++];
             *slot->life =
-                (struct life){.which = i, .first_call = test->call_count};
+                (struct life){.which = i, .first_call = slot->first_call};
             memset(slot->last, 0, sizeof(slot->last));
             *object_out = slot->life;
             return CHARE_OK;
@@ -332,6 +333,7 @@ gone_told(const chare_call *call, void *context)
     }
     slot->taken = false;
     slot->dying = false;
+    slot->first_call = test->call_count;
 }
 
 static void
@@ -523,9 +525,7 @@ act(struct delete_test *test)
         make_call(test, sim_any(job), which);
         break;
     }
-    for (uint64_t steps = sim_below(job, 20); steps > 0; steps--) {
-        (void)sim_job_step(job);
-    }
+    sim_job_steps(job, sim_below(job, 20));
 }
 
 /* In how many reductions some chare has taken part. */

@@ -26,7 +26,8 @@
 #include "obj/migrate.h"
 
 enum {
-    SEEDS = 300
+    SEEDS = 300,
+    WISH_ROUNDS = 3,
 };
 
 /* ---- the storm */
@@ -50,15 +51,16 @@ destroy_any(struct migrate_test *test)
     struct chare_model *model =
         &test->chares[sim_below(test->job, test->count)];
     chare_runtime *runtime = sim_any(test->job);
-    const chare_callback nobody = chare_callback_function(
-        test->function_answer, chare_my_pe(runtime), CALLS_MAX - 1);
+    const chare_callback told =
+        chare_callback_function(test->function_end, chare_my_pe(runtime), 0);
 
     if (test->destroys && !model->destroyed && model->inserted) {
         model->destroyed = true;
         for (uint32_t n = 0; n < test->cast_count; n++) {
             test->casts[n].maybe |= (uint64_t)1 << (model - test->chares);
         }
-        SIM_OK(test->job, chare_destroy(runtime, &model->element, &nobody));
+        test->ends_asked++;
+        SIM_OK(test->job, chare_destroy(runtime, &model->element, &told));
     }
 }
 
@@ -148,8 +150,62 @@ ask_quiet(struct migrate_test *test)
     }
     test->quiet_asked++;
     test->quiet_calls = test->call_count;
+    test->quiet_ends = test->ends_asked;
     callback = chare_callback_function(test->function_quiet, 0, 0);
     SIM_OK(test->job, chare_quiescence(sim_any(test->job), &callback));
+}
+
+/* Bound chares are always with theirs, once the bound array is there. */
+static void
+look_at_bound(struct migrate_test *test)
+{
+    struct sim_job *job = test->job;
+    chare_element bound = test->chares[sim_below(job, test->count)].element;
+
+    if (!test->bound_settled) {
+        return;
+    }
+    bound.collection = test->bound;
+    if (sim_below(job, 2) == 0) {
+        test->looks++;
+        SIM_OK(job, chare_send(sim_any(job), &bound, test->entry_bound, NULL,
+                               NULL));
+    } else {
+        test->looks += test->count;
+        SIM_OK(job, chare_broadcast(sim_any(job), test->bound,
+                                    test->entry_bound, NULL, NULL));
+    }
+}
+
+/* In a settled job all of them are. */
+static void
+settle_bound(struct migrate_test *test)
+{
+    if (test->bound != 0) {
+        sim_job_settle(test->job);
+        test->bound_settled = true;
+        test->looks += test->count;
+        SIM_OK(test->job, chare_broadcast(sim_any(test->job), test->bound,
+                                          test->entry_bound, NULL, NULL));
+        sim_job_settle(test->job);
+        if (test->together != test->looks) {
+            SIM_WRONG(test->job, "%u of %u looks at bound chares",
+                      test->together, test->looks);
+        }
+    }
+}
+
+/* Several calls of one PE to one chare, which are to keep their order. */
+static void
+call_at_once(struct migrate_test *test)
+{
+    chare_runtime *runtime = sim_any(test->job);
+    const uint32_t which = (uint32_t)sim_below(test->job, test->count);
+
+    for (uint64_t n = 1 + sim_below(test->job, 4); n > 0; n--) {
+        migrate_call(test, runtime, which);
+        sim_job_steps(test->job, sim_below(test->job, 4));
+    }
 }
 
 static void
@@ -165,6 +221,7 @@ act(struct migrate_test *test)
     case 2:
         if (test->storm) {
             destroy_any(test);
+            look_at_bound(test);
         }
         break;
     case 3:
@@ -192,16 +249,14 @@ act(struct migrate_test *test)
         if (test->storm) {
             move_any(test);
         } else {
-            migrate_make_call(test, sim_any(job));
+            call_at_once(test);
         }
         break;
     default:
         migrate_make_call(test, sim_any(job));
         break;
     }
-    for (uint64_t steps = sim_below(job, 20); steps > 0; steps--) {
-        (void)sim_job_step(job);
-    }
+    sim_job_steps(job, sim_below(job, 20));
 }
 
 /* ---- a run */
@@ -212,8 +267,9 @@ create_arrays(struct migrate_test *test)
     struct sim_job *job = test->job;
     chare_runtime *runtime = sim_any(job);
     const bool wide = sim_below(job, 3) == 0;
+    const uint32_t ndims = 1 + (uint32_t)sim_below(job, 2);
     chare_array_options options = {
-        .size = sizeof(options), .type = test->type, .ndims = 2};
+        .size = sizeof(options), .type = test->type, .ndims = ndims};
 
     test->count = 1 + (uint32_t)sim_below(job, CHARES_MAX);
     test->sparse = sim_below(job, 3) == 0;
@@ -224,29 +280,49 @@ create_arrays(struct migrate_test *test)
     SIM_OK(job, chare_array_create(runtime, &options, NULL, &test->id));
     for (uint32_t i = 0; i < test->count; i++) {
         test->chares[i].inserted = !test->sparse;
-        test->chares[i].element = chare_element_2d(
-            test->id, i, wide && test->sparse ? INT64_MAX - i : 0);
+        test->chares[i].element =
+            ndims == 1
+                ? chare_element_1d(test->id, i)
+                : chare_element_2d(test->id, i,
+                                   wide && test->sparse ? INT64_MAX - i : 0);
     }
     test->closed = !test->sparse;
     if (!test->sparse && !test->destroys && sim_below(job, 2) == 0) {
         chare_array_options bound = {.size = sizeof(bound),
                                      .type = test->type_bound,
-                                     .ndims = 2,
+                                     .ndims = ndims,
                                      .bind_to = test->id};
 
         SIM_OK(job, chare_array_create(runtime, &bound, NULL, &test->bound));
     }
 }
 
-/* In a settled job, all bound chares are with theirs. */
+/* The storm is over: no move is under way. In half of the cases PEs still tell
+ * each other where chares are, which counts for nobody; who has not moved for
+ * want of an opportunity may get one later. */
 static void
-look_at_bound(struct migrate_test *test)
+calm_down(struct migrate_test *test)
 {
-    if (test->bound != 0) {
-        SIM_OK(test->job, chare_broadcast(sim_any(test->job), test->bound,
-                                          test->entry_bound, NULL, NULL));
-        sim_job_settle(test->job);
+    struct sim_job *job = test->job;
+
+    if (sim_below(job, 2) == 0) {
+        sim_job_settle(job);
+    } else {
+        sim_job_settle_counted(job);
     }
+    for (uint32_t i = 0; i < test->count; i++) {
+        struct chare_model *model = &test->chares[i];
+        struct chi_obj *obj = sim_rt(job, model->pe)->obj;
+        const struct chi_element *element =
+            model->lives == 0
+                ? NULL
+                : chi_element_find_index(chi_collection_find(obj, test->id),
+                                         &model->element.index);
+
+        model->restless = element != NULL && element->moving;
+    }
+    test->storm = false;
+    test->phase++;
 }
 
 /* Let all that live take part in the same reductions. */
@@ -289,10 +365,8 @@ run(struct migrate_test *test, struct sim_job *job, uint64_t seed,
         while (test->sparse && !test->closed) {
             insert_any(test);
         }
-        sim_job_settle(job);
-        test->storm = false;
-        test->phase++;
-        look_at_bound(test);
+        calm_down(test);
+        settle_bound(test);
         for (uint32_t i = 0; i < CALM_ACTS && job->wrong[0] == '\0'; i++) {
             act(test);
         }
@@ -528,7 +602,7 @@ parted_is_seen(struct migrate_test *test, uint64_t seed)
                                        &name.index);
         chi_move_start(obj, bound, (test->chares[0].pe + 1) % 4, true, false);
         sim_job_settle(&job);
-        look_at_bound(test);
+        settle_bound(test);
         _exit(job.wrong[0] == '\0');
     }
     return child > 0 && waitpid(child, &status, 0) == child &&
@@ -546,7 +620,7 @@ parted_chares_are_seen(void)
         SIM_OK(&job,
                chare_migrate(sim_rt(&job, 1), &test->chares[0].element, 3));
         sim_job_settle(&job);
-        look_at_bound(test);
+        settle_bound(test);
         CHECK(test->chares[0].pe == 3 || test->packed == 0);
         CHECK(job.wrong[0] == '\0' && test->together == test->count);
         sim_job_close(&job);
@@ -647,7 +721,63 @@ one_forward_updates_a_sender(void)
     free(test);
 }
 
+/* Two wishes of one PE for a chare, of which the second counts. */
+static void
+wish(struct migrate_test *test, uint32_t which)
+{
+    struct sim_job *job = test->job;
+    struct chare_model *model = &test->chares[which];
+    chare_runtime *runtime = sim_any(job);
+
+    for (uint64_t n = sim_below(job, 3); n > 0; n--) {
+        const uint32_t to = (uint32_t)sim_below(job, job->pe_count);
+
+        model->wished = to + 1;
+        SIM_OK(job, chare_migrate(runtime, &model->element, to));
+    }
+}
+
+static void
+wishes_are_fulfilled_when_all_is_quiet(void)
+{
+    const struct sim_options options = {.pes_max = 12};
+    struct migrate_test *test = malloc(sizeof(*test));
+    struct sim_job job;
+
+    SIM_EACH_SEED(seed, SEEDS)
+    {
+        memset(test, 0, sizeof(*test));
+        test->job = &job;
+        test->willing = true;
+        if (sim_job_open(&job, seed, &options, migrate_register_all, test)) {
+            create_arrays(test);
+            while (!test->closed) {
+                insert_any(test);
+            }
+            for (uint32_t round = 0; round < WISH_ROUNDS; round++) {
+                sim_job_settle(&job);
+                for (uint32_t i = 0; i < test->count; i++) {
+                    wish(test, i);
+                    migrate_make_call(test, sim_any(&job));
+                    sim_job_steps(&job, sim_below(&job, 4));
+                }
+                ask_quiet(test);
+            }
+            sim_job_settle(&job);
+            migrate_check_wishes(test);
+            settle_bound(test);
+            migrate_check_calls(test);
+            migrate_check_rest(test);
+            sim_job_check_clean(&job);
+        }
+        sim_job_close(&job);
+        SIM_CHECK(&job, job.wrong[0] == '\0');
+    }
+    free(test);
+}
+
 TAP_MAIN(TAP_CASE(all_is_exact_while_chares_move),
+         TAP_CASE(wishes_are_fulfilled_when_all_is_quiet),
          TAP_CASE(planted_bugs_are_seen), TAP_CASE(lost_ends_are_seen),
          TAP_CASE(early_quiescence_is_seen), TAP_CASE(parted_chares_are_seen),
          TAP_CASE(wrong_order_is_seen), TAP_CASE(one_forward_updates_a_sender))

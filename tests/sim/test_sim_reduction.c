@@ -568,9 +568,7 @@ run(struct test *test, struct sim_job *job, uint64_t seed,
             SIM_OK(job, chare_broadcast(sim_any(job), test->sets[s].id,
                                         test->entry_next, NULL, &awaited));
         }
-        for (uint64_t steps = sim_below(job, 30); steps > 0; steps--) {
-            (void)sim_job_step(job);
-        }
+        sim_job_steps(job, sim_below(job, 30));
     }
     sim_job_settle(job);
     check_end(test);

@@ -539,9 +539,7 @@ check_end(struct test *test)
 static void
 steps(struct sim_job *job, uint64_t max)
 {
-    for (uint64_t n = sim_below(job, max); n > 0; n--) {
-        (void)sim_job_step(job);
-    }
+    sim_job_steps(job, sim_below(job, max));
 }
 
 static bool

@@ -307,9 +307,7 @@ act(struct test *test)
         }
         break;
     }
-    for (uint64_t steps = sim_below(job, 40); steps > 0; steps--) {
-        (void)sim_job_step(job);
-    }
+    sim_job_steps(job, sim_below(job, 40));
 }
 
 /* ---- the end of a run */

@@ -347,9 +347,7 @@ act(struct sparse *test)
     } else if (!array->done_asked && sim_below(job, 3) == 0) {
         insert_done(test, array);
     }
-    for (uint64_t steps = sim_below(job, 20); steps > 0; steps--) {
-        (void)sim_job_step(job);
-    }
+    sim_job_steps(job, sim_below(job, 20));
     for (uint32_t a = 0; a < test->array_count; a++) {
         all_done = all_done && test->arrays[a].done_asked;
     }

@@ -182,6 +182,11 @@ one_call(void *object, const chare_call *call, void *context)
     if (test->even) {
         return;
     }
+    if (chare_is_migratable(call->runtime, call->self) ==
+        test->fixed[one->at]) {
+        SIM_WRONG(test->job, "chare %d forgot whether it may be moved",
+                  (int)one->at);
+    }
     if (sim_below(test->job, 2) == 0 && test->calls_made < 2000) {
         make_call(test, call->runtime);
     }
@@ -389,9 +394,7 @@ act(struct test *test)
         make_call(test, sim_any(job));
         break;
     }
-    for (uint64_t n = sim_below(job, 60); n > 0; n--) {
-        (void)sim_job_step(job);
-    }
+    sim_job_steps(job, sim_below(job, 60));
 }
 
 static bool

@@ -307,7 +307,7 @@ migrate_make_cast(struct migrate_test *test, chare_runtime *runtime)
             guests = guests && test->chares[i].guest;
         }
     }
-    if (cast->section == 0 && sim_below(job, 5) == 0) {
+    if (cast->section == 0 && sim_below(job, 3) == 0) {
         options.priority = (int16_t)sim_below(job, 5) - 2;
     }
     options.reply = cast->asks ? &reply : NULL;

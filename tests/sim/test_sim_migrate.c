@@ -195,6 +195,19 @@ settle_bound(struct migrate_test *test)
     }
 }
 
+/* Broadcasts of one PE, which their priorities put in another order, to chares
+ * that leave between them. */
+static void
+cast_at_once(struct migrate_test *test)
+{
+    chare_runtime *runtime = sim_any(test->job);
+
+    for (uint64_t n = 2 + sim_below(test->job, 3); n > 0; n--) {
+        migrate_make_cast(test, runtime);
+        move_any(test);
+    }
+}
+
 /* Several calls of one PE to one chare, which are to keep their order. */
 static void
 call_at_once(struct migrate_test *test)
@@ -216,7 +229,11 @@ act(struct migrate_test *test)
     switch (sim_below(job, 16)) {
     case 0:
     case 1:
-        migrate_make_cast(test, sim_any(job));
+        if (test->storm && sim_below(job, 4) == 0) {
+            cast_at_once(test);
+        } else {
+            migrate_make_cast(test, sim_any(job));
+        }
         break;
     case 2:
         if (test->storm) {
@@ -737,6 +754,66 @@ wish(struct migrate_test *test, uint32_t which)
     }
 }
 
+/* All chares are wished elsewhere, among calls. */
+static void
+wish_round(struct migrate_test *test, bool willing)
+{
+    struct sim_job *job = test->job;
+
+    sim_job_settle(job);
+    test->willing = willing;
+    for (uint32_t i = 0; i < test->count; i++) {
+        wish(test, i);
+        migrate_make_call(test, sim_any(job));
+        sim_job_steps(job, sim_below(job, 4));
+    }
+    if (willing) {
+        ask_quiet(test);
+    }
+    sim_job_settle(job);
+}
+
+/* Nobody wants to move any more. */
+static void
+check_no_wish(struct migrate_test *test)
+{
+    for (uint32_t pe = 0; pe < test->job->pe_count; pe++) {
+        if (sim_rt(test->job, pe)->obj->moves.count != 0) {
+            SIM_WRONG(test->job, "PE %u remembers a wish", pe);
+        }
+    }
+}
+
+static void
+wishes_run(struct migrate_test *test)
+{
+    create_arrays(test);
+    while (!test->closed) {
+        insert_any(test);
+    }
+    sim_job_settle(test->job);
+    for (uint32_t i = 0; i < test->count; i++) {
+        test->chares[i].wished = test->chares[i].pe + 1;
+    }
+    for (uint32_t round = 0; round < WISH_ROUNDS; round++) {
+        /* Some cannot be packed at first, and are asked anew. */
+        wish_round(test, false);
+        test->willing = true;
+        for (uint32_t i = 0; i < test->count; i++) {
+            SIM_OK(test->job,
+                   chare_migrate(sim_any(test->job), &test->chares[i].element,
+                                 test->chares[i].wished - 1));
+        }
+        wish_round(test, true);
+        migrate_check_wishes(test);
+        check_no_wish(test);
+    }
+    settle_bound(test);
+    migrate_check_calls(test);
+    migrate_check_rest(test);
+    sim_job_check_clean(test->job);
+}
+
 static void
 wishes_are_fulfilled_when_all_is_quiet(void)
 {
@@ -748,27 +825,8 @@ wishes_are_fulfilled_when_all_is_quiet(void)
     {
         memset(test, 0, sizeof(*test));
         test->job = &job;
-        test->willing = true;
         if (sim_job_open(&job, seed, &options, migrate_register_all, test)) {
-            create_arrays(test);
-            while (!test->closed) {
-                insert_any(test);
-            }
-            for (uint32_t round = 0; round < WISH_ROUNDS; round++) {
-                sim_job_settle(&job);
-                for (uint32_t i = 0; i < test->count; i++) {
-                    wish(test, i);
-                    migrate_make_call(test, sim_any(&job));
-                    sim_job_steps(&job, sim_below(&job, 4));
-                }
-                ask_quiet(test);
-            }
-            sim_job_settle(&job);
-            migrate_check_wishes(test);
-            settle_bound(test);
-            migrate_check_calls(test);
-            migrate_check_rest(test);
-            sim_job_check_clean(&job);
+            wishes_run(test);
         }
         sim_job_close(&job);
         SIM_CHECK(&job, job.wrong[0] == '\0');

@@ -62,7 +62,12 @@ struct test {
     bool destroyed[CHARES_MAX];
     bool fixed[CHARES_MAX];
     bool was_moved[CHARES_MAX]; /* by the user */
-    uint32_t home[CHARES_MAX];  /* PE of the first object + 1 */
+    uint32_t wishes[CHARES_MAX];
+    uint32_t wished[CHARES_MAX]; /* on this PE */
+    uint64_t been[CHARES_MAX];   /* on these PEs since; a bit for each */
+    bool was_stuck[CHARES_MAX];
+    uint32_t now_on[CHARES_MAX];
+    uint32_t home[CHARES_MAX]; /* PE of the first object + 1 */
     uint32_t synced_times[SYNCED_MAX];
     uint32_t resumed_times[SYNCED_MAX];
     uint32_t calls_made;
@@ -88,6 +93,8 @@ one_new(struct test *test, const chare_call *call)
 
     one->test = test;
     one->at = call->self->index.at[0];
+    test->now_on[one->at] = pe;
+    test->been[one->at] |= (uint64_t)1 << pe;
     if (++test->here[one->at] > 1) {
         SIM_WRONG(test->job, "chare %d exists twice", (int)one->at);
     }
@@ -192,6 +199,7 @@ one_call(void *object, const chare_call *call, void *context)
     }
     if (sim_below(test->job, 4) == 0) {
         one->stuck = !one->stuck;
+        test->was_stuck[one->at] = true;
         if (!one->stuck && sim_below(test->job, 2) == 0) {
             (void)!chare_migrate_retry(call->runtime, call->self);
         }
@@ -339,8 +347,10 @@ meddle(struct test *test)
 
     if (sim_below(job, 8) > 0) {
         test->was_moved[which] = true;
-        SIM_OK(job, chare_migrate(runtime, &target,
-                                  (uint32_t)sim_below(job, job->pe_count)));
+        test->wishes[which]++;
+        test->wished[which] = (uint32_t)sim_below(job, job->pe_count);
+        test->been[which] = (uint64_t)1 << test->now_on[which];
+        SIM_OK(job, chare_migrate(runtime, &target, test->wished[which]));
     } else if (!test->destroyed[which]) {
         test->destroyed[which] = true;
         test->calls_made++; /* it is answered, like them */
@@ -438,6 +448,11 @@ check_end(struct test *test)
     for (uint32_t i = 0; i < test->chares; i++) {
         if (test->here[i] != !test->destroyed[i]) {
             SIM_WRONG(job, "there are %u of chare %u", test->here[i], i);
+        }
+        if (test->wishes[i] == 1 && !test->was_stuck[i] &&
+            !test->destroyed[i] &&
+            (test->been[i] >> test->wished[i] & 1) == 0) {
+            SIM_WRONG(job, "the user wished chare %u elsewhere, in vain", i);
         }
     }
     if (test->answers != test->calls_made) {

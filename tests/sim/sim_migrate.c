@@ -655,3 +655,43 @@ migrate_check_rest(struct migrate_test *test)
         }
     }
 }
+
+void
+migrate_check_no_wish(struct migrate_test *test)
+{
+    for (uint32_t pe = 0; pe < test->job->pe_count; pe++) {
+        if (sim_rt(test->job, pe)->obj->moves.count != 0) {
+            SIM_WRONG(test->job, "PE %u remembers a wish", pe);
+        }
+    }
+}
+
+uint64_t
+migrate_forwards_of_call(struct migrate_test *test, uint32_t from)
+{
+    struct sim_job *job = test->job;
+    uint64_t sum = 0;
+
+    for (uint32_t twice = 0; twice < 2; twice++) {
+        uint64_t now = 0;
+
+        if (twice == 1) {
+            const uint64_t n = test->call_count++;
+            const chare_data data = chare_data_bytes(&n, sizeof(n));
+
+            test->calls[n] = (struct call){.pe = from};
+            SIM_OK(job, chare_send(sim_rt(job, from), &test->chares[0].element,
+                                   test->entry_call, &data, NULL));
+            sim_job_settle(job);
+        }
+        for (uint32_t pe = 0; pe < job->pe_count; pe++) {
+            uint64_t forwarded;
+            uint64_t told;
+
+            chi_loc_counts(sim_rt(job, pe)->obj->loc, &forwarded, &told);
+            now += forwarded;
+        }
+        sum = now - sum;
+    }
+    return sum;
+}

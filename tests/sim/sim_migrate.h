@@ -121,4 +121,10 @@ void migrate_check_wishes(struct migrate_test *test);
 void migrate_check_calls(struct migrate_test *test);
 void migrate_check_rest(struct migrate_test *test);
 
+/* Nobody wants to move any more. */
+void migrate_check_no_wish(struct migrate_test *test);
+
+/* Send chare 0 a call and let it arrive; how many forwards that took. */
+uint64_t migrate_forwards_of_call(struct migrate_test *test, uint32_t from);
+
 #endif /* CHARE_TESTS_SIM_SIM_MIGRATE_H */

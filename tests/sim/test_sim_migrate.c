@@ -22,7 +22,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "loc/loc.h"
 #include "obj/migrate.h"
 
 enum {
@@ -672,37 +671,6 @@ wrong_order_is_seen(void)
     free(test);
 }
 
-/* Send a call and let it arrive; how many forwards that took. */
-static uint64_t
-forwards_of_call(struct migrate_test *test, uint32_t from)
-{
-    struct sim_job *job = test->job;
-    uint64_t sum = 0;
-
-    for (uint32_t twice = 0; twice < 2; twice++) {
-        uint64_t now = 0;
-
-        if (twice == 1) {
-            const uint64_t n = test->call_count++;
-            const chare_data data = chare_data_bytes(&n, sizeof(n));
-
-            test->calls[n] = (struct call){.pe = from};
-            SIM_OK(job, chare_send(sim_rt(job, from), &test->chares[0].element,
-                                   test->entry_call, &data, NULL));
-            sim_job_settle(job);
-        }
-        for (uint32_t pe = 0; pe < job->pe_count; pe++) {
-            uint64_t forwarded;
-            uint64_t told;
-
-            chi_loc_counts(sim_rt(job, pe)->obj->loc, &forwarded, &told);
-            now += forwarded;
-        }
-        sum = now - sum;
-    }
-    return sum;
-}
-
 static void
 one_forward_updates_a_sender(void)
 {
@@ -720,18 +688,19 @@ one_forward_updates_a_sender(void)
     SIM_OK(&job, chare_array_create(sim_rt(&job, 0), &array, NULL, &test->id));
     test->chares[0].element = chare_element_2d(test->id, 0, 0);
     sim_job_settle(&job);
-    CHECK_EQ(forwards_of_call(test, 3), 0);
+    CHECK_EQ(migrate_forwards_of_call(test, 3), 0);
     for (uint32_t to = 1; to < 3; to++) {
         while (test->chares[0].pe != to) {
             SIM_OK(&job, chare_migrate(sim_rt(&job, 3),
                                        &test->chares[0].element, to));
             sim_job_settle(&job);
         }
-        CHECK_EQ(forwards_of_call(test, 3), to); /* to == 2: by 1 and home */
+        CHECK_EQ(migrate_forwards_of_call(test, 3),
+                 to); /* to == 2: by 1 and home */
         for (uint32_t again = 0; again < 3; again++) {
-            CHECK_EQ(forwards_of_call(test, 3), 0);
+            CHECK_EQ(migrate_forwards_of_call(test, 3), 0);
         }
-        CHECK_EQ(forwards_of_call(test, 0), 0); /* the home knows */
+        CHECK_EQ(migrate_forwards_of_call(test, 0), 0); /* the home knows */
     }
     SIM_CHECK(&job, job.wrong[0] == '\0');
     sim_job_close(&job);
@@ -773,17 +742,6 @@ wish_round(struct migrate_test *test, bool willing)
     sim_job_settle(job);
 }
 
-/* Nobody wants to move any more. */
-static void
-check_no_wish(struct migrate_test *test)
-{
-    for (uint32_t pe = 0; pe < test->job->pe_count; pe++) {
-        if (sim_rt(test->job, pe)->obj->moves.count != 0) {
-            SIM_WRONG(test->job, "PE %u remembers a wish", pe);
-        }
-    }
-}
-
 static void
 wishes_run(struct migrate_test *test)
 {
@@ -806,7 +764,7 @@ wishes_run(struct migrate_test *test)
         }
         wish_round(test, true);
         migrate_check_wishes(test);
-        check_no_wish(test);
+        migrate_check_no_wish(test);
     }
     settle_bound(test);
     migrate_check_calls(test);

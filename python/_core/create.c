@@ -513,6 +513,7 @@ core_proxy_insert(PyObject *self, PyTypeObject *defining_class,
     chare_status status;
     chare_data data;
     uint32_t where = CHARE_ANY_PE;
+    int at_sync;
 
     if (pe == NULL ||
         core_arguments_parse("ckInsert", names, 1, args, arg_count, kwnames,
@@ -539,6 +540,10 @@ core_proxy_insert(PyObject *self, PyTypeObject *defining_class,
     if (values[2] != NULL && !pe_parse_object(pe, values[2], &where)) {
         return NULL;
     }
+    at_sync = values[3] != NULL ? PyObject_IsTrue(values[3]) : 0;
+    if (at_sync < 0) {
+        return NULL;
+    }
     cls = values[4] == NULL || values[4] == Py_None
               ? proxy->owner
               : guest_class(state, proxy->owner, values[4]);
@@ -546,7 +551,9 @@ core_proxy_insert(PyObject *self, PyTypeObject *defining_class,
                                    flavour_in(cls, proxy->owner), &data) < 0) {
         return NULL;
     }
-    status = chare_insert_as(pe->runtime, &element, cls->type, where, &data);
+    status = chare_insert_as(pe->runtime, &element,
+                             cls->type | (at_sync ? CHARE_INSERT_AT_SYNC : 0),
+                             where, &data);
     if (status != CHARE_OK) {
         return creation_failed(state, cls, values[1], &data, status);
     }

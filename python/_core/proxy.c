@@ -430,13 +430,16 @@ static PyGetSetDef proxy_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-PyDoc_STRVAR(insert_doc, "ckInsert($self, index, args=[], onPE=-1)\n--\n\n\
+PyDoc_STRVAR(insert_doc,
+             "ckInsert($self, index, args=[], onPE=-1, useAtSync=False)\n"
+             "--\n\n\
 Add one chare to an array that was created without dimensions.\n\
 \n\
 index is an int or a tuple of ints, args the constructor's arguments, onPE\n\
 where the chare is made (-1: the runtime chooses). Any PE may do so until\n\
 ckDoneInserting(). An index that is taken ends the job with an error that\n\
-names it.\n\
+names it. useAtSync=True: the array's chares are balanced, each when it has\n\
+called AtSync(), as if the array had been created so.\n\
 \n\
 Raises Error when the array has all its chares, TypeError or ValueError for\n\
 arguments that are none.\n\

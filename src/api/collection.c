@@ -81,20 +81,24 @@ chare_insert(chare_runtime *runtime, const chare_element *element, uint32_t pe,
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
     }
-    return chi_obj_insert(runtime->obj, element, CHI_TYPE_OF_ARRAY, pe, args);
+    return chi_obj_insert(runtime->obj, element, CHI_TYPE_OF_ARRAY, false, pe,
+                          args);
 }
 
 chare_status
 chare_insert_as(chare_runtime *runtime, const chare_element *element,
                 uint32_t type, uint32_t pe, const chare_data *args)
 {
+    const bool at_sync = (type & CHARE_INSERT_AT_SYNC) != 0;
+
+    type &= ~CHARE_INSERT_AT_SYNC;
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
     }
     if (type >= runtime->registry.type_count) {
         return CHARE_ERR_INVALID;
     }
-    return chi_obj_insert(runtime->obj, element, type, pe, args);
+    return chi_obj_insert(runtime->obj, element, type, at_sync, pe, args);
 }
 
 chare_status

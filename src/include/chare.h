@@ -1226,6 +1226,9 @@ CHARE_MUST_CHECK chare_status chare_insert(chare_runtime *runtime,
                                            uint32_t pe,
                                            const chare_data *args);
 
+/* Or-ed into the type of chare_insert_as(). */
+#define CHARE_INSERT_AT_SYNC UINT32_C(0x80000000)
+
 /**
  * chare_insert_as() - add one chare of another type than the array's.
  *
@@ -1235,7 +1238,9 @@ CHARE_MUST_CHECK chare_status chare_insert(chare_runtime *runtime,
  * else, reductions, moves and sections, it is a chare like the others: a chare
  * in C and one in Python can be in one array.
  *
- * @type: its type.
+ * @type: its type; or-ed with CHARE_INSERT_AT_SYNC: its array takes part in
+ *        load balancing, as if it had been created with at_sync. Then all
+ *        of its chares are to say chare_at_sync().
  *
  * The other parameters and the results are those of chare_insert();
  * CHARE_ERR_INVALID also if there is no such type.

@@ -121,6 +121,7 @@ element_come(struct chi_obj *obj, struct chi_msg *msg)
     element = chi_element_link_new(obj, collection, &luggage.self.index);
     element->reduction_next = luggage.reduction_next;
     element->fixed = (luggage.flags & CHI_LUGGAGE_FIXED) != 0;
+    collection->spec.at_sync |= (luggage.flags & CHI_LUGGAGE_AT_SYNC) != 0;
     if ((luggage.flags & CHI_LUGGAGE_GUEST) != 0) {
         chi_element_set_type(element, luggage.type);
     }

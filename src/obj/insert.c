@@ -29,7 +29,11 @@ enum {
 struct insertion {
     chare_element element;
     uint32_t type; /* CHI_TYPE_OF_ARRAY: the array's */
-    uint32_t reserved;
+    uint32_t flags;
+};
+
+enum {
+    INSERTION_AT_SYNC = 1
 };
 
 void
@@ -46,9 +50,11 @@ chi_insert_fatal(struct chi_obj *obj, const chare_element *element,
 
 chare_status
 chi_obj_insert(struct chi_obj *obj, const chare_element *element,
-               uint32_t type, uint32_t pe, const chare_data *args)
+               uint32_t type, bool at_sync, uint32_t pe,
+               const chare_data *args)
 {
-    const struct insertion insertion = {*element, type, 0};
+    const struct insertion insertion = {*element, type,
+                                        at_sync ? INSERTION_AT_SYNC : 0};
     struct chi_collection *collection =
         chi_collection_find(obj, element->collection);
     struct chi_msg *msg;
@@ -217,9 +223,11 @@ insert(struct chi_obj *obj, struct chi_collection *collection,
     struct chi_element *element;
     uint32_t type = collection->spec.type;
 
-    if (insertion_read(msg, &insertion) &&
-        insertion.type < obj->registry->type_count) {
-        type = insertion.type;
+    if (insertion_read(msg, &insertion)) {
+        if (insertion.type < obj->registry->type_count) {
+            type = insertion.type;
+        }
+        collection->spec.at_sync |= (insertion.flags & INSERTION_AT_SYNC) != 0;
     }
     element =
         chi_element_add(obj, collection, &target->index, home, type, msg);

@@ -552,7 +552,8 @@ luggage_pack(struct chi_obj *obj, struct chi_element *element,
         .member_count = (uint32_t)member_count,
         .from = obj->pe->rank,
         .flags = (element->fixed ? CHI_LUGGAGE_FIXED : 0) |
-                 (element->guest ? CHI_LUGGAGE_GUEST : 0),
+                 (element->guest ? CHI_LUGGAGE_GUEST : 0) |
+                 (collection->spec.at_sync ? CHI_LUGGAGE_AT_SYNC : 0),
         .type = element->type,
     };
     unsigned char *at =

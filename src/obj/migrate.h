@@ -25,9 +25,10 @@ struct chi_luggage {
     uint32_t type; /* of a guest, else 0 */
 };
 
-enum {                     /* luggage.flags */
-    CHI_LUGGAGE_FIXED = 1, /* the balancer leaves it alone */
-    CHI_LUGGAGE_GUEST = 2, /* it is not of its array's type */
+enum {                       /* luggage.flags */
+    CHI_LUGGAGE_FIXED = 1,   /* the balancer leaves it alone */
+    CHI_LUGGAGE_GUEST = 2,   /* it is not of its array's type */
+    CHI_LUGGAGE_AT_SYNC = 4, /* it says when it may be balanced */
 };
 
 enum {                 /* env.spare of MOVE */

@@ -47,9 +47,12 @@ CHARE_MUST_CHECK chare_status chi_obj_node_group_create(
 CHARE_MUST_CHECK chare_status
 chi_obj_array_create(struct chi_obj *obj, const chare_array_options *options,
                      const chare_data *args, chare_collection *collection_out);
+/* 'at_sync': its array takes part in balancing as if it had been created with
+ * at_sync, on each PE where such a chare is, or was. */
 CHARE_MUST_CHECK chare_status chi_obj_insert(struct chi_obj *obj,
                                              const chare_element *element,
-                                             uint32_t type, uint32_t pe,
+                                             uint32_t type, bool at_sync,
+                                             uint32_t pe,
                                              const chare_data *args);
 
 /* Whether the answer to the call that executes was taken. */
@@ -246,6 +249,9 @@ CHARE_MUST_CHECK chare_status chi_obj_sync(struct chi_obj *obj,
 
 /* The session that is next here, or under way; 0 at first. */
 void chi_obj_sync_session(struct chi_obj *obj, uint64_t session);
+
+/* Who balances waits until all chares here have said that they may be. */
+void chi_obj_sync_called(struct chi_obj *obj, bool called);
 
 /*
  * A chare that is here waits for a session. True: it was on its way when that

@@ -240,6 +240,7 @@ called(struct chi_lb *lb, const struct chi_msg *msg)
         }
         chi_lb_take_part(lb); /* T1 */
     } else {
+        chi_obj_sync_called(lb->obj, true);
         chi_lb_look(lb);
     }
 }
@@ -354,6 +355,7 @@ chi_lb_take_part(struct chi_lb *lb)
     const enum chi_load_set set = lb->timed ? CHI_LOAD_FREE : CHI_LOAD_SYNCED;
     float background;
 
+    chi_obj_sync_called(lb->obj, false);
     lb->record_count = 0;
     lb->plan_count = 0;
     chi_lb_pes_scale(lb, set);

@@ -13,6 +13,7 @@
  */
 #include "config.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,14 +211,14 @@ chi_obj_set_load(struct chi_obj *obj, const chare_element *self,
     if (element == NULL) {
         return CHARE_ERR_NOT_FOUND;
     }
-    if (!isfinite(seconds)) {
+    if (!isfinite(seconds) || seconds > (double)FLT_MAX) {
         return CHARE_ERR_INVALID;
     }
     load = load_at(element->collection, element->at);
     if (load == NULL) {
         return CHARE_ERR_NO_MEMORY;
     }
-    load->work = (float)seconds;
+    load->work = seconds < 0 ? -1 : (float)seconds;
     return CHARE_OK;
 }
 
@@ -335,6 +336,12 @@ void
 chi_obj_sync_session(struct chi_obj *obj, uint64_t session)
 {
     obj->sync_session = session;
+}
+
+void
+chi_obj_sync_called(struct chi_obj *obj, bool called)
+{
+    obj->sync_called = called;
 }
 
 bool

@@ -235,6 +235,7 @@ struct chi_obj {
     chi_on_move_fn on_move;
     void *on_move_context;
     uint64_t sync_session; /* of chares that say when they may be balanced */
+    bool sync_called;      /* those here are waited for: stall.c */
     uint64_t suggestions;  /* wishes to move that are the balancer's */
     bool times_moves;      /* what moves take is added up: */
     uint64_t move_ticks;

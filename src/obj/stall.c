@@ -171,7 +171,29 @@ is_synced(const struct chi_obj *obj, const struct chi_collection *collection,
            collection->loads[i].synced >= obj->sync_session + 2;
 }
 
-/* Chares of this PE that are not resumed until others say AtSync(), too. */
+/* Whether anybody is known here to wait for all that say AtSync(). */
+static bool
+somebody_syncs(const struct chi_obj *obj)
+{
+    size_t cursor = 0;
+    uint64_t id;
+    void *value;
+
+    while (chi_map_next(&obj->collections, &cursor, &id, &value)) {
+        const struct chi_collection *collection = value;
+
+        for (size_t i = 0; collection->spec.at_sync && i < collection->count;
+             i++) {
+            if (is_synced(obj, collection, i)) {
+                return true;
+            }
+        }
+    }
+    return obj->sync_called;
+}
+
+/* Chares of this PE that are not resumed until others say AtSync(), too, and
+ * those that others wait for, of whatever array. */
 static void
 report_at_sync(struct chi_obj *obj, const struct chi_collection *collection,
                uint32_t *lines_inout)
@@ -180,12 +202,12 @@ report_at_sync(struct chi_obj *obj, const struct chi_collection *collection,
     size_t synced = 0;
     size_t late = 0;
 
-    for (size_t i = 0; collection->spec.at_sync && i < collection->count;
-         i++) {
-        synced += is_synced(obj, collection, i);
-    }
-    if (synced == 0) {
+    if (!collection->spec.at_sync || collection->count == 0 ||
+        !somebody_syncs(obj)) {
         return;
+    }
+    for (size_t i = 0; i < collection->count; i++) {
+        synced += is_synced(obj, collection, i);
     }
     line_add(&line,
              "balancing of %s waits: %zu of %zu chares on this PE have called "
@@ -205,7 +227,7 @@ report_at_sync(struct chi_obj *obj, const struct chi_collection *collection,
     if (late > MISSING_MAX) {
         line_add(&line, " and %zu more", late - MISSING_MAX);
     } else if (late == 0) {
-        line_add(&line, ", and not all on other PEs");
+        line_add(&line, ", and not all others of arrays with useAtSync");
     }
     line_end(obj, &line, lines_inout);
 }

@@ -296,6 +296,25 @@ core_failed_in(struct core_pe *pe, const char *what)
 }
 
 void
+core_failed_hook(struct core_pe *pe, const struct core_class *cls,
+                 const char *hook, const chare_element *self)
+{
+    PyObject *error = core_exception_take();
+    PyObject *index = core_index_build(&self->index);
+    PyObject *what = PyUnicode_FromFormat("%U.%s", cls->name, hook);
+    const char *text = what != NULL ? PyUnicode_AsUTF8(what) : NULL;
+
+    PyErr_Clear();
+    if (error != NULL) {
+        error_end_job(pe, error, text != NULL ? text : hook,
+                      index != NULL ? index : Py_None);
+    }
+    Py_XDECREF(what);
+    Py_XDECREF(index);
+    Py_XDECREF(error);
+}
+
+void
 core_failed_in_function(struct core_pe *pe, PyObject *function)
 {
     PyObject *error = core_exception_take();

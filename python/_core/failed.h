@@ -35,4 +35,9 @@ void core_failure_answer(struct core_pe *pe, const struct core_entry *entry,
 int core_failure_check(struct core_state *state, void *object,
                        const char *what);
 
+/* As core_failed_in(), of what the runtime calls of a chare, such as
+ * migrated(). */
+void core_failed_hook(struct core_pe *pe, const struct core_class *cls,
+                      const char *hook, const chare_element *self);
+
 #endif /* CHARE_PY_FAILED_H */

@@ -184,7 +184,11 @@ decide(void *context, const chare_lb_problem *problem, uint32_t *to)
     answer = ask(strategy, problem);
     pe->asked = NULL;
     good = answer != NULL && answer_parse(answer, problem->object_count, to);
-    if (!good) {
+    if (!good && !core_error_travels()) { /* the job is to end */
+        core_failed_in_function(pe, strategy);
+        memcpy(to, problem->from, problem->object_count * sizeof(*to));
+        good = true;
+    } else if (!good) {
         PyErr_WriteUnraisable(strategy);
     }
     Py_XDECREF(answer);

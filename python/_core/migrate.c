@@ -24,7 +24,6 @@
 enum {
     STATE_PLAIN = 1, /* the attributes */
     STATE_OWN = 2,   /* what __getstate__() gave */
-    NAME_BYTES = 256,
 };
 
 enum {
@@ -256,22 +255,13 @@ pack(struct core_pe *pe, struct core_chare *chare, chare_encoder *encoder)
     return result;
 }
 
-static void
-failed_to_leave(struct core_pe *pe, const struct core_class *self)
-{
-    const char *name = PyUnicode_AsUTF8(self->name);
-    char what[NAME_BYTES];
-
-    snprintf(what, sizeof(what), "%s.migrate", name != NULL ? name : "?");
-    core_failed_in(pe, what);
-}
-
 chare_status
 core_chare_pack(void *object, void *context, chare_encoder *encoder)
 {
     struct core_class *self = (struct core_class *)context;
     struct core_pe *pe = self->state->pe;
     struct core_chare *chare = (struct core_chare *)object;
+    chare_element name;
     int result;
 
     if (core_when_is_touched(chare)) {
@@ -280,7 +270,8 @@ core_chare_pack(void *object, void *context, chare_encoder *encoder)
     core_enter(pe);
     result = pack(pe, chare, encoder);
     if (result < 0) {
-        failed_to_leave(pe, self);
+        core_chare_name(chare, &name);
+        core_failed_hook(pe, self, "migrate", &name);
     }
     core_leave(pe);
     return result < 0 ? CHARE_ERR_FORMAT : CHARE_OK;
@@ -446,7 +437,7 @@ core_chare_unpack(const chare_call *call, void *context, void **object_out)
         if (!PyErr_Occurred()) {
             core_raise(pe->state, CHARE_ERR_FORMAT, "a chare that moves");
         }
-        core_failed(pe, &self->init, call->self, NULL);
+        core_failed_hook(pe, self, "__setstate__", call->self);
         Py_CLEAR(chare);
     }
     core_leave(pe);
@@ -480,7 +471,7 @@ core_chare_migrated(void *object, void *context)
     pe->running = NULL;
     core_chare_name(object, &name);
     if (result == NULL) {
-        core_failed(pe, &self->init, &name, NULL);
+        core_failed_hook(pe, self, "migrated", &name);
     } else if (PyCoro_CheckExact(result)) { /* an 'async def' */
         core_task_start(pe, &self->init, result, object, NULL);
     }

@@ -238,6 +238,7 @@ class Charm(
             picture.start()
             _core.start()
             _lb.started(self.options.balancer_period)
+            _options.started()
         except _core.Error as error:
             print(f"chare: {error}", file=sys.stderr, flush=True)
             return 1

@@ -121,6 +121,10 @@ class LoadBalancing:
             raise TypeError(
                 f"charm.lb.every({seconds!r}): a number of seconds is needed"
             ) from None
+        except OverflowError:
+            raise ValueError(
+                "charm.lb.every(): a period is from 0 (never) to 1e6 seconds"
+            ) from None
 
     def report(self):
         """What balancing has done so far: a dict.

@@ -13,7 +13,8 @@ class Options:
 
     Only those listed exist: setting another one raises AttributeError, so
     that a misspelled name is noticed. Set them at the top of the program,
-    on every PE alike, before charm.start().
+    on every PE alike, before charm.start(); those of the balancer raise Error
+    when they are set later.
 
     ``profiling`` (False)
         Measure entry methods; see charm.stats() and printStats().
@@ -50,7 +51,15 @@ class Options:
     def __init__(self, **defaults):
         self.__dict__.update(defaults)
 
+    _started = False  # of the job, for all options: see started()
+
     def __setattr__(self, name, value):
+        if self._started and name in AT_START:
+            raise _core.Error(
+                f"charm.options.{name} = ...: charm.start() has read it, and "
+                "nothing would change: set it before, at the top of the "
+                "program, on every PE"
+            )
         if name not in self.__dict__:
             from chare import _mistakes
 
@@ -80,6 +89,15 @@ OLD_NAMES = frozenset({
     "PROFILING", "PICKLE_PROTOCOL", "LOCAL_MSG_OPTIM", "LOCAL_MSG_BUF_SIZE",
     "AUTO_FLUSH_WAIT_QUEUES", "QUIET",
 })
+
+
+# What only charm.start() reads.
+AT_START = frozenset({"balancer", "balancer_period", "balancer_picture"})
+
+
+def started():
+    """charm.start() has read what it needs."""
+    Options._started = True
 
 
 def check_old_names():

@@ -232,12 +232,24 @@ dump(const struct chi_lb *lb, const struct chi_lb_problem *problem)
 
 /* What a user's strategy answers has to make sense. */
 static chare_status
-check_answer(const struct gathered *gathered)
+check_answer(const struct gathered *gathered, char *text)
 {
     for (size_t i = 0; i < gathered->problem.object_count; i++) {
-        if (gathered->to[i] >= gathered->problem.pe_count ||
-            (gathered->fixed[i] != 0 &&
-             gathered->to[i] != gathered->from[i])) {
+        const uint32_t to = gathered->to[i];
+        const uint32_t from = gathered->from[i];
+
+        if (to >= gathered->problem.pe_count) {
+            snprintf(text, CHI_LB_TEXT_BYTES,
+                     "its answer for object %zu is no PE; they are 0 to "
+                     "%" PRIu32,
+                     i, gathered->problem.pe_count - 1);
+            return CHARE_ERR_INVALID;
+        }
+        if (gathered->fixed[i] != 0 && to != from) {
+            snprintf(text, CHI_LB_TEXT_BYTES,
+                     "its answer moves object %zu, which cannot move, from "
+                     "PE %" PRIu32 " to PE %" PRIu32,
+                     i, from, to);
             return CHARE_ERR_INVALID;
         }
     }
@@ -294,9 +306,7 @@ ask(struct chi_lb *lb, struct gathered *gathered, struct chi_lb_choice *choice,
                  chare_status_text(status));
     }
     if (status == CHARE_OK) {
-        status = check_answer(gathered);
-        snprintf(text, CHI_LB_TEXT_BYTES,
-                 "its answer names no PE, or moves what cannot");
+        status = check_answer(gathered, text);
     }
     return status;
 }

@@ -4,9 +4,15 @@
  * and V. Kumar, "A fast and high quality multilevel scheme for partitioning
  * irregular graphs", SIAM J. Sci. Comput. 20(1), 1998).
  *
+ * METIS divides what is small against its parts: where it is left with a part
+ * for nothing it complains on standard output, and places badly. So an object
+ * that fills a PE gets one to itself, and METIS divides the others among the
+ * other PEs; where these are few, greedy-refine decides.
+ *
  * Parts are given to the PEs that already have most of them, so that what need
- * not move does not; then parts that talk to each other are brought near
- * (arrange.c). Objects that cannot move are taken back at the end.
+ * not move does not; PEs that got too much give up a few; then parts that talk
+ * to each other are brought near (arrange.c). Objects that cannot move are
+ * taken back at the end.
  */
 #include "config.h"
 
@@ -23,10 +29,12 @@
 #include <math.h>
 #include <metis.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* So many objects, or edges, that each weighs 1 more. */
 enum {
     COUNT_MAX = INT32_MAX - CHI_LB_WEIGHTS_MAX,
+    OBJECTS_MIN = 4, /* of a PE, on average, for METIS */
 };
 
 /* Loaded by who needs it, as few programs do. */
@@ -47,8 +55,16 @@ struct graph {
     idx_t *edge_weights;
     idx_t *part;
     real_t *shares;
-    uint32_t *pes; /* those with a speed */
+    uint32_t *pes; /* those with a speed, fastest first */
     uint32_t pe_count;
+
+    /* Objects by falling work. The first 'alone' have parts of the same
+     * numbers; METIS knows the others by numbers[object]. */
+    uint32_t *order;
+    uint32_t *numbers;
+    size_t alone;
+    float *work;  /* of those */
+    float *bytes; /* of their edges */
 };
 
 static chare_status
@@ -71,38 +87,155 @@ metis_open(struct metis *metis, char *text)
     return CHARE_OK;
 }
 
-static void
+struct ranked {
+    float value;
+    uint32_t at;
+};
+
+static int
+by_value(const void *a, const void *b)
+{
+    const struct ranked *x = a;
+    const struct ranked *y = b;
+
+    if (x->value != y->value) {
+        return x->value > y->value ? -1 : 1;
+    }
+    return x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* Numbers by falling values, of those that are above 'above'; how many. */
+static size_t
+rank(const float *values, size_t count, float above, struct ranked *room,
+     uint32_t *out)
+{
+    size_t ranked = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const float value = values == NULL ? 1 : values[i];
+
+        if (value > above) {
+            room[ranked++] = (struct ranked){value, (uint32_t)i};
+        }
+    }
+    qsort(room, ranked, sizeof(*room), by_value);
+    for (size_t i = 0; i < ranked; i++) {
+        out[i] = room[i].at;
+    }
+    return ranked;
+}
+
+/* Which objects fill a PE each. Errors: CHARE_ERR_NO_MEMORY. */
+static chare_status
+set_apart(struct graph *graph)
+{
+    const struct chi_lb_problem *problem = graph->problem;
+    const size_t objects = problem->object_count;
+    struct ranked *room =
+        malloc((objects > problem->pe_count ? objects : problem->pe_count) *
+               sizeof(*room));
+    double work = 0;
+    double speeds = 0;
+
+    if (room == NULL) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    (void)rank(problem->work, objects, -1, room, graph->order);
+    graph->pe_count = (uint32_t)rank(problem->speeds, problem->pe_count, 0,
+                                     room, graph->pes);
+    free(room);
+    for (size_t i = 0; i < objects; i++) {
+        work += (double)problem->work[i];
+    }
+    for (uint32_t i = 0; i < graph->pe_count; i++) {
+        speeds += (double)chi_lb_speed(problem, graph->pes[i]);
+    }
+    /* One PE is left for the others. */
+    while (graph->alone < objects && graph->alone + 1 < graph->pe_count) {
+        const double next = (double)problem->work[graph->order[graph->alone]];
+        const double speed =
+            (double)chi_lb_speed(problem, graph->pes[graph->alone]);
+
+        if (next <= 0 || next / speed < work / speeds) {
+            break;
+        }
+        graph->part[graph->order[graph->alone]] = (idx_t)graph->alone;
+        graph->alone++;
+        work -= next;
+        speeds -= speed;
+    }
+    return CHARE_OK;
+}
+
+/* The graph of the others, in the order of their numbers. */
+static idx_t
+edges_init(struct graph *graph)
+{
+    const struct chi_lb_problem *problem = graph->problem;
+    idx_t objects = 0;
+    idx_t edges = 0;
+
+    for (size_t i = 0; i < problem->object_count; i++) {
+        graph->numbers[i] = 0;
+    }
+    for (size_t i = 0; i < graph->alone; i++) {
+        graph->numbers[graph->order[i]] = UINT32_MAX;
+    }
+    for (size_t i = 0; i < problem->object_count; i++) {
+        if (graph->numbers[i] != UINT32_MAX) {
+            graph->work[objects] = problem->work[i];
+            graph->numbers[i] = (uint32_t)objects++;
+        }
+    }
+    objects = 0;
+    for (size_t i = 0; i < problem->object_count; i++) {
+        if (graph->numbers[i] == UINT32_MAX) {
+            continue;
+        }
+        graph->first[objects++] = edges;
+        for (size_t e = problem->edge_first[i]; e < problem->edge_first[i + 1];
+             e++) {
+            const uint32_t to = problem->edge_to[e];
+
+            if (graph->numbers[to] != UINT32_MAX && to != i) {
+                graph->to[edges] = (idx_t)graph->numbers[to];
+                graph->bytes[edges++] = problem->edge_bytes[e];
+            }
+        }
+    }
+    graph->first[objects] = edges;
+    return objects;
+}
+
+/* Returns how many objects METIS is to divide. */
+static idx_t
 weights_init(struct graph *graph)
 {
     const struct chi_lb_problem *problem = graph->problem;
-    const size_t edges = problem->edge_first[problem->object_count];
-    const double of_work = chi_lb_weight_scale(
-        problem->work, problem->object_count, CHI_LB_WEIGHTS_MAX);
+    const idx_t objects = edges_init(graph);
+    const idx_t edges = graph->first[objects];
+    const double of_work =
+        chi_lb_weight_scale(graph->work, (size_t)objects, CHI_LB_WEIGHTS_MAX);
     const double of_bytes =
-        chi_lb_weight_scale(problem->edge_bytes, edges, CHI_LB_WEIGHTS_MAX);
+        chi_lb_weight_scale(graph->bytes, (size_t)edges, CHI_LB_WEIGHTS_MAX);
     double speeds = 0;
 
-    for (size_t i = 0; i < problem->object_count; i++) {
-        graph->first[i] = (idx_t)problem->edge_first[i];
+    for (idx_t i = 0; i < objects; i++) {
         graph->weights[i] =
-            of_work > 0 ? (idx_t)ceil((double)problem->work[i] * of_work) : 1;
+            of_work > 0 ? (idx_t)ceil((double)graph->work[i] * of_work) : 1;
     }
-    graph->first[problem->object_count] = (idx_t)edges;
-    for (size_t e = 0; e < edges; e++) {
-        graph->to[e] = (idx_t)problem->edge_to[e];
+    for (idx_t e = 0; e < edges; e++) {
         graph->edge_weights[e] =
-            1 + (idx_t)((double)problem->edge_bytes[e] * of_bytes);
+            1 + (idx_t)((double)graph->bytes[e] * of_bytes);
     }
-    for (uint32_t pe = 0; pe < problem->pe_count; pe++) {
-        if (chi_lb_speed(problem, pe) > 0) {
-            graph->pes[graph->pe_count++] = pe;
-            speeds += (double)chi_lb_speed(problem, pe);
-        }
+    for (size_t i = graph->alone; i < graph->pe_count; i++) {
+        speeds += (double)chi_lb_speed(problem, graph->pes[i]);
     }
-    for (uint32_t i = 0; i < graph->pe_count; i++) {
-        graph->shares[i] =
+    for (size_t i = graph->alone; i < graph->pe_count; i++) {
+        graph->shares[i - graph->alone] =
             (real_t)((double)chi_lb_speed(problem, graph->pes[i]) / speeds);
     }
+    return objects;
 }
 
 /* How much work of a part is on a PE already. */
@@ -228,39 +361,84 @@ assign(const struct graph *graph, uint32_t *to)
     return status;
 }
 
+/* The others, whose parts begin where those of single objects end. */
 static chare_status
-partition(struct graph *graph, uint32_t *to, char *text)
+divide(struct graph *graph, idx_t objects, char *text)
 {
-    idx_t objects = (idx_t)graph->problem->object_count;
+    const struct chi_lb_problem *problem = graph->problem;
     idx_t constraints = 1;
-    idx_t parts;
+    idx_t parts = (idx_t)(graph->pe_count - graph->alone);
     idx_t cut;
     idx_t options[METIS_NOPTIONS];
+    idx_t *part = malloc(((size_t)objects + 1) * sizeof(*part));
     int result = METIS_OK;
-    uint64_t looks;
-    chare_status status;
 
-    weights_init(graph);
-    parts = (idx_t)graph->pe_count;
+    if (part == NULL) {
+        return CHARE_ERR_NO_MEMORY;
+    }
+    memset(part, 0, ((size_t)objects + 1) * sizeof(*part));
     graph->metis.set_defaults(options);
-    options[METIS_OPTION_SEED] = (idx_t)(graph->problem->seed & 0x7fffffff);
+    options[METIS_OPTION_SEED] = (idx_t)(problem->seed & 0x7fffffff);
     options[METIS_OPTION_UFACTOR] =
-        (idx_t)(1000 * (double)chi_lb_tolerance(graph->problem)) + 1;
-    if (parts > 1) {
+        (idx_t)(1000 * (double)chi_lb_tolerance(problem)) + 1;
+    if (parts > 1 && objects > 0) {
         result = graph->metis.partition(
             &objects, &constraints, graph->first, graph->to, graph->weights,
             NULL, graph->edge_weights, &parts, graph->shares, NULL, options,
-            &cut, graph->part);
-    } else {
-        for (idx_t i = 0; i < objects; i++) {
-            graph->part[i] = 0;
+            &cut, part);
+    }
+    for (size_t i = 0; i < problem->object_count; i++) {
+        if (graph->numbers[i] != UINT32_MAX) {
+            graph->part[i] = (idx_t)graph->alone + part[graph->numbers[i]];
         }
     }
+    free(part);
     if (result != METIS_OK) {
         snprintf(text, CHI_LB_TEXT_BYTES, "METIS failed, code %d", result);
         return CHARE_ERR_SYSTEM;
     }
-    status = assign(graph, to);
+    return CHARE_OK;
+}
+
+/* METIS misses the balance by far where objects differ much: then a few go
+ * elsewhere. */
+static chare_status
+mend(const struct chi_lb_problem *problem, uint32_t *to, char *text)
+{
+    const size_t bytes = problem->object_count * sizeof(*to);
+    struct chi_lb_problem divided = *problem;
+    uint32_t *from = malloc(bytes);
+    chare_status status = CHARE_ERR_NO_MEMORY;
+
+    if (from != NULL) {
+        memcpy(from, to, bytes);
+        divided.from = from;
+        status = chi_lb_greedy_refine.decide(&divided, to, text);
+    }
+    free(from);
+    return status;
+}
+
+static chare_status
+partition(struct graph *graph, uint32_t *to, char *text)
+{
+    uint64_t looks;
+    idx_t objects;
+    chare_status status = set_apart(graph);
+
+    if (status != CHARE_OK) {
+        return status;
+    }
+    objects = weights_init(graph);
+    if (objects > 0 && graph->pe_count - graph->alone > 1 &&
+        (uint64_t)objects <
+            OBJECTS_MIN * (uint64_t)(graph->pe_count - graph->alone)) {
+        status = chi_lb_greedy_refine.decide(graph->problem, to, text);
+    } else {
+        status = divide(graph, objects, text);
+        status = status == CHARE_OK ? assign(graph, to) : status;
+        status = status == CHARE_OK ? mend(graph->problem, to, text) : status;
+    }
     return status == CHARE_OK ? chi_lb_arrange(graph->problem, to, &looks)
                               : status;
 }
@@ -279,6 +457,10 @@ graph_decide(const struct chi_lb_problem *problem, uint32_t *to, char *text)
         .part = malloc(objects * sizeof(idx_t)),
         .shares = malloc(problem->pe_count * sizeof(real_t)),
         .pes = malloc(problem->pe_count * sizeof(uint32_t)),
+        .order = malloc(objects * sizeof(uint32_t)),
+        .numbers = malloc(objects * sizeof(uint32_t)),
+        .work = malloc(objects * sizeof(float)),
+        .bytes = malloc((edges + 1) * sizeof(float)),
     };
     chare_status status = metis_open(&graph.metis, text);
 
@@ -292,7 +474,9 @@ graph_decide(const struct chi_lb_problem *problem, uint32_t *to, char *text)
     } else if (graph.first != NULL && graph.to != NULL &&
                graph.weights != NULL && graph.edge_weights != NULL &&
                graph.part != NULL && graph.shares != NULL &&
-               graph.pes != NULL) {
+               graph.pes != NULL && graph.order != NULL &&
+               graph.numbers != NULL && graph.work != NULL &&
+               graph.bytes != NULL) {
         status = partition(&graph, to, text);
     }
     dlclose(graph.metis.library);
@@ -304,6 +488,10 @@ free_all:
     free(graph.part);
     free(graph.shares);
     free(graph.pes);
+    free(graph.order);
+    free(graph.numbers);
+    free(graph.work);
+    free(graph.bytes);
     return status;
 }
 

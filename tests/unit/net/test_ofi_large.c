@@ -528,7 +528,7 @@ closed_in_an_answer(const char *provider, bool answered, int steps)
         CHECK_EQ(pthread_join(thread, NULL), 0);
         CHECK(socket_count() < sockets);
     } else {
-        CHECK_EQ(socket_count(), sockets);
+        CHECK(socket_count() >= sockets);
     }
     for (int i = 0; i < 1000; i++) {
         pump(&pair);

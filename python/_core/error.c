@@ -305,7 +305,7 @@ core_failed_hook(struct core_pe *pe, const struct core_class *cls,
     const char *text = what != NULL ? PyUnicode_AsUTF8(what) : NULL;
 
     PyErr_Clear();
-    if (error != NULL) {
+    if (error != NULL && !core_failed_destroyed(pe, error, NULL)) {
         error_end_job(pe, error, text != NULL ? text : hook,
                       index != NULL ? index : Py_None);
     }

@@ -171,6 +171,18 @@ ask(PyObject *strategy, const chare_lb_problem *problem)
     return answer;
 }
 
+/* What it raised is said once: it may be asked often. */
+static void
+strategy_failed(struct core_pe *pe, PyObject *strategy)
+{
+    if (pe->strategy_failed) {
+        PyErr_Clear();
+    } else {
+        PyErr_WriteUnraisable(strategy);
+    }
+    pe->strategy_failed = true;
+}
+
 static chare_status
 decide(void *context, const chare_lb_problem *problem, uint32_t *to)
 {
@@ -189,7 +201,7 @@ decide(void *context, const chare_lb_problem *problem, uint32_t *to)
         memcpy(to, problem->from, problem->object_count * sizeof(*to));
         good = true;
     } else if (!good) {
-        PyErr_WriteUnraisable(strategy);
+        strategy_failed(pe, strategy);
     }
     Py_XDECREF(answer);
     core_leave(pe);
@@ -280,6 +292,7 @@ lb_register(PyObject *module, PyObject *args)
         return core_raise(pe->state, status, name);
     }
     Py_XSETREF(pe->strategy, Py_NewRef(function));
+    pe->strategy_failed = false;
     Py_RETURN_NONE;
 }
 

@@ -255,13 +255,27 @@ pack(struct core_pe *pe, struct core_chare *chare, chare_encoder *encoder)
     return result;
 }
 
+/* It is said; the job ends, unless it forgives or has ended already: so the
+ * chare stays, and is to move no more. */
+static void
+failed_to_leave(struct core_pe *pe, struct core_chare *chare)
+{
+    chare_element name;
+
+    core_chare_name(chare, &name);
+    core_failed_hook(pe, chare->owner, "migrate", &name);
+    (void)!chare_migrate(pe->runtime, &name, pe->rank);
+    if (chare->rare != NULL && chare->rare->restarts != NULL) {
+        core_restarts_post(pe, chare);
+    }
+}
+
 chare_status
 core_chare_pack(void *object, void *context, chare_encoder *encoder)
 {
     struct core_class *self = (struct core_class *)context;
     struct core_pe *pe = self->state->pe;
     struct core_chare *chare = (struct core_chare *)object;
-    chare_element name;
     int result;
 
     if (core_when_is_touched(chare)) {
@@ -270,11 +284,10 @@ core_chare_pack(void *object, void *context, chare_encoder *encoder)
     core_enter(pe);
     result = pack(pe, chare, encoder);
     if (result < 0) {
-        core_chare_name(chare, &name);
-        core_failed_hook(pe, self, "migrate", &name);
+        failed_to_leave(pe, chare);
     }
     core_leave(pe);
-    return result < 0 ? CHARE_ERR_FORMAT : CHARE_OK;
+    return result < 0 ? CHARE_ERR_AGAIN : CHARE_OK;
 }
 
 void
@@ -437,7 +450,10 @@ core_chare_unpack(const chare_call *call, void *context, void **object_out)
         if (!PyErr_Occurred()) {
             core_raise(pe->state, CHARE_ERR_FORMAT, "a chare that moves");
         }
-        core_failed_hook(pe, self, "__setstate__", call->self);
+        core_failed_hook(pe, self,
+                         self->state_kind == STATE_OWN ? "__setstate__"
+                                                       : "migrate",
+                         call->self);
         Py_CLEAR(chare);
     }
     core_leave(pe);

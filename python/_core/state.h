@@ -76,6 +76,7 @@ struct core_coroutine;
 struct core_future;
 struct core_waiter;
 struct core_chare;
+struct core_class;
 struct core_held;
 struct core_origin;
 struct core_channels;
@@ -149,6 +150,7 @@ struct core_pe {
     bool profiling;        /* entry methods are measured */
     const bool *measuring; /* what chares cost, for load balancing */
     PyObject *strategy;    /* of load balancing, in Python; or NULL */
+    bool strategy_failed;  /* and that was said */
     const chare_lb_problem *asked; /* by it, now; or NULL */
     bool forgives;                 /* uncaught exceptions do not end the job */
     uint64_t encodings; /* payloads that were encoded after all; from 1 */
@@ -265,6 +267,10 @@ void core_failed_of(struct core_pe *pe, const struct core_entry *entry,
 /* Send an exception as the answer; false: it could not be sent. */
 bool core_error_reply(struct core_pe *pe, PyObject *error,
                       const chare_reply *reply);
+
+/* The same for what the runtime asked of a chare, and nobody waits for. */
+void core_failed_on(struct core_pe *pe, const struct core_class *owner,
+                    const char *method, const chare_element *self);
 
 /* The same for what is not an entry method; 'what' names it. */
 void core_failed_in(struct core_pe *pe, const char *what);

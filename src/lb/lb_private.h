@@ -193,6 +193,8 @@ struct chi_lb {
     uint32_t pieces_missing;               /* of children, and of this PE */
     bool counts_said;   /* the user has said whether calls are counted */
     bool counts_lacked; /* and was told that a strategy needs it */
+    bool failed_said;   /* and that the strategy fails */
+    bool dump_said;     /* and that no dump can be written */
 
     struct chi_map leaving_by_key; /* struct chi_lb_plan */
     uint64_t look_timer; /* while chares are leaving; 0: none is set */

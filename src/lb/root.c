@@ -212,7 +212,7 @@ noise_of(struct chi_lb *lb)
 }
 
 static void
-dump(const struct chi_lb *lb, const struct chi_lb_problem *problem)
+dump(struct chi_lb *lb, const struct chi_lb_problem *problem)
 {
     const char *name = lb->pe->options.settings->lb_dump;
     FILE *file;
@@ -221,9 +221,13 @@ dump(const struct chi_lb *lb, const struct chi_lb_problem *problem)
         return;
     }
     file = fopen(name, "w");
-    if (file == NULL || chi_dump_write(file, problem, NULL) != CHARE_OK) {
-        chi_log_warn(lb->pe->options.log, "CHARE_LB_DUMP=%s: %s", name,
-                     strerror(errno));
+    if ((file == NULL || chi_dump_write(file, problem, NULL) != CHARE_OK) &&
+        !lb->dump_said) {
+        chi_log_warn(lb->pe->options.log,
+                     "CHARE_LB_DUMP=%s: %s; it is tried again at each "
+                     "balancing, and said once",
+                     name, strerror(errno));
+        lb->dump_said = true;
     }
     if (file != NULL) {
         fclose(file);
@@ -342,6 +346,19 @@ tell_moves(struct chi_lb *lb, const struct gathered *gathered)
     free(moves);
 }
 
+/* Once: a session may follow another within a millisecond. */
+static void
+complain(struct chi_lb *lb, const char *name, const char *text)
+{
+    if (!lb->failed_said && !lb->pe->ended && !lb->pe->leaving) {
+        chi_log_warn(lb->pe->options.log,
+                     "load balancing by %s: %s; nothing moves, now or when it "
+                     "fails again, which is not said",
+                     name, text);
+        lb->failed_said = true;
+    }
+}
+
 static void
 decide(struct chi_lb *lb, struct gathered *gathered)
 {
@@ -364,9 +381,7 @@ decide(struct chi_lb *lb, struct gathered *gathered)
 
     lb->report.decision_ns = chi_clock_now_ns(&chi_clock_real) - start_ns;
     if (status != CHARE_OK) {
-        chi_log_warn(lb->pe->options.log,
-                     "load balancing by %s: %s; nothing moves",
-                     name_of(lb, &choice), text);
+        complain(lb, name_of(lb, &choice), text);
         memcpy(gathered->to, gathered->from,
                gathered->problem.object_count * sizeof(*gathered->to));
     }
@@ -506,6 +521,7 @@ chi_lb_use(struct chi_lb *lb, const char *name)
         is_automatic != lb->is_automatic) { /* N4 */
         chi_lb_noise_forget(&lb->noise[CHI_LOAD_SYNCED]);
         chi_lb_noise_forget(&lb->noise[CHI_LOAD_FREE]);
+        lb->failed_said = false;
     }
     return status;
 }

@@ -69,8 +69,9 @@ luggage_ok(const struct chi_obj *obj, const struct chi_collection *collection,
            chi_element_find_index(collection, &luggage->self.index) == NULL;
 }
 
-/* Make the object, from what its type's pack hook wrote. */
-static void
+/* Make the object, from what its type's pack hook wrote; false: there is none,
+ * and the job ends. */
+static bool
 unpack(struct chi_obj *obj, struct chi_element *element,
        const chare_element *self, struct chi_msg *msg, uint64_t data_len)
 {
@@ -86,12 +87,17 @@ unpack(struct chi_obj *obj, struct chi_element *element,
     if (status == CHARE_OK && element->object == NULL) {
         status = CHARE_ERR_FORMAT;
     }
-    if (status != CHARE_OK) {
-        chi_move_failed(obj, element, "could not be made where it moved to",
-                        status);
-        chi_element_unlink(element->collection, element);
-        free(element);
+    if (status == CHARE_OK) {
+        return true;
     }
+    chi_move_failed(obj, element, "could not be made where it moved to",
+                    status);
+    chi_element_unlink(element->collection, element);
+    free(element);
+    /* Where the hook has asked for the end, nobody misses the chare in the
+     * meantime: no call is executed here any more. */
+    obj->pe->closing = true;
+    return false;
 }
 
 /* False: it was dropped. */
@@ -136,8 +142,10 @@ element_come(struct chi_obj *obj, struct chi_msg *msg)
     chi_loc_came(obj->loc, &luggage.self,
                  chi_collection_home(obj, collection, &luggage.self.index));
     chi_pe_send(obj->pe, luggage.from, answer);
-    unpack(obj, element, &luggage.self, msg, data_len);
-    if (obj->on_move != NULL && !obj->pe->ended) {
+    if (!unpack(obj, element, &luggage.self, msg, data_len)) {
+        return false;
+    }
+    if (obj->on_move != NULL) {
         obj->on_move(obj->on_move_context, &luggage.self, luggage.from,
                      obj->pe->rank, true);
     }
@@ -159,8 +167,8 @@ element_came(struct chi_obj *obj, const struct chi_msg *msg)
     struct chi_element *element;
     const struct chi_type *type;
 
-    if (obj->pe->ended || !luggage_read(msg, &luggage, &more, &data_len)) {
-        return;
+    if (obj->pe->closing || !luggage_read(msg, &luggage, &more, &data_len)) {
+        return; /* one of the step could not be made */
     }
     collection = chi_collection_find(obj, luggage.self.collection);
     element = chi_element_find_index(collection, &luggage.self.index);

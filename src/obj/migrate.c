@@ -72,8 +72,8 @@ chi_move_failed(struct chi_obj *obj, const struct chi_element *element,
     char text[512];
     chare_element self;
 
-    if (obj->pe->ended) {
-        return;
+    if (obj->pe->ended || obj->pe->leaving) {
+        return; /* a hook has ended the job, and said why */
     }
     chi_element_self(element, &self);
     chi_element_text(obj, &self, name, sizeof(name));
@@ -640,8 +640,11 @@ move_go(struct chi_obj *obj, struct chi_move *move)
         grew |= !clique.items[i]->asked; /* it was inserted meanwhile */
     }
     if (to == obj->pe->rank || !clique_pack(obj, &clique)) {
+        /* A hook may have told it to stay. */
+        const bool goes = move->to != obj->pe->rank;
+
         move_stays(obj, move, &clique);
-        if (grew && to != obj->pe->rank) {
+        if (grew && goes) {
             move_ask(obj, move);
         }
         return;

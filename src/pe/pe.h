@@ -63,6 +63,7 @@ struct chi_pe {
 
     uint32_t caller; /* the entry that is executing, or 0 */
     bool closing;    /* only messages about the end are executed */
+    bool leaving;    /* the user has asked here for the end, in order */
     bool holding;    /* messages to others are kept back in 'held' */
     bool detour;     /* so they are, or some calls are packed: look closer */
     bool simulated;  /* never blocks, polls before each message */

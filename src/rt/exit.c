@@ -190,6 +190,7 @@ chi_rt_exit(chare_runtime *runtime, int code)
     if (runtime->state != CHI_RT_STARTED) {
         return;
     }
+    runtime->pe->leaving = true;
     chi_pack_flush(runtime->pe); /* what was called before is on its way */
     msg = exit_msg(runtime, CHI_HANDLER_EXIT, PHASE_ASK);
     msg->env.entry = (uint32_t)(code & EXIT_CODE_MAX);

@@ -6,6 +6,7 @@ is first needed, and the extension calls it by way of that.
 """
 
 import inspect
+import os
 import re
 import types
 
@@ -254,8 +255,41 @@ def _refused(value):
     return None
 
 
+# Those whose own frames say nothing of what they were given.
+PICKLERS = frozenset({
+    "pickle.py", "copyreg.py", "cloudpickle.py", "cloudpickle_fast.py",
+})
+
+
+def _last_code(error):
+    """The code that raised it, or None."""
+    tb, code = error.__traceback__, None
+    while tb is not None:
+        tb, code = tb.tb_next, tb.tb_frame.f_code
+    return code
+
+
+def _with_cause(made, error):
+    """An exception for a mistake, which shows where the user's code made it:
+    a method that writes an object down has failed."""
+    from chare import _support
+
+    made.__suppress_context__ = True
+    code = _last_code(error)
+    if code is not None and (
+        os.path.dirname(code.co_filename) != os.path.dirname(__file__)
+        and os.path.basename(code.co_filename) not in PICKLERS
+    ):
+        error.__suppress_context__ = True  # of the pickler tried before
+        made.__cause__ = error.with_traceback(
+            _support.without_our_frames(error.__traceback__))
+    return made
+
+
 def _inside(value):
     """(text, part) for the parts of a value."""
+    if isinstance(value, _core.Chare):
+        return []
     if isinstance(value, dict):
         return [(f"[{shown(key)}]", part) for key, part in value.items()]
     if isinstance(value, (list, tuple)):
@@ -327,8 +361,7 @@ def unsendable(error, what, names, values):
             f"{said} cannot be sent{where}: {reason}"
             + (f" ({instead})" if instead else "")
         )
-        made.__suppress_context__ = True
-        return made
+        return _with_cause(made, error)
     return error
 
 
@@ -343,14 +376,17 @@ def unmovable(error, chare, state):
         if not isinstance(value, _core.Future) and _refused(value) is not None:
             text, part = _culprit(f"self.{name}", value)
             break
-    made = TypeError(
-        f"{type(chare).__qualname__} {chare.thisIndex} cannot move to another "
-        f"PE, for {text} cannot be sent: {_refused(part) or error} (leave it "
-        "out in __getstate__(), and make it again in migrated(); or keep the "
-        "chare where it is by self.setMigratable(False))"
+    instead = (
+        "a chare is reached by its proxy wherever it is: keep that, as in "
+        "self.thisProxy[self.thisIndex]"
+    ) if isinstance(part, _core.Chare) else (
+        "leave it out in __getstate__(), and make it again in migrated(); or "
+        "keep the chare where it is by self.setMigratable(False)"
     )
-    made.__suppress_context__ = True
-    return made
+    return _with_cause(TypeError(
+        f"{type(chare).__qualname__} {chare.thisIndex} cannot move to another "
+        f"PE, for {text} cannot be sent: {_refused(part) or error} ({instead})"
+    ), error)
 
 
 # ---- hints below a traceback
@@ -480,7 +516,25 @@ def hint(error):
     return _hint_kind(error) or _hint_no_self(error)
 
 
+def _hint_unknown(error):
+    """A pickle that came names what is not here."""
+    from chare import _support
+
+    readers = _support.loads.__code__, _support.loads_parts.__code__
+    if _last_code(error) not in readers:
+        return ""
+    return (
+        "what was sent holds an object of a class, or a function, that PE "
+        f"{_core.my_pe()} cannot find: every PE has to import its module, or "
+        "define it at the top level of the program, before charm.start()"
+    )
+
+
 def _hint_kind(error):
+    if isinstance(error, (ImportError, AttributeError)):
+        found = _hint_unknown(error)
+        if found:
+            return found
     if isinstance(error, AttributeError):
         return _hint_attribute(error)
     if isinstance(error, TypeError):

@@ -369,7 +369,7 @@ def exit_code(error):
     return 1
 
 
-def _without_our_frames(tb):
+def without_our_frames(tb):
     """A traceback that starts in the user's code, if it comes there."""
     here = os.path.dirname(__file__) + os.sep
     inner = tb
@@ -439,7 +439,7 @@ def _lines(error):
         import traceback
     except OSError:  # no descriptor is left
         return [f"{type(error).__name__}: {error}\n"]
-    tb = _without_our_frames(error.__traceback__)
+    tb = without_our_frames(error.__traceback__)
     told = traceback.TracebackException(type(error), error, tb)
     _end_at_the_call(told)
     return [*told.format()]

@@ -143,6 +143,78 @@ class MovingTest(ProgramCase):
                                  result.stderr)
 
 
+HOLDS = """
+import types
+
+PARTS
+
+class Holder(Chare):
+    def go(self):
+        self.parts = [VALUE]
+        self.migrate(1)
+
+def main(args):
+    Array(Holder, 1)[0].go()
+    charm.waitQD()
+
+charm.start(main)
+"""
+
+
+class StateTest(ProgramCase):
+    """What holds something that cannot go, or cannot arrive."""
+
+    def moved(self, value, parts=""):
+        result = self.run_program(
+            HOLDS.replace("VALUE", value).replace("PARTS", parts), 2)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertEqual(result.stderr.count("error:"), 1, result.stderr)
+        self.assertIn("Holder.migrate() of element (0,)", result.stderr)
+        return result.stderr
+
+    def test_methods_with_mistakes_are_shown(self):
+        """Beside what cannot be sent: where its own method went wrong."""
+        for method, line, words in (
+                ("__getstate__", "return {'x': self.missing}",
+                 "no attribute 'missing'"),
+                ("__reduce__", "return str, (len(3),)",
+                 "object of type 'int' has no len()")):
+            with self.subTest(method=method):
+                said = self.moved("Part()", f"""
+class Part:
+    def {method}(self):
+        {line}
+""")
+                self.assertIn("self.parts[0] cannot be sent", said)
+                self.assertIn(f"in {method}\n", said)
+                self.assertIn(line, said)
+                self.assertIn(words, said)
+                self.assertEqual(said.count("Traceback"), 1, said)
+
+    def test_a_chare_in_its_own_state(self):
+        said = self.moved("self")
+        self.assertIn("for self.parts[0] cannot be sent", said)
+        self.assertIn("self.thisProxy[self.thisIndex]", said)
+
+    def test_a_class_that_is_not_there(self):
+        for define in (
+                "class Part: pass\n"
+                "    here = Part",
+                "module = types.ModuleType('only_there')\n"
+                "    exec('class Part: pass', module.__dict__)\n"
+                "    sys.modules['only_there'] = module\n"
+                "    here = module.Part"):
+            with self.subTest(define=define):
+                said = self.moved("here()", f"""
+if os.environ["PMIX_RANK"] == "0":
+    {define}
+""")
+                self.assertIn("PE 1: uncaught exception", said)
+                self.assertRegex(said, "'Part' on <module '__main__'|"
+                                       "No module named 'only_there'")
+                self.assertIn("that PE 1 cannot find: every PE", said)
+
+
 class StrategyTest(ProgramCase):
     def balanced(self, body):
         return self.run_program(SYNCED.replace("BODY", body), 2)

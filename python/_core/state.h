@@ -76,7 +76,6 @@ struct core_coroutine;
 struct core_future;
 struct core_waiter;
 struct core_chare;
-struct core_class;
 struct core_held;
 struct core_origin;
 struct core_channels;
@@ -267,10 +266,6 @@ void core_failed_of(struct core_pe *pe, const struct core_entry *entry,
 /* Send an exception as the answer; false: it could not be sent. */
 bool core_error_reply(struct core_pe *pe, PyObject *error,
                       const chare_reply *reply);
-
-/* The same for what the runtime asked of a chare, and nobody waits for. */
-void core_failed_on(struct core_pe *pe, const struct core_class *owner,
-                    const char *method, const chare_element *self);
 
 /* The same for what is not an entry method; 'what' names it. */
 void core_failed_in(struct core_pe *pe, const char *what);

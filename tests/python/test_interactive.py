@@ -158,6 +158,30 @@ class ShellTest(unittest.TestCase):
             session.close_input()
             self.assertEqual(session.end(), 0, session.text)
 
+    def test_a_chare_that_cannot_move(self):
+        """It stays, and can go when what kept it is gone."""
+        for _, session in self.sessions(pes=PES[1:]):
+            session.send("import threading\n")
+            session.send("class Holder(Chare):\n"
+                         "    def hold(self, what):\n"
+                         "        self.held = threading.Lock() if what "
+                         "else None\n"
+                         "    def where(self): return charm.myPe()\n\n")
+            session.send("a = Array(Holder, 1)\na[0].hold(True)\n")
+            session.send("a[0].migrate(1)\ncharm.waitQD()\n")
+            session.expect("Holder (0,) cannot move to another PE, for "
+                           "self.held cannot be sent")
+            session.send("print('it is on', a[0].where(ret=True).get())\n")
+            session.expect("it is on 0\n")
+            session.send("a[0].hold(False)\ncharm.waitQD()\n")
+            session.send("print('it is on', a[0].where(ret=True).get())\n")
+            session.expect("it is on 0\n")
+            session.send("a[0].migrate(1)\ncharm.waitQD()\n")
+            session.send("print('it is on', a[0].where(ret=True).get())\n")
+            session.expect("it is on 1\n")
+            session.close_input()
+            self.assertEqual(session.end(), 0, session.text)
+
     def test_errors_do_not_end_it(self):
         for pes, session in self.sessions():
             session.send(WORKER + "group = Group(Worker)\n1 / 0\n")

@@ -58,12 +58,39 @@ task_returned(struct core_pe *pe, struct core_task *self, PyObject *value)
     Py_DECREF(value);
 }
 
+/* Whether it is migrated(), which is no entry method. */
+static bool
+is_migrated(const struct core_task *self)
+{
+    PyObject *error;
+    PyObject *name;
+    bool is;
+
+    if (self->base.chare == NULL ||
+        self->base.entry != &self->base.chare->owner->init) {
+        return false;
+    }
+    error = core_exception_take();
+    name = PyObject_GetAttrString(self->coroutine, "__name__");
+    is = name != NULL && PyUnicode_Check(name) &&
+         PyUnicode_CompareWithASCIIString(name, "migrated") == 0;
+    Py_XDECREF(name);
+    PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_DECREF(error);
+    return is;
+}
+
 /* An exception is set. */
 static void
 task_raised(struct core_pe *pe, struct core_task *self)
 {
+    chare_element name;
+
     if (self->result != NULL && core_error_travels()) {
         core_future_complete(self->result, core_exception_take());
+    } else if (is_migrated(self)) {
+        core_chare_name(self->base.chare, &name);
+        core_failed_hook(pe, self->base.chare->owner, "migrated", &name);
     } else if (self->base.entry != NULL) {
         core_failed_of(pe, self->base.entry, self->base.chare,
                        self->replies ? &self->reply : NULL);

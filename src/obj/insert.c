@@ -36,6 +36,10 @@ enum {
     INSERTION_AT_SYNC = 1
 };
 
+static const char TOO_LATE[] =
+    "was inserted after chare_insert_done(), in Python ckDoneInserting(), "
+    "which says that no more will come: an array that changes goes without";
+
 void
 chi_insert_fatal(struct chi_obj *obj, const chare_element *element,
                  const char *what)
@@ -198,8 +202,7 @@ chi_insert_placed(struct chi_obj *obj, const chare_element *element,
 
     chi_assert(collection != NULL);
     if (collection->complete && !collection->destroyed) {
-        chi_insert_fatal(obj, element,
-                         "was inserted after chare_insert_done()");
+        chi_insert_fatal(obj, element, TOO_LATE);
         return;
     }
     collection->insertions_done++; /* I1 */
@@ -276,7 +279,7 @@ chi_insert_execute(void *context, struct chi_msg *msg)
         chi_insert_fatal(obj, &target,
                          collection->destroyed
                              ? "was inserted after its array was destroyed"
-                             : "was inserted after chare_insert_done()");
+                             : TOO_LATE);
     } else if (chi_element_find_index(collection, &target.index) != NULL ||
                (chi_collection_home(obj, collection, &target.index) ==
                     obj->pe->rank &&

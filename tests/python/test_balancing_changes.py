@@ -208,6 +208,27 @@ class SaidTest(ProgramCase):
 """, 2, f"class Bad(Block):\n    {hook}\n        raise ValueError('no')\n")
             self.assertIn(f"uncaught exception in {said}", text)
             self.assertNotIn("__init__", text)
+        text = self.said("""
+    bad = Array(Bad, 1)
+    bad[0].go(1)
+    Future().get()
+""", 2, "class Bad(Block):\n    async def migrated(self):\n"
+                "        await charm.sleep(0.001)\n"
+                "        raise ValueError('no')\n")
+        self.assertIn("uncaught exception in Bad.migrated() of element (0,)",
+                      text)
+
+    def test_an_insertion_that_is_too_late(self):
+        text = self.said("""
+    blocks = Array(Block, ndims=1)
+    blocks.ckDoneInserting()
+    charm.waitQD()
+    blocks.ckInsert(1)
+    charm.waitQD()
+""", 2)
+        self.assertIn("Block[1] was inserted after chare_insert_done(), in "
+                      "Python ckDoneInserting(), which says that no more will "
+                      "come", text)
 
     def test_a_strategy_ends_the_job(self):
         for body, code in ("sys.exit(3)", 3), ("charm.exit(4)", 4), (

@@ -46,6 +46,11 @@ class Cell(Chare):
         self.step = self.until = 0
         self.stay = None  # those that stay in this step, when it is computed
         self.came = {}  # side -> those that came from there
+        row, column = self.thisIndex
+        self.around = {  # side -> the cell there
+            (i, j): self.thisProxy[(row + i) % cells, (column + j) % cells]
+            for i, j in drift.AROUND
+        }
 
     def fill(self, rows):
         """The particles of this cell, at the start."""
@@ -63,11 +68,8 @@ class Cell(Chare):
         begin = time.perf_counter()
         self.stay, leaving = drift.step(self.rows, self.thisIndex, self.cells)
         self.seconds += time.perf_counter() - begin
-        row, column = self.thisIndex
-        for i, j in drift.AROUND:
-            other = (row + i) % self.cells, (column + j) % self.cells
-            self.thisProxy[other].take(self.step, (-i, -j),
-                                       leaving.get((i, j)))
+        for (i, j), cell in self.around.items():
+            cell.take(self.step, (-i, -j), leaving.get((i, j)))
         self.look()
 
     @when("self.step == step")  # a neighbour may be a step ahead

@@ -695,3 +695,28 @@ migrate_forwards_of_call(struct migrate_test *test, uint32_t from)
     }
     return sum;
 }
+
+void
+migrate_check_counted(struct migrate_test *test)
+{
+    struct sim_job *job = test->job;
+
+    for (uint32_t i = 0; i < test->count; i++) {
+        struct chare_model *model = &test->chares[i];
+        struct chi_obj *obj = sim_rt(job, model->pe)->obj;
+        const struct chi_element *element =
+            model->lives == 0
+                ? NULL
+                : chi_element_find_index(chi_collection_find(obj, test->id),
+                                         &model->element.index);
+
+        model->restless = element != NULL && element->moving;
+        if (element != NULL && element->asked) {
+            SIM_WRONG(job, "nothing counts, and chare %u asks to leave", i);
+        }
+    }
+    if (test->packed != test->unpacked ||
+        test->ends_asked != test->ends_told) {
+        SIM_WRONG(job, "nothing counts, and chares move or end"); /* L8 */
+    }
+}

@@ -121,6 +121,10 @@ void migrate_check_wishes(struct migrate_test *test);
 void migrate_check_calls(struct migrate_test *test);
 void migrate_check_rest(struct migrate_test *test);
 
+/* Nothing that counts is under way, so no move is (L8); some chares may still
+ * want to move. */
+void migrate_check_counted(struct migrate_test *test);
+
 /* Nobody wants to move any more. */
 void migrate_check_no_wish(struct migrate_test *test);
 

@@ -16,6 +16,7 @@
  */
 #include "config.h"
 
+#include "loc/loc.h"
 #include "obj/obj_private.h"
 #include "sim_job.h"
 
@@ -33,7 +34,7 @@ enum {
 struct life {
     uint32_t which;
     uint32_t contributed;
-    uint32_t first_call; /* earlier ones may be for an earlier life */
+    uint32_t first_call; /* earlier ones were for an earlier life */
     bool gone;
 };
 
@@ -57,7 +58,8 @@ struct slot { /* one index */
     bool dying;        /* its destruction was asked for */
     uint32_t destructions;
     uint32_t told;
-    uint32_t first_call;        /* since the end of the last life was told */
+    uint32_t end_pe;            /* that has asked for the end */
+    uint32_t end_call;          /* its calls from here on were made later */
     uint64_t last[SIM_PES_MAX]; /* executed call of each PE; + 1 */
 };
 
@@ -117,7 +119,7 @@ create(const chare_call *call, void *context, void **object_out)
             }
             slot->life = &test->lives[test->life_count++];
             *slot->life =
-                (struct life){.which = i, .first_call = slot->first_call};
+                (struct life){.which = i, .first_call = test->call_count};
             memset(slot->last, 0, sizeof(slot->last));
             *object_out = slot->life;
             return CHARE_OK;
@@ -228,6 +230,10 @@ executed(void *object, const chare_call *call, void *context)
     if (test->calls[n].which != life->which) {
         SIM_WRONG(test->job, "call %" PRIu64 " came to a wrong chare", n);
     }
+    if (slot->dying && n >= slot->end_call &&
+        call->source_pe == slot->end_pe) {
+        SIM_WRONG(test->job, "call %" PRIu64 " runs before an earlier end", n);
+    }
     if (n >= life->first_call) {
         if (slot->last[call->source_pe] > n) {
             SIM_WRONG(test->job, "call %" PRIu64 " came late", n);
@@ -316,6 +322,22 @@ make_cast(struct delete_test *test)
 
 /* ---- destructions */
 
+/* D3: the home has forgotten one that is gone. */
+static void
+check_forgotten(struct delete_test *test, const struct slot *slot)
+{
+    for (uint32_t pe = 0; pe < test->job->pe_count; pe++) {
+        struct chi_obj *obj = sim_rt(test->job, pe)->obj;
+        struct chi_collection *collection = chi_collection_find(obj, test->id);
+
+        if (collection != NULL && collection->kind == CHI_KIND_ARRAY &&
+            chi_collection_home(obj, collection, &slot->element.index) == pe &&
+            chi_loc_knows(obj->loc, &slot->element)) {
+            SIM_WRONG(test->job, "the home of a chare that is gone knows it");
+        }
+    }
+}
+
 static void
 gone_told(const chare_call *call, void *context)
 {
@@ -323,6 +345,7 @@ gone_told(const chare_call *call, void *context)
     struct slot *slot = &test->slots[call->argument];
 
     slot->told++;
+    check_forgotten(test, slot);
     if (call->format == CHARE_FORMAT_ERROR) {
         SIM_WRONG(test->job, "the end of chare %u is an error",
                   (unsigned)call->argument);
@@ -333,7 +356,6 @@ gone_told(const chare_call *call, void *context)
     }
     slot->taken = false;
     slot->dying = false;
-    slot->first_call = test->call_count;
 }
 
 static void
@@ -361,6 +383,8 @@ destroy_one(struct delete_test *test, uint32_t which)
 
     if (slot->taken && !slot->dying && !test->destroyed) {
         slot->dying = true;
+        slot->end_pe = chare_my_pe(runtime);
+        slot->end_call = test->call_count;
         slot->destructions++;
         SIM_OK(test->job, chare_destroy(runtime, &slot->element, &done));
     }

@@ -326,17 +326,7 @@ calm_down(struct migrate_test *test)
     } else {
         sim_job_settle_counted(job);
     }
-    for (uint32_t i = 0; i < test->count; i++) {
-        struct chare_model *model = &test->chares[i];
-        struct chi_obj *obj = sim_rt(job, model->pe)->obj;
-        const struct chi_element *element =
-            model->lives == 0
-                ? NULL
-                : chi_element_find_index(chi_collection_find(obj, test->id),
-                                         &model->element.index);
-
-        model->restless = element != NULL && element->moving;
-    }
+    migrate_check_counted(test);
     test->storm = false;
     test->phase++;
 }

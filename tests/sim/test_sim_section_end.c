@@ -281,6 +281,11 @@ act(struct test *test)
         create_section(test);
         break;
     case 2:
+        if (test->moves && sim_below(job, 2) == 0) {
+            /* What it contributes may come after the news of its end (F2). */
+            ask_contribution(test, s, i);
+            move_chare(test, i);
+        }
         destroy_chare(test, i);
         break;
     case 3:

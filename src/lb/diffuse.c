@@ -18,7 +18,9 @@
  *  D2  flows are differences of a potential, but for rounding, and what is
  *      less than a part of the goal does not flow: so there is no cycle. A PE
  *      sends when it has all that flows to it: so this ends;
- *  D3  a neighbour is at most one turn ahead.
+ *  D3  a neighbour is at most one turn ahead;
+ *  D4  messages overtake each other: of those with items the last says how
+ *      many there are.
  */
 #include "config.h"
 
@@ -27,6 +29,12 @@
 
 #include "base/check.h"
 #include "lb/gossip_private.h"
+
+enum {
+    MORE = 0, /* in a message with items: it is not the last, */
+    ONLY = 1, /* or the only one, */
+    LAST = 2, /* or the last of so many */
+};
 
 enum {
     NEIGHBOURS_MAX = 2 + 24,
@@ -39,9 +47,11 @@ struct neighbour {
     uint32_t pe;
     float times[2]; /* of even and of odd turns */
     bool came[2];
+    bool has_sent; /* its last message with items has come */
     float speed;
-    double last; /* what flowed to it in the last turn */
-    double flow; /* in all */
+    int32_t missing; /* such messages; below 0 until it is known how many */
+    double last;     /* what flowed to it in the last turn */
+    double flow;     /* in all */
 };
 
 struct chi_diffuse {
@@ -185,15 +195,19 @@ least_flow(const struct chi_gossip *g, const struct neighbour *other)
                                                  : g->port.speed);
 }
 
+/* A batch of items; 'sent': the batches before it. */
 static void
 send_items(struct chi_gossip *g, uint32_t to, const struct chi_lb_item *items,
-           uint32_t count, bool last)
+           uint32_t count, uint32_t sent, bool last)
 {
     unsigned char bytes[8 + FLOW_ITEMS_MAX * sizeof(*items)];
     struct chi_writer writer = chi_writer_of(bytes, sizeof(bytes));
 
     chi_write_u8(&writer, KIND_FLOW);
-    chi_write_u8(&writer, last);
+    chi_write_u8(&writer, !last ? MORE : sent == 0 ? ONLY : LAST);
+    if (last && sent > 0) {
+        chi_write_u32(&writer, sent + 1);
+    }
     chi_write(&writer, items, count * sizeof(*items));
     chi_assert(!writer.bad);
     chi_gossip_put(g, to, bytes, (size_t)(writer.at - bytes));
@@ -214,8 +228,8 @@ most_wanted(struct chi_diffuse *diffuse)
 }
 
 /*
- * The largest first, each to whom most has to flow, if it is not more than
- * twice that. Those of one neighbour need not be together: one message for
+ * The largest first, each to whom most has to flow, if it is less than twice
+ * that. Those of one neighbour need not be together: one message for
  * each is dear, and names are small, so each has a batch.
  */
 static chare_status
@@ -224,6 +238,7 @@ send_all(struct chi_gossip *g)
     struct chi_diffuse *diffuse = g->diffuse;
     struct batch {
         uint32_t count;
+        uint32_t sent; /* batches before it */
         struct chi_lb_item items[FLOW_ITEMS_MAX];
     } *batches = calloc(diffuse->count, sizeof(*batches));
     bool sends[NEIGHBOURS_MAX];
@@ -244,12 +259,13 @@ send_all(struct chi_gossip *g)
         struct neighbour *other = most_wanted(diffuse);
         struct batch *batch = &batches[other - diffuse->neighbours];
 
-        if ((double)item.work > 2 * other->flow) {
+        if ((double)item.work >= 2 * other->flow) {
             g->items[kept++] = item;
             continue;
         }
         if (batch->count == FLOW_ITEMS_MAX) {
-            send_items(g, other->pe, batch->items, batch->count, false);
+            send_items(g, other->pe, batch->items, batch->count, 0, false);
+            batch->sent++;
             batch->count = 0;
         }
         other->flow -= (double)item.work;
@@ -260,7 +276,7 @@ send_all(struct chi_gossip *g)
     for (uint32_t i = 0; i < diffuse->count; i++) {
         if (sends[i]) {
             send_items(g, diffuse->neighbours[i].pe, batches[i].items,
-                       batches[i].count, true);
+                       batches[i].count, batches[i].sent, true);
         }
     }
     free(batches);
@@ -321,19 +337,32 @@ time_came(struct chi_gossip *g, uint32_t from, struct chi_reader *reader)
 }
 
 static chare_status
-flow_came(struct chi_gossip *g, struct chi_reader *reader)
+flow_came(struct chi_gossip *g, uint32_t from, struct chi_reader *reader)
 {
     struct chi_diffuse *diffuse = g->diffuse;
-    const bool last = chi_read_u8(reader) != 0;
-    const chare_status status = chi_gossip_take_all(g, reader);
+    struct neighbour *other = find(diffuse, from);
+    const unsigned what = chi_read_u8(reader);
+    const uint32_t all = what == LAST   ? chi_read_u32(reader)
+                         : what == ONLY ? 1
+                                        : 0;
+    chare_status status;
 
+    if (reader->bad || other == NULL || what > LAST || all > INT32_MAX ||
+        (what != MORE && other->has_sent)) {
+        return CHARE_ERR_FORMAT;
+    }
+    status = chi_gossip_take_all(g, reader);
     if (status != CHARE_OK) {
         return status;
     }
-    diffuse->came += last;
-    return diffuse->turned && last && diffuse->came == diffuse->expected
-               ? send_all(g)
-               : CHARE_OK;
+    other->has_sent |= what != MORE;
+    other->missing += (int32_t)all - 1;
+    if (!other->has_sent || other->missing != 0) {
+        return CHARE_OK;
+    }
+    diffuse->came++;
+    return diffuse->turned && diffuse->came == diffuse->expected ? send_all(g)
+                                                                 : CHARE_OK;
 }
 
 /* ---- doors */
@@ -343,7 +372,7 @@ chi_diffuse_start(struct chi_gossip *g)
 {
     chare_status status = CHARE_OK;
 
-    if (g->port.size == 1) {
+    if (g->port.size == 1 || g->is_even) {
         return chi_gossip_coarse_over(g);
     }
     if (g->diffuse == NULL) {
@@ -376,7 +405,7 @@ chi_diffuse_receive(struct chi_gossip *g, unsigned kind, uint32_t from,
         return status;
     }
     return kind == KIND_TIME ? time_came(g, from, reader)
-                             : flow_came(g, reader);
+                             : flow_came(g, from, reader);
 }
 
 void

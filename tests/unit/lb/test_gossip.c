@@ -115,6 +115,39 @@ speeds_count(void)
     chi_lb_problem_free(&problem);
 }
 
+/* As much flows as does not fit one message: those with items overtake each
+ * other, and none is lost. */
+static void
+much_flows(void)
+{
+    enum {
+        OBJECTS = 500,
+    };
+    static float work[OBJECTS];
+    static uint32_t from[OBJECTS];
+    static uint32_t to[OBJECTS];
+
+    for (uint32_t i = 0; i < OBJECTS; i++) {
+        from[i] = 1; /* the root hears last of what it is given */
+        work[i] = 1;
+    }
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        const struct chi_lb_problem problem = {.object_count = OBJECTS,
+                                               .pe_count = 2,
+                                               .work = work,
+                                               .from = from,
+                                               .seed = seed};
+        struct chi_lb_quality after;
+        struct chi_virtual_cost cost;
+
+        memcpy(to, from, sizeof(to));
+        CHECK(chi_virtual_spread(&problem, CHI_LB_DIFFUSION, to, &cost) ==
+              CHARE_OK);
+        CHECK(chi_lb_evaluate(&problem, to, &after) == CHARE_OK);
+        CHECK(after.makespan <= 1.05 * after.bound);
+    }
+}
+
 static void
 drop_message(void *context, uint32_t to, const void *bytes, size_t len)
 {
@@ -153,4 +186,4 @@ malformed_messages_are_refused(void)
 
 TAP_MAIN(TAP_CASE(malformed_messages_are_refused),
          TAP_CASE(ends_with_every_seed), TAP_CASE(near_lpt),
-         TAP_CASE(speeds_count))
+         TAP_CASE(speeds_count), TAP_CASE(much_flows))

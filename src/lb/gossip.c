@@ -29,6 +29,10 @@
 #include "base/check.h"
 #include "lb/gossip_private.h"
 
+enum {
+    IS_EVEN = 2, /* in what tells the goal, next to whether it was measured */
+};
+
 /* ---- small things */
 
 double
@@ -329,7 +333,7 @@ goal_known(struct chi_gossip *g)
         g->port.background = 0;
     }
     chi_write_u8(&writer, KIND_GOAL);
-    chi_write_u8(&writer, measured);
+    chi_write_u8(&writer, (uint8_t)(measured | (g->is_even ? IS_EVEN : 0)));
     chi_write(&writer, &g->goal, sizeof(g->goal));
     chi_write(&writer, &g->looser, sizeof(g->looser));
     put_down(g, bytes, (size_t)(writer.at - bytes));
@@ -350,7 +354,8 @@ count_maybe(struct chi_gossip_totals *totals)
 {
     if (totals->measured > 0) {
         totals->work += totals->work_maybe;
-        totals->most = fmax(totals->most, (double)totals->most_maybe);
+        totals->most = fmaxf(totals->most, totals->most_maybe);
+        totals->stuck = fmaxf(totals->stuck, totals->most_maybe);
     }
 }
 
@@ -366,20 +371,22 @@ sums_done(struct chi_gossip *g)
     }
     if (chi_gossip_is_root(g)) {
         double mean;
-        double largest;
+        double least;
 
         count_maybe(&g->totals);
         mean = totals->speed > 0 ? totals->work / totals->speed : 0;
-        largest = totals->fastest > 0
-                      ? (double)totals->largest / (double)totals->fastest
-                      : 0;
+        least = totals->fastest > 0
+                    ? (double)totals->largest / (double)totals->fastest
+                    : 0;
+        least = fmax(least, (double)totals->stuck);
 
         /* 'goal' holds the tolerance until here. */
-        g->looser = (float)(mean > largest ? mean : largest);
+        g->looser = (float)(mean > least ? mean : least);
         g->bound = g->looser; /* known to the root only */
         g->goal = g->looser * (1 + g->goal);
         g->looser *= 1.045f;
         g->looser = g->looser > g->goal ? g->looser : g->goal;
+        g->is_even = totals->most <= g->goal && totals->stranded == 0;
         return goal_known(g);
     }
     chi_write_u8(&writer, KIND_SUM);
@@ -403,9 +410,11 @@ sum_came(struct chi_gossip *g, struct chi_reader *reader)
     totals->speed += more.speed;
     totals->objects += more.objects;
     totals->work_maybe += more.work_maybe;
-    totals->measured += more.measured;
+    totals->measured |= more.measured;
+    totals->stranded |= more.stranded;
     totals->most_maybe = fmaxf(totals->most_maybe, more.most_maybe);
-    totals->most = more.most > totals->most ? more.most : totals->most;
+    totals->most = fmaxf(totals->most, more.most);
+    totals->stuck = fmaxf(totals->stuck, more.stuck);
     totals->largest =
         more.largest > totals->largest ? more.largest : totals->largest;
     totals->fastest =
@@ -417,7 +426,11 @@ sum_came(struct chi_gossip *g, struct chi_reader *reader)
 static chare_status
 goal_came(struct chi_gossip *g, struct chi_reader *reader)
 {
-    g->totals.measured = chi_read_u8(reader);
+    unsigned told;
+
+    told = chi_read_u8(reader);
+    g->totals.measured = (told & ~(unsigned)IS_EVEN) != 0;
+    g->is_even = (told & IS_EVEN) != 0;
     chi_read(reader, &g->goal, sizeof(g->goal));
     chi_read(reader, &g->looser, sizeof(g->looser));
     if (reader->bad || g->state != CHI_GOSSIP_SUMMING) {
@@ -459,13 +472,16 @@ chi_gossip_start(struct chi_gossip *g, const struct chi_lb_port *port,
     g->totals.speed = (double)port->speed;
     g->totals.fastest = port->speed;
     g->totals.objects = port->objects;
-    g->totals.most = port->speed > 0 ? chi_gossip_time(g) : 0;
+    g->totals.most = port->speed > 0 ? (float)chi_gossip_time(g) : 0;
+    g->totals.stuck = port->background;
     g->totals.measured = port->measured;
+    g->totals.stranded = !(port->speed > 0) && count > 0;
     if (port->may_count) {
         g->totals.work_maybe = g->totals.work;
-        g->totals.most_maybe = (float)g->totals.most;
+        g->totals.most_maybe = g->totals.most;
         g->totals.work = 0;
         g->totals.most = 0;
+        g->totals.stuck = 0;
     }
     return sums_done(g);
 }

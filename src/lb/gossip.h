@@ -47,12 +47,14 @@ enum chi_gossip_state {
 struct chi_gossip_totals {
     double work; /* with background */
     double speed;
-    double most; /* seconds of the fullest */
+    float most;  /* seconds of the fullest */
+    float stuck; /* of who has most that it cannot get rid of */
     uint64_t objects;
     float largest;
     float fastest;
     float most_maybe;  /* of PEs whose background may count, see port.h */
-    uint32_t measured; /* PEs that have measured */
+    uint16_t measured; /* not 0: some PE has measured */
+    uint16_t stranded; /* not 0: some PE without speed has objects */
     double work_maybe;
 };
 
@@ -80,6 +82,7 @@ struct chi_gossip {
     float bound;  /* seconds: no way is better than this */
     float goal;   /* seconds nobody should exceed */
     float looser; /* seconds that will do in late rounds */
+    bool is_even; /* at the goal from the beginning */
     struct chi_gossip_totals totals;
     uint32_t sums_missing;
 

@@ -109,11 +109,14 @@ chi_lb_bound(const struct chi_lb_problem *problem, double *bound_out,
         return CHARE_ERR_NO_MEMORY;
     }
     for (size_t i = 0; i < problem->object_count; i++) {
-        work += (double)problem->work[i];
-        largest = fmax(largest, (double)problem->work[i]);
         if (problem->fixed != NULL && problem->fixed[i] != 0) {
+            if (!(chi_lb_speed(problem, problem->from[i]) > 0)) {
+                continue; /* nobody does it, wherever the others are */
+            }
             stuck[problem->from[i]] += (double)problem->work[i];
         }
+        work += (double)problem->work[i];
+        largest = fmax(largest, (double)problem->work[i]);
     }
     bound = 0;
     for (uint32_t pe = 0; pe < problem->pe_count; pe++) {

@@ -198,10 +198,11 @@ bisect_part(struct bisect *bisect, struct part part)
         share = speeds_of(bisect, part.pe_first, pe) /
                 speeds_of(bisect, part.pe_first, part.pe_end);
         share = all * share - busy_of(bisect, part.pe_first, pe);
-        if (!(speeds_of(bisect, part.pe_first, pe) > 0) || share <= 0) {
+        if (!(speeds_of(bisect, pe, part.pe_end) > 0)) {
+            split = part.end;
+        } else if (!(speeds_of(bisect, part.pe_first, pe) > 0) || share <= 0) {
             split = part.first;
-        } else if (!(speeds_of(bisect, pe, part.pe_end) > 0) ||
-                   share >= work) {
+        } else if (share >= work) {
             split = part.end;
         } else {
             split = split_objects(bisect, &part, share);

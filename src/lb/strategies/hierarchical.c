@@ -7,7 +7,10 @@
  * A part is as if it were one PE whose speed is that of its PEs together; only
  * what does not fit into a part leaves it. Parts are nodes, then their PEs;
  * where there are many nodes, groups of them come first. Each level decides by
- * greedy-refine, so few objects move, and few of them far.
+ * greedy-refine, so few objects move, and few of them far. What comes from
+ * elsewhere is on no part yet: it goes anywhere before what is there moves.
+ * Where that ends above the goal, since there is room, but not for objects of
+ * this size, greedy-refine goes on without regard to parts.
  */
 #include "config.h"
 
@@ -27,7 +30,6 @@ struct view {
     float *work;
     uint32_t *from;
     uint32_t *to;
-    uint32_t *other;
     uint8_t *fixed;
     float *speeds;
     float *background;
@@ -53,14 +55,14 @@ view_alloc(struct view *view, size_t objects, uint32_t pes)
         .work = malloc(objects * sizeof(float)),
         .from = malloc(objects * sizeof(uint32_t)),
         .to = malloc(objects * sizeof(uint32_t)),
-        .other = malloc(objects * sizeof(uint32_t)),
         .fixed = malloc(objects),
-        .speeds = malloc(pes * sizeof(float)),
-        .background = malloc(pes * sizeof(float)),
+        /* One more, for what comes from elsewhere. */
+        .speeds = malloc((pes + (size_t)1) * sizeof(float)),
+        .background = malloc((pes + (size_t)1) * sizeof(float)),
     };
     return view->work != NULL && view->from != NULL && view->to != NULL &&
-           view->other != NULL && view->fixed != NULL &&
-           view->speeds != NULL && view->background != NULL;
+           view->fixed != NULL && view->speeds != NULL &&
+           view->background != NULL;
 }
 
 static void
@@ -69,7 +71,6 @@ view_free(struct view *view)
     free(view->work);
     free(view->from);
     free(view->to);
-    free(view->other);
     free(view->fixed);
     free(view->speeds);
     free(view->background);
@@ -88,16 +89,10 @@ goal_of(const struct hierarchy *h, int level, double bound)
     return level == LEVELS - 1 || bound > goal ? goal : (bound + goal) / 2;
 }
 
-/*
- * Decide in the view. Where few PEs have few objects, greedy-refine may end
- * too high; then greedy is asked as well, for it costs little there.
- */
 static chare_status
 decide_view(struct hierarchy *h, int level)
 {
     struct view *view = &h->view;
-    struct chi_lb_quality refined;
-    struct chi_lb_quality greedy;
     char text[CHI_LB_TEXT_BYTES];
     double bound;
     double mean;
@@ -111,24 +106,36 @@ decide_view(struct hierarchy *h, int level)
         return status;
     }
     view->problem.goal = goal_of(h, level, bound);
-    status =
-        chi_lb_decide(&chi_lb_greedy_refine, &view->problem, view->to, text);
-    if (status == CHARE_OK) {
-        status = chi_lb_evaluate(&view->problem, view->to, &refined);
+    return chi_lb_decide(&chi_lb_greedy_refine, &view->problem, view->to,
+                         text);
+}
+
+/*
+ * The objects of a view. Those that have left where they were are on one more
+ * part, without speed; returns whether there are any.
+ */
+static bool
+fill_objects(struct hierarchy *h, int level, uint32_t low, uint32_t part_count,
+             const uint32_t *objects, size_t count)
+{
+    const struct chi_lb_problem *whole = h->problem;
+    struct view *view = &h->view;
+    bool some = false;
+
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t object = objects[i];
+        const bool is_new = h->to[object] != whole->from[object];
+
+        some |= is_new;
+        view->work[i] = whole->work[object];
+        view->from[i] =
+            is_new ? part_count : h->parts[level][h->to[object]] - low;
+        view->to[i] = view->from[i];
+        view->fixed[i] = whole->fixed == NULL ? 0 : whole->fixed[object];
     }
-    if (status != CHARE_OK || level < LEVELS - 1 ||
-        refined.makespan <= view->problem.goal * 1.001) {
-        return status;
-    }
-    status = chi_lb_decide(&chi_lb_greedy, &view->problem, view->other, text);
-    if (status == CHARE_OK) {
-        status = chi_lb_evaluate(&view->problem, view->other, &greedy);
-    }
-    if (status == CHARE_OK && greedy.makespan < refined.makespan * 0.995) {
-        memcpy(view->to, view->other,
-               view->problem.object_count * sizeof(*view->to));
-    }
-    return status;
+    view->speeds[part_count] = 0;
+    view->background[part_count] = 0;
+    return some;
 }
 
 /*
@@ -165,12 +172,7 @@ decide_in(struct hierarchy *h, int level, const uint32_t *pes,
             view->background[part] /= view->speeds[part];
         }
     }
-    for (size_t i = 0; i < count; i++) {
-        view->work[i] = whole->work[objects[i]];
-        view->from[i] = parts[h->to[objects[i]]] - low;
-        view->to[i] = view->from[i];
-        view->fixed[i] = whole->fixed == NULL ? 0 : whole->fixed[objects[i]];
-    }
+    part_count += fill_objects(h, level, low, part_count, objects, count);
     view->problem = (struct chi_lb_problem){
         .object_count = count,
         .pe_count = part_count,
@@ -299,6 +301,72 @@ parts_init(struct hierarchy *h, uint32_t *pes, uint32_t *firsts)
     h->counts[LEVELS - 1] = pe_count;
 }
 
+/* All is at the goal, and nothing on a PE without speed. */
+static bool
+is_good(const struct hierarchy *h, double *times)
+{
+    const struct chi_lb_problem *problem = h->problem;
+    const double goal = goal_of(h, LEVELS - 1, 0);
+
+    chi_lb_times(problem, problem->from, times);
+    for (uint32_t pe = 0; pe < problem->pe_count; pe++) {
+        if (times[pe] > goal) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < problem->object_count; i++) {
+        if (chi_lb_movable(problem, i) &&
+            !(chi_lb_speed(problem, problem->from[i]) > 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * Parts that are full enough may be so of objects that PEs cannot hold. What
+ * is then no better than it was stays as it was.
+ */
+static chare_status
+finish(const struct hierarchy *h, uint32_t *room, char *text)
+{
+    const size_t bytes = h->problem->object_count * sizeof(*h->to);
+    struct chi_lb_problem rest = *h->problem;
+    struct chi_lb_quality before;
+    struct chi_lb_quality after;
+    chare_status status = chi_lb_evaluate(h->problem, h->to, &after);
+
+    rest.from = h->to;
+    if (status == CHARE_OK &&
+        after.makespan > goal_of(h, LEVELS - 1, 0) * 1.001) {
+        status = chi_lb_decide(&chi_lb_greedy_refine, &rest, room, text);
+        if (status == CHARE_OK) {
+            memcpy(h->to, room, bytes);
+            status = chi_lb_evaluate(h->problem, h->to, &after);
+        }
+    }
+    if (status == CHARE_OK) {
+        status = chi_lb_evaluate(h->problem, h->problem->from, &before);
+    }
+    if (status == CHARE_OK && before.stranded <= after.stranded &&
+        after.makespan > before.makespan * 0.999 && after.moves > 0) {
+        memcpy(h->to, h->problem->from, bytes);
+    }
+    return status;
+}
+
+static chare_status
+decide(struct hierarchy *h, uint32_t *pes, uint32_t *firsts, char *text)
+{
+    chare_status status = CHARE_OK;
+
+    parts_init(h, pes, firsts);
+    for (int level = 0; level < LEVELS && status == CHARE_OK; level++) {
+        status = decide_level(h, level, pes, firsts);
+    }
+    return status == CHARE_OK ? finish(h, h->view.to, text) : status;
+}
+
 static chare_status
 hierarchical_decide(const struct chi_lb_problem *problem, uint32_t *to,
                     char *text)
@@ -314,18 +382,17 @@ hierarchical_decide(const struct chi_lb_problem *problem, uint32_t *to,
     };
     uint32_t *pes = malloc(pe_bytes);
     uint32_t *firsts = malloc(pe_bytes);
+    double *times = malloc(pes_count * sizeof(*times));
     chare_status status = CHARE_ERR_NO_MEMORY;
     double mean;
 
-    (void)text;
     if (view_alloc(&h.view, problem->object_count, pes_count) &&
         h.parts[0] != NULL && h.parts[1] != NULL && h.parts[2] != NULL &&
         h.objects != NULL && h.starts != NULL && pes != NULL &&
-        firsts != NULL) {
-        parts_init(&h, pes, firsts);
+        firsts != NULL && times != NULL) {
         status = chi_lb_bound(problem, &h.bound, &mean);
-        for (int level = 0; level < LEVELS && status == CHARE_OK; level++) {
-            status = decide_level(&h, level, pes, firsts);
+        if (status == CHARE_OK && !is_good(&h, times)) {
+            status = decide(&h, pes, firsts, text);
         }
     }
     view_free(&h.view);
@@ -336,6 +403,7 @@ hierarchical_decide(const struct chi_lb_problem *problem, uint32_t *to,
     free(h.starts);
     free(pes);
     free(firsts);
+    free(times);
     return status;
 }
 

@@ -16,6 +16,91 @@ enum {
     TURNS_MAX = 12,
 };
 
+/* What is this near to the goal is at it, but for rounding. */
+#define NEAR 1.000001
+/* Where nobody comes to the goal: what is not worth a move. */
+#define LITTLE 0.995
+/* What a PE may be below the goal if that takes fewer objects. */
+#define SPARE 0.04
+
+double
+chi_shed_makespan(const struct chi_shed *shed)
+{
+    double most = 0;
+
+    for (uint32_t pe = 0; pe < shed->problem->pe_count; pe++) {
+        most = shed->times[pe] > most ? shed->times[pe] : most;
+    }
+    return most;
+}
+
+/* That of the fullest PE; what is at the goal is as good as the goal. */
+static double
+time_of(const struct chi_shed *shed)
+{
+    const double most = chi_shed_makespan(shed);
+
+    return most <= shed->goal * NEAR ? shed->goal : most;
+}
+
+/* No object is on a PE without speed. */
+static bool
+may_stay(const struct chi_shed *shed)
+{
+    for (size_t i = 0; i < shed->count; i++) {
+        if (!(chi_lb_speed(shed->problem, shed->to[shed->order[i]]) > 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint64_t
+moves_of(const struct chi_shed *shed)
+{
+    const uint32_t *from = shed->problem->from;
+    uint64_t moves = 0;
+
+    for (size_t i = 0; i < shed->problem->object_count; i++) {
+        moves += shed->to[i] != from[i];
+    }
+    return moves;
+}
+
+void
+chi_shed_begin(struct chi_shed *shed, const uint32_t *at)
+{
+    if (at != shed->to) {
+        memcpy(shed->to, at, shed->problem->object_count * sizeof(*at));
+    }
+    chi_lb_times(shed->problem, shed->to, shed->times);
+}
+
+void
+chi_shed_offer(struct chi_shed *shed)
+{
+    const double time = time_of(shed);
+    uint64_t moves;
+
+    if (time > shed->best_time ||
+        (time > shed->goal && time > shed->best_time * LITTLE)) {
+        return;
+    }
+    moves = moves_of(shed);
+    if (time < shed->best_time || moves < shed->best_moves) {
+        memcpy(shed->best, shed->to,
+               shed->problem->object_count * sizeof(*shed->to));
+        shed->best_time = time;
+        shed->best_moves = moves;
+    }
+}
+
+bool
+chi_shed_is_enough(const struct chi_shed *shed)
+{
+    return shed->best_time <= shed->goal;
+}
+
 static chare_status
 shed_init(struct chi_shed *shed, const struct chi_lb_problem *problem,
           uint32_t *to)
@@ -47,8 +132,12 @@ shed_init(struct chi_shed *shed, const struct chi_lb_problem *problem,
     if (problem->goal > 0) {
         shed->goal = fmax(problem->goal, shed->bound);
     }
-    chi_lb_times(problem, to, shed->times);
-    return chi_lb_sort(problem, shed->order, NULL, &shed->count);
+    chi_shed_begin(shed, to);
+    status = chi_lb_sort(problem, shed->order, NULL, &shed->count);
+    memcpy(shed->best, to, objects * sizeof(*to));
+    shed->may_stay = may_stay(shed);
+    shed->best_time = shed->may_stay ? time_of(shed) : (double)INFINITY;
+    return status;
 }
 
 static void
@@ -71,6 +160,9 @@ chi_shed_decide(const struct chi_lb_problem *problem, uint32_t *to,
 
     if (status == CHARE_OK) {
         status = steps(&shed);
+    }
+    if (status == CHARE_OK) {
+        memcpy(to, shed.best, problem->object_count * sizeof(*to));
     }
     shed_fini(&shed);
     return status;
@@ -122,27 +214,42 @@ give_up_all(struct chi_shed *shed, uint32_t pe)
     }
 }
 
+static double
+work_of(const struct chi_shed *shed, uint32_t at)
+{
+    return (double)shed->problem->work[shed->list[at]];
+}
+
 /*
- * The largest objects that leave it at the goal or above; what is then still
- * too much goes with the smallest object that suffices.
+ * The smallest object that suffices, if that takes it little below the goal or
+ * all smaller ones do not suffice; else the largest of these, and so on.
  */
 static void
 give_up_some(struct chi_shed *shed, uint32_t pe)
 {
     const double speed = (double)chi_lb_speed(shed->problem, pe);
     const uint32_t end = shed->starts[pe + 1];
+    const double spare = SPARE * shed->goal * speed;
     double excess = (shed->times[pe] - shed->goal) * speed;
+    double rest = 0;     /* work of those from 'i' on */
     uint32_t last = end; /* the smallest kept that was too large */
 
+    for (uint32_t i = shed->starts[pe]; i < end; i++) {
+        rest += work_of(shed, i);
+    }
     for (uint32_t i = shed->starts[pe]; i < end && excess > 0; i++) {
-        const double work = (double)shed->problem->work[shed->list[i]];
+        const double work = work_of(shed, i);
 
-        if (work <= excess) {
+        if (work > excess) {
+            last = i;
+        } else if (last != end &&
+                   (work_of(shed, last) <= excess + spare || rest < excess)) {
+            break;
+        } else {
             take_out(shed, pe, shed->list[i]);
             excess -= work;
-        } else {
-            last = i;
         }
+        rest -= work;
     }
     /* Rounding is no reason for a move. */
     if (excess > 1e-6 * shed->goal * speed && last != end) {
@@ -151,13 +258,13 @@ give_up_some(struct chi_shed *shed, uint32_t pe)
 }
 
 chare_status
-chi_shed_give_up(struct chi_shed *shed)
+chi_shed_give_up(struct chi_shed *shed, bool some)
 {
     shed->pool_count = 0;
     for (uint32_t pe = 0; pe < shed->problem->pe_count; pe++) {
         if (!(chi_lb_speed(shed->problem, pe) > 0)) {
             give_up_all(shed, pe);
-        } else if (shed->times[pe] > shed->goal) {
+        } else if (some && shed->times[pe] > shed->goal) {
             give_up_some(shed, pe);
         }
     }
@@ -200,44 +307,24 @@ chi_shed_place(struct chi_shed *shed, bool fit)
     return CHARE_OK;
 }
 
-double
-chi_shed_makespan(const struct chi_shed *shed)
-{
-    double most = 0;
-
-    for (uint32_t pe = 0; pe < shed->problem->pe_count; pe++) {
-        most = shed->times[pe] > most ? shed->times[pe] : most;
-    }
-    return most;
-}
-
 chare_status
 chi_shed_turns(struct chi_shed *shed)
 {
-    const size_t bytes = shed->problem->object_count * sizeof(*shed->to);
-    double best_makespan = -1; /* of none */
-
     for (int turn = 0; turn < TURNS_MAX; turn++) {
-        double makespan;
         chare_status status;
 
         chi_shed_list(shed);
-        status = chi_shed_give_up(shed);
+        status = chi_shed_give_up(shed, true);
         if (status == CHARE_OK) {
             status = chi_shed_place(shed, false);
         }
         if (status != CHARE_OK) {
             return status;
         }
-        makespan = chi_shed_makespan(shed);
-        if (best_makespan < 0 || makespan < best_makespan) {
-            best_makespan = makespan;
-            memcpy(shed->best, shed->to, bytes);
-        }
-        if (makespan <= shed->goal * (1 + 1e-6)) {
+        chi_shed_offer(shed);
+        if (chi_shed_makespan(shed) <= shed->goal * NEAR) {
             break;
         }
     }
-    memcpy(shed->to, shed->best, bytes);
     return CHARE_OK;
 }

@@ -21,12 +21,19 @@ struct chi_shed {
     size_t count;
     uint32_t *pool; /* objects that were given up */
     size_t pool_count;
-    uint32_t *best; /* 'to' as the best turn left it */
+
+    /* The best of what was offered; at first where all objects are, unless
+     * some have to move. */
+    uint32_t *best;
+    double best_time; /* seconds of the fullest, or the goal */
+    bool may_stay;    /* no object is on a PE without speed */
+    uint64_t best_moves;
 };
 
 /*
  * Decide by `steps`, which starts where all objects are ('to') and the goal
- * is set. Errors: CHARE_ERR_NO_MEMORY, and those of `steps`.
+ * is set; the best of what it offers is the answer. Errors:
+ * CHARE_ERR_NO_MEMORY, and those of `steps`.
  */
 CHARE_MUST_CHECK chare_status
 chi_shed_decide(const struct chi_lb_problem *problem, uint32_t *to,
@@ -36,11 +43,13 @@ chi_shed_decide(const struct chi_lb_problem *problem, uint32_t *to,
 void chi_shed_list(struct chi_shed *shed);
 
 /*
- * Each PE above the goal gives up the largest objects that do not take it far
- * below; they are in the pool afterwards, by falling work, and out of 'times'.
+ * PEs without speed give up all, and with 'some' each PE above the goal the
+ * largest objects that do not take it far below; they are in the pool
+ * afterwards, by falling work, and out of 'times'.
  * Errors: CHARE_ERR_NO_MEMORY.
  */
-CHARE_MUST_CHECK chare_status chi_shed_give_up(struct chi_shed *shed);
+CHARE_MUST_CHECK chare_status chi_shed_give_up(struct chi_shed *shed,
+                                               bool some);
 
 /*
  * Objects of the pool go to the PE that ends them first; with 'fit', only if
@@ -49,12 +58,22 @@ CHARE_MUST_CHECK chare_status chi_shed_give_up(struct chi_shed *shed);
 CHARE_MUST_CHECK chare_status chi_shed_place(struct chi_shed *shed, bool fit);
 
 /*
- * Giving up and placing, turn by turn, until nobody is above the goal or it
- * does not get better; the best is kept. Errors: CHARE_ERR_NO_MEMORY.
+ * Giving up and placing, turn by turn, until nobody is above the goal; each
+ * turn is offered. Errors: CHARE_ERR_NO_MEMORY.
  */
 CHARE_MUST_CHECK chare_status chi_shed_turns(struct chi_shed *shed);
 
 /* The seconds of the PE that has most. */
 double chi_shed_makespan(const struct chi_shed *shed);
+
+/* Begin anew at another answer: 'to' and 'times'. */
+void chi_shed_begin(struct chi_shed *shed, const uint32_t *at);
+
+/* Keep 'to' if it is better than the best; of what is at the goal, that with
+ * the fewest moves. */
+void chi_shed_offer(struct chi_shed *shed);
+
+/* The best is at the goal. */
+bool chi_shed_is_enough(const struct chi_shed *shed);
 
 #endif /* CHI_LB_STRATEGIES_SHED_H */

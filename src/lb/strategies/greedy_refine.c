@@ -2,12 +2,12 @@
 /*
  * greedy_refine.c - greedy for what has to move only.
  *
- * PEs above the goal give up few objects, largest first; these are placed as
- * by LPT. A large object may lift its new PE above the goal; that one gives up
- * small ones in the next turn. Where that does not come to the goal, or there
- * are few objects, single moves and swaps are tried (search.c). The idea is GreedyRefineLB's of Charm++ (a
- * greedy assignment that prefers the PE an object is on); this way around, an
- * object that may stay is never looked at.
+ * PEs above the goal give up few objects; these are placed as by LPT. A large
+ * object may lift its new PE above the goal; that one gives up small ones in
+ * the next turn. Where that does not come to the goal, or there are few
+ * objects, single moves and swaps are tried (search.c). The idea is
+ * GreedyRefineLB's of Charm++ (a greedy assignment that prefers the PE an
+ * object is on); this way around, an object that may stay is never looked at.
  */
 #include "config.h"
 

@@ -310,8 +310,7 @@ get_value(struct core_reader *reader, const chare_value *value)
     case CHARE_TAG_FLOAT:
         return PyFloat_FromDouble(value->as.real);
     case CHARE_TAG_COMPLEX:
-        return PyComplex_FromDoubles(value->as.complex.real,
-                                     value->as.complex.imag);
+        return PyComplex_FromDoubles(value->as.pair.real, value->as.pair.imag);
     case CHARE_TAG_STR:
         return PyUnicode_DecodeUTF8(value->as.bytes.at,
                                     (Py_ssize_t)value->as.bytes.len,

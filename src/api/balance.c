@@ -14,7 +14,8 @@ chare_at_sync(chare_runtime *runtime, const chare_element *self,
     if (runtime->state != CHI_RT_STARTED) {
         return CHARE_ERR_STATE;
     }
-    if (!chi_obj_is_at_sync(runtime->obj, self->collection)) {
+    if (!chi_obj_is_at_sync(runtime->obj, self->collection) ||
+        !chi_cb_ok(&runtime->cb, resume)) {
         return CHARE_ERR_INVALID;
     }
     return chi_lb_at_sync(runtime->lb, self, resume);

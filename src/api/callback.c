@@ -46,7 +46,7 @@ chare_quiescence(chare_runtime *runtime, const chare_callback *callback)
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
     }
-    if (callback == NULL) {
+    if (callback == NULL || !chi_cb_ok(&runtime->cb, callback)) {
         return CHARE_ERR_INVALID;
     }
     return chi_qd_ask(runtime->qd, callback);

@@ -14,6 +14,9 @@ chare_single_create(chare_runtime *runtime, uint32_t type, uint32_t pe,
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
     }
+    if (!chi_cb_ok(&runtime->cb, created)) {
+        return CHARE_ERR_INVALID;
+    }
     return chi_obj_single_create(runtime->obj, type, pe, args, created,
                                  element_out);
 }
@@ -25,6 +28,9 @@ chare_group_create(chare_runtime *runtime, uint32_t type,
 {
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
+    }
+    if (!chi_cb_ok(&runtime->cb, created)) {
+        return CHARE_ERR_INVALID;
     }
     return chi_obj_group_create(runtime->obj, type, args, created,
                                 collection_out);
@@ -39,6 +45,9 @@ chare_group_create_on(chare_runtime *runtime, uint32_t type,
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
     }
+    if (!chi_cb_ok(&runtime->cb, created)) {
+        return CHARE_ERR_INVALID;
+    }
     return chi_obj_group_create_on(runtime->obj, type, pes, pe_count, args,
                                    created, collection_out);
 }
@@ -50,6 +59,9 @@ chare_node_group_create(chare_runtime *runtime, uint32_t type,
 {
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
+    }
+    if (!chi_cb_ok(&runtime->cb, created)) {
+        return CHARE_ERR_INVALID;
     }
     return chi_obj_node_group_create(runtime->obj, type, args, created,
                                      collection_out);
@@ -70,6 +82,9 @@ chare_array_create(chare_runtime *runtime, const chare_array_options *options,
 {
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
+    }
+    if (options != NULL && !chi_cb_ok(&runtime->cb, options->created)) {
+        return CHARE_ERR_INVALID;
     }
     return chi_obj_array_create(runtime->obj, options, args, collection_out);
 }
@@ -124,6 +139,9 @@ chare_insert_done(chare_runtime *runtime, chare_collection collection,
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
     }
+    if (!chi_cb_ok(&runtime->cb, done)) {
+        return CHARE_ERR_INVALID;
+    }
     return chi_obj_insert_done(runtime->obj, collection, done);
 }
 
@@ -157,6 +175,9 @@ chare_destroy(chare_runtime *runtime, const chare_element *element,
 {
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
+    }
+    if (!chi_cb_ok(&runtime->cb, done)) {
+        return CHARE_ERR_INVALID;
     }
     return chi_obj_destroy_element(runtime->obj, element, done);
 }
@@ -202,6 +223,9 @@ chare_collection_destroy(chare_runtime *runtime, chare_collection collection,
 {
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
+    }
+    if (!chi_cb_ok(&runtime->cb, done)) {
+        return CHARE_ERR_INVALID;
     }
     return chi_obj_destroy_collection(runtime->obj, collection, done);
 }

@@ -211,6 +211,16 @@ static const chare_method common_methods[] = {
 
 /* ---- hooks */
 
+/* What was made of arguments that could not be read is not to be. */
+static void
+class_undo(const chare_class *self, void **object_out)
+{
+    if (self->destroy != NULL && *object_out != NULL) {
+        self->destroy(*object_out);
+    }
+    *object_out = NULL;
+}
+
 static chare_status
 class_create(const chare_call *call, void *context, void **object_out)
 {
@@ -225,8 +235,8 @@ class_create(const chare_call *call, void *context, void **object_out)
         status = self->create(&args, object_out);
         if (status == CHARE_OK) {
             status = args.status;
-            if (status != CHARE_OK && self->destroy != NULL) {
-                self->destroy(*object_out);
+            if (status != CHARE_OK) {
+                class_undo(self, object_out);
             }
         }
     }
@@ -258,6 +268,8 @@ static chare_status
 class_unpack(const chare_call *call, void *context, void **object_out)
 {
     const chare_class *self = (const chare_class *)context;
+    char text[TEXT_BYTES];
+    char name[NAME_BYTES];
     chare_decoder ahead;
     chare_status status;
     chare_args args;
@@ -269,8 +281,13 @@ class_unpack(const chare_call *call, void *context, void **object_out)
     }
     status = self->unpack(&args, object_out);
     if (status == CHARE_OK && args.status != CHARE_OK) {
-        class_destroy(*object_out, context);
+        class_undo(self, object_out);
         status = args.status;
+    }
+    if (status != CHARE_OK) {
+        snprintf(name, sizeof(name), "%s.unpack", self->name);
+        failure_text(&args, status, name, text, sizeof(text));
+        fail_job(&args, text);
     }
     chare_args_close(&args);
     return status;

@@ -31,10 +31,12 @@ chare_run(chare_runtime *runtime)
 {
     chare_status status;
 
-    if (runtime->state == CHI_RT_OPEN) {
+    if (runtime->state == CHI_RT_OPEN || runtime->running) {
         return CHARE_ERR_STATE;
     }
+    runtime->running = true;
     status = chi_pe_run(runtime->pe);
+    runtime->running = false;
     if (status != CHARE_ERR_INTERRUPTED) {
         chi_rt_finish(runtime);
     }
@@ -46,13 +48,15 @@ chare_progress(chare_runtime *runtime, uint32_t messages_max)
 {
     uint32_t done;
 
-    if (runtime->state == CHI_RT_OPEN) {
+    if (runtime->state == CHI_RT_OPEN || runtime->running) {
         return CHARE_ERR_STATE;
     }
     if (messages_max == 0) {
         return CHARE_ERR_INVALID;
     }
+    runtime->running = true;
     done = chi_pe_progress(runtime->pe, messages_max);
+    runtime->running = false;
     if (runtime->pe->ended) {
         chi_rt_finish(runtime);
         return runtime->pe->end_status;
@@ -134,6 +138,10 @@ chare_exit_code(const chare_runtime *runtime)
 void
 chare_close(chare_runtime *runtime)
 {
+    if (runtime != NULL && runtime->running) {
+        chi_rt_abort(runtime, 1, "chare_close() from inside an entry method");
+        return; /* the scheduler still needs it */
+    }
     if (runtime != NULL && chi_api_started(runtime) && runtime->pe->size > 1 &&
         !runtime->pe->ended) {
         chi_rt_abort(runtime, 1, "chare_close() before the job has ended");

@@ -18,6 +18,9 @@ chare_section_create(chare_runtime *runtime, const chare_element *elements,
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
     }
+    if (!chi_cb_ok(&runtime->cb, created)) {
+        return CHARE_ERR_INVALID;
+    }
     return chi_obj_section_create(runtime->obj, elements, count, created,
                                   section_out);
 }
@@ -29,6 +32,9 @@ chare_section_combine(chare_runtime *runtime, const chare_collection *parts,
 {
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
+    }
+    if (!chi_cb_ok(&runtime->cb, created)) {
+        return CHARE_ERR_INVALID;
     }
     return chi_obj_section_combine(runtime->obj, parts, part_count, created,
                                    section_out);
@@ -42,6 +48,9 @@ chare_section_slice(chare_runtime *runtime, chare_collection collection,
 {
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
+    }
+    if (!chi_cb_ok(&runtime->cb, created)) {
+        return CHARE_ERR_INVALID;
     }
     return chi_obj_section_slice(runtime->obj, collection, slices, ndims,
                                  created, section_out);
@@ -75,6 +84,9 @@ chare_section_close(chare_runtime *runtime, chare_collection first,
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
     }
+    if (!chi_cb_ok(&runtime->cb, created)) {
+        return CHARE_ERR_INVALID;
+    }
     return chi_obj_section_close(runtime->obj, first, count, over, created);
 }
 
@@ -94,6 +106,9 @@ chare_section_destroy(chare_runtime *runtime, chare_collection section,
 {
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
+    }
+    if (!chi_cb_ok(&runtime->cb, done)) {
+        return CHARE_ERR_INVALID;
     }
     if (!chare_is_section(section)) {
         return CHARE_ERR_INVALID;

@@ -55,7 +55,7 @@ chare_stats_get(chare_runtime *runtime, const chare_callback *callback)
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
     }
-    if (callback == NULL) {
+    if (callback == NULL || !chi_cb_ok(&runtime->cb, callback)) {
         return CHARE_ERR_INVALID;
     }
     return chi_rt_stats_get(runtime, callback);
@@ -66,6 +66,9 @@ chare_stats_print(chare_runtime *runtime, const chare_callback *done)
 {
     if (!chi_api_started(runtime)) {
         return CHARE_ERR_STATE;
+    }
+    if (!chi_cb_ok(&runtime->cb, done)) {
+        return CHARE_ERR_INVALID;
     }
     return chi_rt_stats_print(runtime, done);
 }

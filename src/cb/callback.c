@@ -85,6 +85,36 @@ chi_cb_set_target(struct chi_cb *cb, chare_callback_kind kind,
 
 /* ---- calling */
 
+static bool
+entry_ok(const struct chi_cb *cb, uint32_t entry)
+{
+    return entry != 0 && entry < cb->registry->entry_count;
+}
+
+bool
+chi_cb_ok(const struct chi_cb *cb, const chare_callback *callback)
+{
+    if (callback == NULL) {
+        return true;
+    }
+    switch (callback->kind) {
+    case CHARE_CALLBACK_NONE:
+        return true;
+    case CHARE_CALLBACK_FUTURE:
+        return callback->future.pe < cb->pe->size;
+    case CHARE_CALLBACK_FUNCTION:
+        return callback->entry < cb->registry->function_count &&
+               callback->future.pe < cb->pe->size;
+    case CHARE_CALLBACK_ELEMENT:
+        return callback->element.index.ndims >= 1 &&
+               callback->element.index.ndims <= CHARE_DIMS_MAX &&
+               entry_ok(cb, callback->entry);
+    case CHARE_CALLBACK_BROADCAST:
+        return entry_ok(cb, callback->entry);
+    }
+    return false;
+}
+
 static void
 data_drop(const chare_data *data)
 {

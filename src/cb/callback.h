@@ -51,6 +51,10 @@ CHARE_MUST_CHECK chare_status chi_cb_call(struct chi_cb *cb,
 void chi_cb_call_or_die(struct chi_cb *cb, const chare_callback *callback,
                         const chare_data *data);
 
+/* Whether it can name something, as far as it is known here; NULL: nobody. A
+ * user's callback is looked at before it is sent along. */
+bool chi_cb_ok(const struct chi_cb *cb, const chare_callback *callback);
+
 /* Whether two name the same target. */
 bool chi_callback_equal(const chare_callback *a, const chare_callback *b);
 

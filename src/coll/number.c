@@ -127,8 +127,8 @@ load_any(struct chi_number *out, uint32_t reducer, const chare_value *value)
         break;
     case CHARE_TAG_COMPLEX:
         out->kind = CHI_NUMBER_COMPLEX;
-        out->real = value->as.complex.real;
-        out->imag = value->as.complex.imag;
+        out->real = value->as.pair.real;
+        out->imag = value->as.pair.imag;
         break;
     default:
         chi_assert(value->tag == CHARE_TAG_SCALAR);

@@ -90,9 +90,14 @@ chi_registry_add_type(struct chi_registry *registry, const chare_type_ops *ops,
     struct chi_type type = {.context = context};
     chare_status status;
     void *table = registry->types;
-    size_t size;
 
-    if (ops == NULL || !name_ok(ops->name) || ops->create == NULL) {
+    if (ops == NULL) {
+        return CHARE_ERR_INVALID;
+    }
+    memcpy(&type.ops, ops,
+           ops->size < sizeof(type.ops) ? ops->size : sizeof(type.ops));
+    if (!name_ok(type.ops.name) || type.ops.create == NULL ||
+        (type.ops.pack == NULL) != (type.ops.unpack == NULL)) {
         return CHARE_ERR_INVALID;
     }
     status = table_grow(&table, registry->type_count, sizeof(type));
@@ -100,8 +105,6 @@ chi_registry_add_type(struct chi_registry *registry, const chare_type_ops *ops,
     if (status != CHARE_OK) {
         return status;
     }
-    size = ops->size < sizeof(type.ops) ? ops->size : sizeof(type.ops);
-    memcpy(&type.ops, ops, size);
     type.ops.name = strdup(ops->name);
     if (type.ops.name == NULL) {
         return CHARE_ERR_NO_MEMORY;

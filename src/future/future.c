@@ -245,8 +245,12 @@ chi_future_release(struct chi_futures *futures, const chare_future *future,
 {
     struct future *slot = &futures->slots[future->id & futures->mask];
 
-    chi_assert(future->pe == futures->pe->rank);
     if (future->id == 0) {
+        return;
+    }
+    if (future->pe != futures->pe->rank) {
+        futures->fatal(futures->fatal_context,
+                       "a future was released on another PE than its own");
         return;
     }
     if (chi_likely(slot->id == future->id)) {

@@ -16,7 +16,13 @@
  * Every function belongs to the thread that opened the runtime, unless its
  * "Context" says otherwise, and may be called from inside entry methods.
  * No function runs user code before it returns, except chare_run(),
- * chare_progress() and chare_close().
+ * chare_progress() and chare_close(); and hooks that only answer, which are
+ * asked where the answer is needed, and send nothing themselves: maps,
+ * 'place', 'movable', and those of payloads.
+ *
+ * A pointer may be NULL only where that is said. A name or a callback that
+ * can be seen to name nothing is an error of the call: CHARE_ERR_INVALID, or
+ * CHARE_ERR_NOT_FOUND; if it turns out later, the job ends with a text.
  *
  * Structures that start with 'size' may grow: set it to sizeof(struct).
  */
@@ -395,7 +401,8 @@ CHARE_MUST_CHECK chare_status chare_start(chare_runtime *runtime);
  *            CHARE_ERR_INTERRUPTED - the interrupted hook said so; the
  *                                    runtime can run on.
  *            CHARE_ERR_PEER_LOST   - a PE is gone; said on stderr.
- *            CHARE_ERR_STATE       - the job was aborted, here or elsewhere.
+ *            CHARE_ERR_STATE       - the job was aborted, here or elsewhere;
+ *                                    or this is an entry method.
  *            See chare_exit_code() for what to tell the system.
  * Since:     0.1
  */
@@ -551,7 +558,8 @@ int chare_exit_code(const chare_runtime *runtime);
 /**
  * chare_close() - release the runtime and all chares on this PE.
  *
- * @runtime: a runtime, or NULL. Not from inside an entry method.
+ * @runtime: a runtime, or NULL. From inside an entry method it only ends the
+ *           job, with an error.
  *
  * Since:     0.1
  */
@@ -904,7 +912,7 @@ void chare_call_take_reply(const chare_call *call, chare_reply *reply_out);
  *            are.
  * Returns:   the buffer, or NULL when the bytes cannot be taken and have to be
  *            copied: those of a broadcast, which are shared, and those for
- *            create hooks, functions and futures.
+ *            create and unpack hooks, functions and futures.
  * Since:     0.1
  */
 chare_buffer *chare_call_take_buffer(const chare_call *call);
@@ -963,8 +971,11 @@ typedef struct chare_type_ops {
                    void *entry_context);
 
     /* Write the object's state, and make an object of it elsewhere, of what
-     * call->bytes has; both NULL: chares of this type cannot move. pack may
-     * return CHARE_ERR_AGAIN, as when movable says false. */
+     * call->bytes has, which stay until unpack returns; both NULL: chares of
+     * this type cannot move. pack writes by chare_put_*(), or as it likes
+     * (chare_encoder_grow()); its object lives until depart. It may return
+     * CHARE_ERR_AGAIN, as when movable says false. Any other failure, of
+     * either, ends the job. The chare is called on neither PE meanwhile. */
     chare_status (*pack)(void *object, void *context, chare_encoder *encoder);
     chare_status (*unpack)(const chare_call *call, void *context,
                            void **object_out);
@@ -976,8 +987,8 @@ typedef struct chare_type_ops {
                           void *context, uint32_t *pe_out);
 
     /* Whether the object can move now; asked when it is to move, and again
-     * right before pack. False: chare_migrate_retry() says when to ask again.
-     * NULL: always. */
+     * right before pack; from inside chare_migrate() and chare_at_sync(), too.
+     * False: chare_migrate_retry() says when to ask again. NULL: always. */
     bool (*movable)(void *object, void *context);
 
     /* The packed object has left this PE: free it. NULL: destroy does. */
@@ -999,8 +1010,8 @@ typedef struct chare_type_ops {
  * @context:  handed to the hooks.
  * @type_out: the type's id, the same on every PE.
  *
- * Returns:   CHARE_OK; CHARE_ERR_INVALID - no name, or no create hook;
- *            CHARE_ERR_NO_MEMORY.
+ * Returns:   CHARE_OK; CHARE_ERR_INVALID - no name, no create hook, or one of
+ *            pack and unpack without the other; CHARE_ERR_NO_MEMORY.
  * Since:     0.1
  */
 CHARE_MUST_CHECK chare_status chare_type_register(chare_runtime *runtime,
@@ -1459,11 +1470,12 @@ void *chare_local(const chare_runtime *runtime, const chare_element *element);
  *
  * @runtime: a started runtime.
  * @self:    a chare of this PE, of an array with at_sync.
- * @resume:  called without data when it may go on; NULL: nothing.
+ * @resume:  called without data when it may go on; copied; NULL: nothing.
  *
  * Returns:   CHARE_OK; CHARE_ERR_NOT_FOUND - it is not here;
  *            CHARE_ERR_STATE - it has said so, and was not resumed yet;
- *            CHARE_ERR_INVALID - its array has no at_sync.
+ *            CHARE_ERR_INVALID - its array has no at_sync, or @resume names
+ *            nothing.
  * Since:     0.1
  */
 CHARE_MUST_CHECK chare_status chare_at_sync(chare_runtime *runtime,
@@ -1480,7 +1492,8 @@ CHARE_MUST_CHECK chare_status chare_at_sync(chare_runtime *runtime,
  *           that wins most, and only when more is won than it costs; "": none,
  *           then chares are resumed and stay where they are.
  *
- * Returns:   CHARE_OK; CHARE_ERR_NOT_FOUND - there is none of this name.
+ * Returns:   CHARE_OK; CHARE_ERR_NOT_FOUND - there is none of this name, and
+ *            all is as before.
  * Since:     0.1
  */
 CHARE_MUST_CHECK chare_status chare_lb_use(chare_runtime *runtime,
@@ -1506,7 +1519,11 @@ typedef struct chare_lb_problem {
     const float *edge_messages; /* the same */
 } chare_lb_problem;
 
-/* Write the PE of each object into 'to', which has 'from' at first. */
+/*
+ * Write the PE of each object into 'to', which has 'from' at first; one that
+ * is fixed stays. Both are the runtime's, and gone when it returns. It may
+ * call what an entry method may.
+ */
 typedef chare_status (*chare_lb_fn)(void *context,
                                     const chare_lb_problem *problem,
                                     uint32_t *to);
@@ -1521,7 +1538,8 @@ typedef chare_status (*chare_lb_fn)(void *context,
  *            that is said on stderr and nothing moves.
  * @context:  handed to it.
  *
- * Returns:   CHARE_OK; CHARE_ERR_EXISTS - the name is taken;
+ * Returns:   CHARE_OK; CHARE_ERR_EXISTS - the name is taken, or that of a
+ *            built-in one;
  *            CHARE_ERR_INVALID - it is no name, or @strategy is NULL;
  *            CHARE_ERR_NO_MEMORY.
  * Since:     0.1
@@ -1534,14 +1552,15 @@ CHARE_MUST_CHECK chare_status chare_lb_register(chare_runtime *runtime,
 /**
  * chare_lb_set_load() - what a chare says of its own cost.
  *
- * It takes the place of what is measured, until the chare moves.
+ * It takes the place of what is measured, also when the chare has moved.
  *
  * @runtime: a started runtime.
  * @self:    a chare of this PE.
  * @seconds: on a PE of speed 1; below 0: measure again.
  *
  * Returns:   CHARE_OK; CHARE_ERR_NOT_FOUND - it is not here;
- *            CHARE_ERR_INVALID - no number; CHARE_ERR_NO_MEMORY.
+ *            CHARE_ERR_INVALID - no number, or no float can be as large;
+ *            CHARE_ERR_NO_MEMORY.
  * Since:     0.1
  */
 CHARE_MUST_CHECK chare_status chare_lb_set_load(chare_runtime *runtime,
@@ -1558,8 +1577,8 @@ CHARE_MUST_CHECK chare_status chare_lb_set_load(chare_runtime *runtime,
  * often the longer nothing was to be won.
  *
  * @runtime: a started runtime, of any PE; the last call counts.
- * @seconds: between the end of one balancing and the next, at least 0.001;
- *           0: never.
+ * @seconds: between the end of one balancing and the next; less than 0.001
+ *           counts as that; 0: never.
  *
  * Returns:   CHARE_OK; CHARE_ERR_INVALID - below 0, above 1e6, or no number;
  *            CHARE_ERR_STATE - it is not started.
@@ -1668,7 +1687,7 @@ typedef struct chare_lb_report {
     uint64_t sessions;    /* that are over */
     uint64_t moves;       /* decided in all sessions; PE 0 knows */
     uint64_t refused;     /* of them, of chares of this PE that stayed */
-    uint64_t arrived;     /* chares that came here */
+    uint64_t arrived;     /* chares that came here, whoever moved them */
     uint64_t objects;     /* PE 0 knows these */
     uint64_t decision_ns; /* how long deciding took */
     double bound;         /* seconds; no assignment is better */
@@ -2413,7 +2432,7 @@ typedef struct chare_value {
         struct {
             double real;
             double imag;
-        } complex;
+        } pair;  /* COMPLEX */
         struct { /* STR, BYTES, BYTEARRAY, BIGINT, EXTERN, SCALAR */
             const void *at;
             size_t len;

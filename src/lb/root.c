@@ -512,9 +512,15 @@ chi_lb_use(struct chi_lb *lb, const char *name)
     const bool is_automatic = lb->is_automatic;
     const chare_status status = use(lb, name);
 
+    if (status != CHARE_OK) {
+        lb->user = user;
+        lb->strategy = strategy;
+        lb->is_automatic = is_automatic;
+        chi_lb_talk_want(lb);
+        return status;
+    }
     /* Who asks for a dump wants to know what it costs as it is. */
-    if (status == CHARE_OK && !lb->pe->meter.on &&
-        lb->pe->options.settings->lb_dump[0] != '\0') {
+    if (!lb->pe->meter.on && lb->pe->options.settings->lb_dump[0] != '\0') {
         chi_lb_meter(lb, true);
     }
     if (user != lb->user || strategy != lb->strategy ||
@@ -544,6 +550,7 @@ chare_status
 chi_lb_register(struct chi_lb *lb, const char *name, chare_lb_fn fn,
                 void *context)
 {
+    const ptrdiff_t used = lb->user == NULL ? -1 : lb->user - lb->users;
     struct chi_lb_user *users;
     char *copy;
 
@@ -559,10 +566,13 @@ chi_lb_register(struct chi_lb *lb, const char *name, chare_lb_fn fn,
             return CHARE_ERR_EXISTS;
         }
     }
+    if (strcmp(name, "auto") == 0 || chi_lb_strategy_find(name) != NULL) {
+        return CHARE_ERR_EXISTS;
+    }
     users = realloc(lb->users, (lb->user_count + 1) * sizeof(*users));
     copy = strdup(name);
     lb->users = users != NULL ? users : lb->users;
-    lb->user = NULL; /* it may have moved: chi_lb_use() comes after */
+    lb->user = used < 0 ? NULL : &lb->users[used]; /* it may have moved */
     if (users == NULL || copy == NULL) {
         free(copy);
         return CHARE_ERR_NO_MEMORY;

@@ -358,8 +358,8 @@ read_int_4(struct cursor *cursor, chare_value *out)
 static inline bool
 read_complex(struct cursor *cursor, chare_value *out)
 {
-    return read_bytes(cursor, &out->as.complex.real, sizeof(double)) &&
-           read_bytes(cursor, &out->as.complex.imag, sizeof(double));
+    return read_bytes(cursor, &out->as.pair.real, sizeof(double)) &&
+           read_bytes(cursor, &out->as.pair.imag, sizeof(double));
 }
 
 /* What follows a code that is a tag, or an int of some size. */

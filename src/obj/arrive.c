@@ -92,8 +92,7 @@ unpack(struct chi_obj *obj, struct chi_element *element,
     }
     chi_move_failed(obj, element, "could not be made where it moved to",
                     status);
-    chi_element_unlink(element->collection, element);
-    free(element);
+    element->object = NULL; /* it goes with its collection */
     /* Where the hook has asked for the end, nobody misses the chare in the
      * meantime: no call is executed here any more. */
     obj->pe->closing = true;

@@ -101,10 +101,9 @@ chi_broadcast_ok(const struct chi_obj *obj, chare_collection id)
 {
     const enum chi_kind kind = chi_collection_kind(id);
 
-    return kind == CHI_KIND_GROUP || kind == CHI_KIND_ARRAY ||
-           kind == CHI_KIND_NODE_GROUP ||
-           (kind == CHI_KIND_SECTION &&
-            chi_collection_creator(id) < obj->pe->size);
+    return chi_collection_creator(id) < obj->pe->size &&
+           (kind == CHI_KIND_GROUP || kind == CHI_KIND_ARRAY ||
+            kind == CHI_KIND_NODE_GROUP || kind == CHI_KIND_SECTION);
 }
 
 /* It is known here that it is no more, or will not be. */
@@ -125,7 +124,8 @@ broadcast(struct chi_obj *obj, chare_collection collection, uint32_t entry,
     struct chi_msg *msg;
     chare_status status;
 
-    if (!chi_broadcast_ok(obj, collection)) {
+    if (!chi_broadcast_ok(obj, collection) ||
+        (options != NULL && !chi_cb_ok(obj->cb, options->reply))) {
         return CHARE_ERR_INVALID;
     }
     status = chi_cb_data_msg(obj->pe, CHI_HANDLER_BROADCAST, data, &msg);

@@ -37,7 +37,7 @@ element_here(struct chi_obj *obj, const chare_element *self)
         return chi_element_here(obj, self);
     }
     collection = chi_collection_find(obj, self->collection);
-    return collection == NULL
+    return collection == NULL || collection->spec.ndims != 1
                ? NULL
                : chi_element_find(collection, (uint64_t)self->index.at[0],
                                   NULL);

@@ -277,7 +277,8 @@ array_options_ok(const struct chi_obj *obj, const chare_array_options *options)
     }
     if (options->map_group != 0 &&
         (options->map != CHARE_MAP_DEFAULT ||
-         chi_collection_kind(options->map_group) != CHI_KIND_GROUP)) {
+         chi_collection_kind(options->map_group) != CHI_KIND_GROUP ||
+         !chi_broadcast_ok(obj, options->map_group))) {
         return false;
     }
     if (options->map >= CHI_MAP_CUSTOM_FIRST
@@ -311,7 +312,8 @@ bound_options_ok(struct chi_obj *obj, const chare_array_options *options)
 
     return options->size >= sizeof(*options) &&
            chi_collection_kind(options->bind_to) == CHI_KIND_ARRAY &&
-           options->ndims >= 1 && options->ndims <= CHARE_DIMS_MAX &&
+           chi_broadcast_ok(obj, options->bind_to) && options->ndims >= 1 &&
+           options->ndims <= CHARE_DIMS_MAX &&
            options->map == CHARE_MAP_DEFAULT && options->map_group == 0 &&
            (other == NULL || other->spec.ndims == options->ndims);
 }

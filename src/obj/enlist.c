@@ -687,8 +687,8 @@ chi_obj_section_slice(struct chi_obj *obj, chare_collection collection,
 
     if ((kind != CHI_KIND_GROUP && kind != CHI_KIND_NODE_GROUP &&
          kind != CHI_KIND_ARRAY) ||
-        slices == NULL || ndims < 1 || ndims > CHARE_DIMS_MAX ||
-        (kind != CHI_KIND_ARRAY && ndims != 1) ||
+        !chi_broadcast_ok(obj, collection) || slices == NULL || ndims < 1 ||
+        ndims > CHARE_DIMS_MAX || (kind != CHI_KIND_ARRAY && ndims != 1) ||
         (known != NULL && known->spec.ndims != ndims)) {
         return CHARE_ERR_INVALID;
     }

@@ -94,7 +94,9 @@ chi_obj_proxy_of(struct chi_obj *obj, const chare_element *element,
     const struct chi_collection *collection =
         chi_collection_find(obj, element->collection);
 
-    if (collection == NULL || collection->kind == CHI_KIND_SECTION) {
+    if (collection == NULL || collection->kind == CHI_KIND_SECTION ||
+        (element->index.ndims != 0 &&
+         element->index.ndims != collection->spec.ndims)) {
         return CHARE_ERR_NOT_FOUND;
     }
     *proxy_out = (chare_proxy){

@@ -92,15 +92,21 @@ chi_target_ok(const struct chi_obj *obj,
         return false;
     }
     switch (chi_collection_kind(target->collection)) {
-    case CHI_KIND_SINGLE:
     case CHI_KIND_GROUP:
+        return ndims == 1 && target->index.at[0] >= 0 &&
+               target->index.at[0] < obj->pe->size &&
+               (collection != NULL ||
+                chi_collection_creator(target->collection) < obj->pe->size);
+    case CHI_KIND_SINGLE:
         return ndims == 1 && target->index.at[0] >= 0 &&
                target->index.at[0] < obj->pe->size;
     case CHI_KIND_NODE_GROUP:
         return ndims == 1 && target->index.at[0] >= 0 &&
                target->index.at[0] < chi_coll_node_count(obj->coll);
     case CHI_KIND_ARRAY:
-        return collection == NULL || ndims == collection->spec.ndims;
+        return collection == NULL
+                   ? chi_collection_creator(target->collection) < obj->pe->size
+                   : ndims == collection->spec.ndims;
     case CHI_KIND_SECTION:
         break;
     }

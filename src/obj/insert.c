@@ -65,6 +65,7 @@ chi_obj_insert(struct chi_obj *obj, const chare_element *element,
     chare_status status;
 
     if (chi_collection_kind(element->collection) != CHI_KIND_ARRAY ||
+        !chi_broadcast_ok(obj, element->collection) ||
         (type != CHI_TYPE_OF_ARRAY && type >= obj->registry->type_count) ||
         (pe != CHARE_ANY_PE && pe >= obj->pe->size) ||
         element->index.ndims < 1 || element->index.ndims > CHARE_DIMS_MAX ||
@@ -313,6 +314,7 @@ chi_obj_insert_done(struct chi_obj *obj, chare_collection id,
     struct chi_msg *msg;
 
     if (chi_collection_kind(id) != CHI_KIND_ARRAY ||
+        !chi_broadcast_ok(obj, id) ||
         (collection != NULL && collection->spec.dense)) {
         return CHARE_ERR_INVALID;
     }

@@ -266,7 +266,9 @@ message_for(struct chi_obj *obj, const chare_element *target, uint32_t entry,
     msg->env.entry = entry;
     msg->env.priority = options == NULL ? 0 : options->priority;
     if (chi_unlikely(!packed) || (reply != NULL && !add_future(msg, reply))) {
-        status = add_trailer(&msg, packed ? NULL : &target->index, reply);
+        status = chi_cb_ok(obj->cb, reply)
+                     ? add_trailer(&msg, packed ? NULL : &target->index, reply)
+                     : CHARE_ERR_INVALID;
         if (status != CHARE_OK) {
             chi_give_data_back(msg, data);
             return status;

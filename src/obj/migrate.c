@@ -455,7 +455,8 @@ chi_obj_is_migratable(const struct chi_obj *obj, const chare_element *self)
     const struct chi_collection *collection =
         chi_map_get(&obj->collections, self->collection);
     const struct chi_element *element =
-        collection == NULL || collection->kind != CHI_KIND_ARRAY
+        collection == NULL || collection->kind != CHI_KIND_ARRAY ||
+                self->index.ndims != collection->spec.ndims
             ? NULL
             : chi_element_find_index(collection, &self->index);
 

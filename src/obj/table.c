@@ -56,7 +56,7 @@ chi_element_here(struct chi_obj *obj, const chare_element *self)
     struct chi_collection *collection =
         chi_collection_find(obj, self->collection);
 
-    return collection == NULL
+    return collection == NULL || self->index.ndims != collection->spec.ndims
                ? NULL
                : chi_element_find_index(collection, &self->index);
 }
@@ -196,8 +196,7 @@ chi_element_add(struct chi_obj *obj, struct chi_collection *collection,
         obj->fatal(obj->fatal_context, text);
     }
     chi_move_drop(obj, element);
-    chi_element_unlink(collection, element);
-    free(element);
+    element->object = NULL; /* it goes with its collection, and what it has */
     return NULL;
 }
 
@@ -293,7 +292,7 @@ chi_collection_free(struct chi_obj *obj, struct chi_collection *collection)
         const struct chi_type *type = chi_element_type(obj, element);
 
         chi_element_unlink(collection, element);
-        if (type->ops.destroy != NULL) {
+        if (type->ops.destroy != NULL && element->object != NULL) {
             type->ops.destroy(element->object, type->context);
         }
         members_free(element);

@@ -57,7 +57,8 @@ struct chare_runtime {
     void *hooks_context;
     void *user;
     bool simulated;
-    bool forked; /* a child of the PE: sends nothing, and ends alone */
+    bool forked;  /* a child of the PE: sends nothing, and ends alone */
+    bool running; /* chare_run() or chare_progress() is executing */
 
     struct chi_wireup *wireup; /* NULL in the simulator */
     struct chi_machine *machine;

@@ -67,7 +67,7 @@ values_equal(const chare_value *a, const chare_value *b)
     case CHARE_TAG_FLOAT:
         return memcmp(&a->as.real, &b->as.real, sizeof(double)) == 0;
     case CHARE_TAG_COMPLEX:
-        return memcmp(&a->as.complex, &b->as.complex, 2 * sizeof(double)) == 0;
+        return memcmp(&a->as.pair, &b->as.pair, 2 * sizeof(double)) == 0;
     case CHARE_TAG_BIGINT:
     case CHARE_TAG_STR:
     case CHARE_TAG_BYTES:
@@ -177,8 +177,7 @@ write_item(chare_encoder *encoder, const chare_value *value)
         chare_put_float(encoder, value->as.real);
         break;
     case CHARE_TAG_COMPLEX:
-        chare_put_complex(encoder, value->as.complex.real,
-                          value->as.complex.imag);
+        chare_put_complex(encoder, value->as.pair.real, value->as.pair.imag);
         break;
     case CHARE_TAG_TUPLE:
     case CHARE_TAG_LIST:

@@ -309,7 +309,7 @@ echo(chare_args *args, const chare_value *value, chare_encoder *out)
         chare_put_float(out, value->as.real);
         break;
     case CHARE_TAG_COMPLEX:
-        chare_put_complex(out, value->as.complex.real, value->as.complex.imag);
+        chare_put_complex(out, value->as.pair.real, value->as.pair.imag);
         break;
     case CHARE_TAG_STR:
         chare_put_str(out, at, len);
@@ -481,7 +481,11 @@ shy_pack(void *object, chare_encoder *encoder)
         shy->refusals--;
         return CHARE_ERR_AGAIN;
     }
-    chare_put_int(encoder, shy->asked);
+    if (shy->refusals < 0) {
+        chare_put_str(encoder, "often", 5); /* what unpack does not expect */
+    } else {
+        chare_put_int(encoder, shy->asked);
+    }
     return CHARE_OK;
 }
 
@@ -494,8 +498,12 @@ shy_unpack(chare_args *state, void **object_out)
         return CHARE_ERR_NO_MEMORY;
     }
     shy->asked = chare_arg_int(state);
+    if (chare_args_end(state) != CHARE_OK) {
+        free(shy);
+        return state->status;
+    }
     *object_out = shy;
-    return chare_args_end(state);
+    return CHARE_OK;
 }
 
 static chare_status

@@ -228,6 +228,19 @@ charm.start(main)
                           done.stderr)
             self.assertIn("[3]", done.stderr)
 
+    def test_a_state_that_cannot_be_read_ends_the_job(self):
+        done = self.run_program(START + """
+def main(args):
+    shy = Array(cells.Shy, 2)
+    shy[0].refuse(-1, awaitable=True).get()
+    shy[0].migrate((shy[0].where(ret=True).get() + 1) % charm.numPes())
+charm.start(main)
+""", pes=2)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("Shy.unpack(): argument 1 is a str, not an int",
+                      done.stderr)
+        self.assertIn("[0]", done.stderr)
+
     def test_a_constructor_that_fails_ends_the_job(self):
         done = self.run_program(START + """
 def main(args):

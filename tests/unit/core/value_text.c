@@ -335,8 +335,7 @@ value_print(struct value_text *text, chare_decoder *decoder)
                   value.as.real);
         break;
     case CHARE_TAG_COMPLEX:
-        value_say(text, "%g+%gj", value.as.complex.real,
-                  value.as.complex.imag);
+        value_say(text, "%g+%gj", value.as.pair.real, value.as.pair.imag);
         break;
     case CHARE_TAG_STR:
         value_say(text, "'%.*s'", (int)value.as.bytes.len,

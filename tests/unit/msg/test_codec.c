@@ -174,8 +174,8 @@ floats_keep_their_bits(void)
         CHECK(memcmp(&value.as.real, &reals[i], 8) == 0);
         value = get(&decoder);
         CHECK_EQ(value.tag, CHARE_TAG_COMPLEX);
-        CHECK(memcmp(&value.as.complex.real, &reals[i], 8) == 0);
-        CHECK(memcmp(&value.as.complex.imag, &reals[8 - i], 8) == 0);
+        CHECK(memcmp(&value.as.pair.real, &reals[i], 8) == 0);
+        CHECK(memcmp(&value.as.pair.imag, &reals[8 - i], 8) == 0);
     }
     free(image.bytes);
 }

@@ -7,6 +7,7 @@
  * list is worked off in one go, from the ready queue; until it is empty, what
  * comes is put behind it.
  */
+#include "migrate.h"
 #include "state.h"
 
 struct held_call {
@@ -161,6 +162,9 @@ build_release(PyObject *op, PyObject *unused)
         held_run(pe, chare, held);
     }
     chare->building = CORE_BUILT;
+    if (pe->unmovable && !pe->exiting) { /* its constructor kept it here */
+        core_chare_retry(pe, chare);
+    }
     Py_RETURN_NONE;
 }
 

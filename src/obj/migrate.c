@@ -676,9 +676,11 @@ chi_move_granted(struct chi_obj *obj, const chare_element *name)
     struct chi_move *move;
 
     chi_assert(element != NULL && element->asked); /* V2 */
-    move = chi_move_find(obj, chi_move_anchor(obj, element));
-    if (move == NULL) {
-        move = chi_move_find(obj, element);
+    /* One that was asked for alone, before its anchor came here, is not asked
+     * for again by the anchor's wish: the grant is its own. */
+    move = chi_move_find(obj, element);
+    if (move == NULL || move->grants == 0) {
+        move = chi_move_find(obj, chi_move_anchor(obj, element));
     }
     chi_assert(move != NULL && move->grants > 0);
     if (--move->grants == 0) {

@@ -26,6 +26,7 @@
 
 enum {
     SEEDS = 300,
+    SEED_OF_GRANTS = 1004122, /* a bound chare and its anchor ask, each */
     WISH_ROUNDS = 3,
 };
 
@@ -392,6 +393,9 @@ all_is_exact_while_chares_move(void)
     struct sim_job job;
     uint64_t moves = 0;
 
+    run(test, &job, SEED_OF_GRANTS, &options);
+    sim_job_close(&job);
+    SIM_CHECK(&job, job.wrong[0] == '\0');
     SIM_EACH_SEED(seed, SEEDS)
     {
         run(test, &job, seed, &options);

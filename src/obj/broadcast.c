@@ -10,6 +10,7 @@
 #include "config.h"
 
 #include "msg/codec.h"
+#include "obj/behind.h"
 #include "obj/migrate.h"
 #include "obj/section.h"
 
@@ -289,18 +290,20 @@ run_here(struct chi_obj *obj, struct chi_collection *collection,
          struct chi_msg *msg)
 {
     const uint64_t skipped = chi_casts_skipped(collection, msg->env.key);
+    const uint64_t held = chi_casts_held(obj, collection, msg);
+    const uint64_t marked = skipped + held;
     const size_t count = collection->count;
     /* Of which type those are that follow is not to be promised. */
     const uint64_t one = collection->mixed ? 0 : 1;
-    uint64_t left = (count - skipped) * one;
+    uint64_t left = (count - marked) * one;
 
-    chi_assert(skipped <= count);
+    chi_assert(marked <= count);
     chi_broadcast_ran(obj, collection, msg, count - skipped,
                       chi_casts_absent(collection, msg->env.key));
     for (size_t i = 0; i < count && !obj->pe->ended; i++) {
         struct chi_element *element = collection->elements[i];
 
-        if (skipped == 0 || !chi_casts_skips(element)) {
+        if (marked == 0 || !chi_casts_skips(element)) {
             left -= one;
             chi_broadcast_run(obj, element, msg, msg->env.collection, left);
         }

@@ -15,13 +15,17 @@
  *      since the chare left and keeps it until the new PE has told what the
  *      chare missed;
  *  B3  a CAST counts as had from when the old PE is told, so a chare that
- *      moves on is owed nothing twice.
+ *      moves on is owed nothing twice;
+ *  B4  a chare has those of one priority in the order of their numbers: until
+ *      what it has missed has come, it stays, and later ones are held
+ *      (behind.c).
  */
 #include "config.h"
 
 #include <stdlib.h>
 
 #include "msg/codec.h"
+#include "obj/behind.h"
 #include "obj/migrate.h"
 #include "obj/section.h"
 #include "obj/skips.h"
@@ -34,6 +38,7 @@ struct promise {
 struct chi_casts {
     struct chi_map ahead; /* numbers that have run, all >= casts_below */
     struct chi_skips skips;
+    struct chi_behinds behinds;
     struct chi_map promises; /* number -> to whom it goes when it has run */
     struct chi_map kept;     /* number -> message, that has run here since
                                 some chare left */
@@ -67,6 +72,7 @@ casts_get(struct chi_obj *obj, struct chi_collection *collection)
         }
         chi_map_init(&casts->ahead);
         chi_skips_init(&casts->skips);
+        chi_behinds_init(&casts->behinds);
         chi_map_init(&casts->promises);
         chi_map_init(&casts->kept);
         casts->away = 0;
@@ -116,6 +122,7 @@ chi_casts_free(struct chi_collection *collection)
     kept_drop(casts);
     promises_drop(casts);
     chi_skips_fini(&casts->skips);
+    chi_behinds_fini(&casts->behinds);
     chi_map_fini(&casts->ahead);
     free(casts);
     collection->casts = NULL;
@@ -162,6 +169,20 @@ chi_casts_skipped(struct chi_collection *collection, uint64_t number)
 }
 
 uint64_t
+chi_casts_held(struct chi_obj *obj, struct chi_collection *collection,
+               struct chi_msg *msg)
+{
+    struct chi_casts *casts = collection->casts;
+    uint64_t count = 0;
+
+    if (casts != NULL && chi_behind_mark(&casts->behinds, msg->env.key, msg,
+                                         &count) != CHARE_OK) {
+        no_memory(obj);
+    }
+    return count;
+}
+
+uint64_t
 chi_casts_absent(const struct chi_collection *collection, uint64_t number)
 {
     const struct chi_casts *casts = collection->casts;
@@ -181,15 +202,6 @@ skip_add(struct chi_obj *obj, struct chi_collection *collection,
     }
 }
 
-void
-chi_casts_destroyed(struct chi_collection *collection,
-                    const struct chi_element *element)
-{
-    if (collection->casts != NULL) {
-        chi_skips_destroyed(&collection->casts->skips, element);
-    }
-}
-
 uint64_t
 chi_casts_visits(const struct chi_collection *collection)
 {
@@ -201,19 +213,21 @@ chi_casts_visits(const struct chi_collection *collection)
 /* What comes before the broadcast's own trailer in that of a CAST. */
 struct cast_head {
     uint64_t called; /* the array, or a section */
+    uint64_t number; /* of the array's broadcasts, or the member's CASTs */
     uint32_t pe;     /* that sent it */
     uint32_t handler;
 };
 
-static_assert(sizeof(struct cast_head) == 16, "a wire format");
+static_assert(sizeof(struct cast_head) == 24, "a wire format");
 
 void
 chi_cast_send(struct chi_obj *obj, const chare_element *target,
-              const struct chi_msg *from, uint32_t entry)
+              const struct chi_msg *from, uint32_t entry, uint64_t number)
 {
     const uint64_t data_len = chi_msg_data_len(from);
     const struct cast_head head = {
         .called = from->env.collection,
+        .number = number,
         .pe = obj->pe->rank,
         .handler = from->env.handler,
     };
@@ -287,6 +301,17 @@ chi_cast_reply(const struct chi_obj *obj, const struct chi_msg *msg,
     return true;
 }
 
+uint64_t
+chi_cast_number(const struct chi_msg *msg)
+{
+    struct cast_head head;
+    chare_reply reply;
+    const bool good = cast_read(msg, &head, &reply);
+
+    chi_assert(good); /* it was read when it came */
+    return head.number;
+}
+
 /* Nobody has it: its part in the completion is nothing. */
 static void
 cast_absent(struct chi_obj *obj, const chare_element *target,
@@ -325,23 +350,17 @@ cast_run(struct chi_obj *obj, struct chi_element *element, struct chi_msg *msg,
     chi_msg_release(msg);
 }
 
-void
-chi_cast_execute(void *context, struct chi_msg *msg)
+/* It is its turn. Takes the message. */
+static void
+cast_execute(struct chi_obj *obj, struct chi_element *element,
+             struct chi_msg *msg)
 {
-    struct chi_obj *obj = context;
-    struct chi_element *element = chi_target_here(obj, msg);
     struct cast_head head;
     chare_element target;
     chare_reply reply;
+    const bool good = cast_read(msg, &head, &reply);
 
-    if (element == NULL) {
-        return;
-    }
-    if (!cast_read(msg, &head, &reply)) {
-        chi_log_warn(obj->pe->options.log, "dropped a malformed broadcast");
-        chi_msg_release(msg);
-        return;
-    }
+    chi_assert(good);
     if (head.handler == CHI_HANDLER_SECTION) {
         chi_far_member_ends(element, head.called); /* F4 */
     } else if (head.handler == CHI_HANDLER_ROLL) {
@@ -361,6 +380,141 @@ chi_cast_execute(void *context, struct chi_msg *msg)
     chi_msg_release(msg);
 }
 
+/* One that runs here for all, and was held for this chare. */
+static void
+held_run(struct chi_obj *obj, struct chi_element *element, struct chi_msg *msg)
+{
+    chi_broadcast_run(obj, element, msg, msg->env.collection, 0);
+    chi_msg_release(msg);
+}
+
+/* Run what a chare may have now; it may be no more after each. */
+static void
+turns_run(struct chi_obj *obj, const chare_element *self)
+{
+    struct chi_element *element;
+    struct chi_msg *msg;
+    bool own;
+
+    while (!obj->pe->ended &&
+           (element = chi_element_here(obj, self)) != NULL &&
+           element->behind &&
+           (msg = chi_behind_next(&element->collection->casts->behinds,
+                                  element, &own)) != NULL) {
+        if (own) {
+            held_run(obj, element, msg);
+        } else {
+            cast_execute(obj, element, msg);
+        }
+    }
+    if (obj->moves.count > 0) {
+        (void)!chi_obj_migrate_retry(obj, self);
+    }
+}
+
+/* Run what has come to a member of a section, one after the other. */
+static void
+members_run(struct chi_obj *obj, const chare_element *self,
+            chare_collection section)
+{
+    struct chi_element *element;
+    struct chi_msg *msg;
+
+    while (!obj->pe->ended &&
+           (element = chi_element_here(obj, self)) != NULL &&
+           (msg = chi_far_member_next(element, section)) != NULL) {
+        cast_execute(obj, element, msg);
+    }
+    if (obj->moves.count > 0) {
+        (void)!chi_obj_migrate_retry(obj, self);
+    }
+}
+
+/* A broadcast that the chare has missed; takes the message. */
+static void
+turn_come(struct chi_obj *obj, struct chi_element *element,
+          struct chi_msg *msg, uint64_t number)
+{
+    chare_element self;
+
+    chi_element_self(element, &self);
+    if (chi_behind_hold(&element->collection->casts->behinds, element, number,
+                        msg, false) != CHARE_OK) {
+        no_memory(obj);
+    }
+    chi_msg_release(msg);
+    turns_run(obj, &self);
+}
+
+void
+chi_cast_execute(void *context, struct chi_msg *msg)
+{
+    struct chi_obj *obj = context;
+    struct chi_element *element = chi_target_here(obj, msg);
+    struct cast_head head;
+    chare_reply reply;
+
+    if (element == NULL) {
+        return;
+    }
+    if (!cast_read(msg, &head, &reply)) {
+        chi_log_warn(obj->pe->options.log, "dropped a malformed broadcast");
+        chi_msg_release(msg);
+    } else if (element->behind && head.called == msg->env.collection &&
+               msg->env.entry != 0) { /* an end waits for no turn */
+        turn_come(obj, element, msg, head.number);
+    } else if (head.called != msg->env.collection &&
+               chi_far_member_holds(element, head.called, head.number, msg)) {
+        return;
+    } else {
+        chare_element self;
+
+        chi_element_self(element, &self);
+        cast_execute(obj, element, msg);
+        if (head.called != self.collection) {
+            members_run(obj, &self, head.called);
+        }
+    }
+}
+
+/* A chare ceases to exist: its part in what was held for it is nothing. */
+static void
+held_lost(struct chi_obj *obj, const chare_element *self,
+          const struct chi_msg *msg)
+{
+    chare_reply reply = {
+        .self = *self, .pe = obj->pe->rank, .collection = msg->env.collection};
+
+    if ((msg->env.flags & CHI_ENV_REPLY) &&
+        chi_broadcast_read_trailer(msg, &reply)) {
+        chi_far_contribute(obj, &reply, CHI_FAR_ABSENT, NULL);
+    }
+}
+
+void
+chi_casts_destroyed(struct chi_obj *obj, struct chi_collection *collection,
+                    struct chi_element *element)
+{
+    struct chi_msg *msg;
+    chare_element self;
+    bool own;
+
+    if (collection->casts == NULL) {
+        return;
+    }
+    chi_skips_destroyed(&collection->casts->skips, element);
+    chi_element_self(element, &self);
+    while ((msg = chi_behind_drop(&collection->casts->behinds, element,
+                                  &own)) != NULL) {
+        if (own) {
+            held_lost(obj, &self, msg);
+        } else {
+            cast_absent(obj, &self, msg);
+        }
+        chi_msg_release(msg);
+    }
+}
+
 /* ---- running, leaving, arriving */
 
 static void
@@ -372,7 +526,8 @@ promises_keep(struct chi_obj *obj, struct chi_casts *casts,
     while (promise != NULL) {
         struct promise *next = promise->next;
 
-        chi_cast_send(obj, &promise->element, msg, msg->env.entry);
+        chi_cast_send(obj, &promise->element, msg, msg->env.entry,
+                      msg->env.key);
         free(promise);
         promise = next;
     }
@@ -412,6 +567,7 @@ chi_casts_leave(struct chi_obj *obj, struct chi_collection *collection,
     uint64_t number;
     void *value;
 
+    chi_assert(!element->behind); /* B4 */
     if (room > 0) {
         numbers = malloc(room * sizeof(*numbers));
         if (numbers == NULL) {
@@ -496,6 +652,12 @@ chi_casts_arrive(struct chi_obj *obj, struct chi_collection *collection,
             skip_add(obj, collection, element, numbers[i]);
         }
     }
+    for (size_t i = 0; i < missed.count; i++) { /* B4 */
+        if (chi_behind_owe(&casts_get(obj, collection)->behinds, element,
+                           missed.numbers[i]) != CHARE_OK) {
+            no_memory(obj);
+        }
+    }
     answer = chi_pe_msg(obj->pe, CHI_HANDLER_MOVED,
                         sizeof(chare_element) +
                             missed.count * sizeof(*missed.numbers));
@@ -526,7 +688,7 @@ missed_execute(struct chi_obj *obj, struct chi_collection *collection,
     struct promise *promise;
 
     if (kept != NULL) {
-        chi_cast_send(obj, element, kept, kept->env.entry);
+        chi_cast_send(obj, element, kept, kept->env.entry, number);
         return;
     }
     promise = malloc(sizeof(*promise));

@@ -104,7 +104,7 @@ element_end(struct chi_obj *obj, struct chi_collection *collection,
 
     chi_assert(!must_stay(element));
     chi_move_drop(obj, element);
-    chi_casts_destroyed(collection, element);
+    chi_casts_destroyed(obj, collection, element);
     chi_members_leave(obj, element);
     chi_element_unlink(collection, element);
     collection->gone++;

@@ -419,7 +419,8 @@ roll_targets(struct chi_obj *obj, struct chi_collection *collection,
                                           : collection->elements[i];
 
         if (element == NULL && chi_section_away(over, i) != NULL) {
-            chi_cast_send(obj, chi_section_away(over, i), msg, 0);
+            chi_cast_send(obj, chi_section_away(over, i), msg, 0,
+                          CHI_CAST_LOOSE);
         } else if (element != NULL &&
                    (over != NULL || !chi_casts_skips(element))) {
             targets[count++] = element;

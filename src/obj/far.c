@@ -17,7 +17,10 @@
  *      could not know, so this is no error; it is said;
  *  F4  such a member is told by name, at the account, when the section ends
  *      (CAST), and forgets it: a chare does not take along more memberships
- *      than there are sections.
+ *      than there are sections;
+ *  F5  what its account sends to a member that lives elsewhere is numbered,
+ *      and executed in that order: what comes early is kept by the member,
+ *      which stays where it is until then; if it ends first, nobody has it.
  */
 #include "config.h"
 
@@ -134,6 +137,73 @@ chi_far_member_ends(struct chi_element *element, chare_collection section)
     }
 }
 
+bool
+chi_far_member_holds(struct chi_element *element, chare_collection section,
+                     uint64_t number, struct chi_msg *msg)
+{
+    struct chi_member *member =
+        number == CHI_CAST_LOOSE ? NULL : chi_member_find(element, section);
+
+    if (member == NULL || member->section != NULL) {
+        return false;
+    }
+    if (number > member->casts + 1) {
+        msg->next = member->held;
+        member->held = msg;
+        return true;
+    }
+    member->casts += number == member->casts + 1; /* else it came twice */
+    return false;
+}
+
+bool
+chi_far_members_hold(const struct chi_element *element)
+{
+    for (const struct chi_member *member = element->members; member != NULL;
+         member = member->next) {
+        if (member->section == NULL && member->held != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct chi_msg *
+chi_far_member_next(struct chi_element *element, chare_collection section)
+{
+    struct chi_member *member = chi_member_find(element, section);
+    struct chi_msg **link;
+    struct chi_msg *msg;
+
+    if (member == NULL || member->section != NULL) {
+        return NULL;
+    }
+    link = &member->held;
+    while (*link != NULL && chi_cast_number(*link) != member->casts + 1) {
+        link = &(*link)->next;
+    }
+    msg = *link;
+    if (msg != NULL) {
+        *link = msg->next;
+        msg->next = NULL;
+        member->casts++;
+    }
+    return msg;
+}
+
+void
+chi_far_member_lose(struct chi_obj *obj, struct chi_member *member,
+                    const chare_element *self)
+{
+    while (member->held != NULL) {
+        struct chi_msg *msg = member->held;
+
+        member->held = msg->next;
+        chi_cast_lost(obj, self, msg);
+        chi_msg_release(msg);
+    }
+}
+
 size_t
 chi_members_count(const struct chi_element *element)
 {
@@ -210,6 +280,7 @@ chi_members_move(struct chi_obj *obj, struct chi_element *element,
         *out++ = (struct chi_far_member){
             .id = member->id,
             .reduction_next = member->reduction_next,
+            .casts = member->casts,
             .pe = member->section == NULL ? member->pe : obj->pe->rank,
         };
         if (member->section == NULL) {
@@ -241,6 +312,7 @@ chi_members_arrive(struct chi_obj *obj, struct chi_element *element,
         member->element = element;
         member->id = members[count].id;
         member->reduction_next = members[count].reduction_next;
+        member->casts = members[count].casts;
         member->pe = members[count].pe;
         element->members = member;
     }

@@ -95,13 +95,25 @@ void chi_move_follow_all(struct chi_obj *obj,
 
 /* ---- cast.c */
 
+/* Records that were looked at for broadcasts; tests bound it. */
+uint64_t chi_casts_visits(const struct chi_collection *collection);
 void chi_casts_free(struct chi_collection *collection);
 void chi_cast_execute(void *context, struct chi_msg *msg);
 void chi_moved_execute(void *context, struct chi_msg *msg);
 
-/* Send a broadcast, or a section's call or end, to one chare, as 'entry'. */
+enum {
+    CHI_CAST_LOOSE = 0, /* no number: it may come in any order */
+};
+
+/* Send a broadcast, or a section's call or end, to one chare, as 'entry'. Its
+ * number is that of the array's broadcast, or of what the section has sent to
+ * the member, from 1. */
 void chi_cast_send(struct chi_obj *obj, const chare_element *target,
-                   const struct chi_msg *from, uint32_t entry);
+                   const struct chi_msg *from, uint32_t entry,
+                   uint64_t number);
+
+/* That of a CAST. */
+uint64_t chi_cast_number(const struct chi_msg *msg);
 
 /* Where the answer to a CAST goes; false: malformed. */
 bool chi_cast_reply(const struct chi_obj *obj, const struct chi_msg *msg,
@@ -123,8 +135,9 @@ struct chi_msg *chi_casts_arrive(struct chi_obj *obj,
                                  struct chi_collection *collection,
                                  struct chi_element *element, uint64_t below,
                                  const uint64_t *numbers, size_t count);
-void chi_casts_destroyed(struct chi_collection *collection,
-                         const struct chi_element *element);
+void chi_casts_destroyed(struct chi_obj *obj,
+                         struct chi_collection *collection,
+                         struct chi_element *element);
 
 /* ---- far.c: contributions made on another PE than they belong to */
 
@@ -168,6 +181,23 @@ void chi_far_member_leaves(struct chi_obj *obj,
 void chi_far_member_ends(struct chi_element *element,
                          chare_collection section);
 
+/* F5: a CAST of a section has come to a chare that is counted elsewhere; true:
+ * others come first, and it was kept. */
+bool chi_far_member_holds(struct chi_element *element,
+                          chare_collection section, uint64_t number,
+                          struct chi_msg *msg);
+
+/* Whether something is kept so, and the chare has to stay here for it. */
+bool chi_far_members_hold(const struct chi_element *element);
+
+/* The next of these, whose turn it is; NULL: it has not come. */
+struct chi_msg *chi_far_member_next(struct chi_element *element,
+                                    chare_collection section);
+
+/* Such a chare ceases to exist: nobody has what was kept for it. */
+void chi_far_member_lose(struct chi_obj *obj, struct chi_member *member,
+                         const chare_element *self);
+
 /* A member that lives elsewhere is no more one. */
 void chi_far_member_free(struct chi_member *member);
 
@@ -175,6 +205,7 @@ void chi_far_member_free(struct chi_member *member);
 struct chi_far_member { /* a wire format */
     uint64_t id;
     uint64_t reduction_next;
+    uint64_t casts;
     uint32_t pe;
     uint32_t reserved;
 };

@@ -58,6 +58,7 @@ struct chi_member {
     chare_collection id;
     chare_element *away;  /* the name of one that lives elsewhere */
     struct chi_msg *held; /* from there, before those that it has sent first */
+    uint64_t casts;       /* sent to, or run by, one that lives elsewhere */
     uint64_t leaves_at;   /* it was destroyed there before this contribution */
     uint32_t pe;
     bool leaves;
@@ -82,6 +83,7 @@ struct chi_element {
     bool asked : 1;      /* its home may have said that it may leave (V2) */
     bool fixed : 1;      /* the balancer leaves it alone */
     bool skips : 1;      /* see chi_casts_skips() */
+    bool behind : 1;     /* it has missed broadcasts: behind.h */
     bool guest : 1;      /* it is of 'type', and not of its array's */
     uint32_t type : 20;  /* a guest's; less than CHI_REGISTRY_ITEMS_MAX */
     chare_index index[]; /* of a wide one; the key of others says it */
@@ -617,7 +619,7 @@ uint64_t chi_casts_skipped(struct chi_collection *collection, uint64_t number);
 uint64_t chi_casts_absent(const struct chi_collection *collection,
                           uint64_t number);
 
-/* Whether chi_casts_skipped() has just found this chare; once. */
+/* Whether chi_casts_skipped(), or _held(), has just found this chare; once. */
 static inline bool
 chi_casts_skips(struct chi_element *element)
 {
@@ -626,9 +628,6 @@ chi_casts_skips(struct chi_element *element)
     element->skips = false;
     return skips;
 }
-
-/* Records that were looked at for all this; tests bound it. */
-uint64_t chi_casts_visits(const struct chi_collection *collection);
 
 /* A call of another type's entry would be given the wrong object. Takes the
  * message. */

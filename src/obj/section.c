@@ -281,6 +281,7 @@ chi_members_leave(struct chi_obj *obj, struct chi_element *element)
             chi_element_self(element, &self);
             chi_far_member_leaves(obj, member, &self);
             element->members = member->next;
+            chi_far_member_lose(obj, member, &self);
             free(member);
             continue;
         }
@@ -322,7 +323,7 @@ chi_section_end(struct chi_obj *obj, struct chi_collection *collection)
             chi_assert(member->element->members == member);
             member->element->members = member->next;
         } else {
-            chi_cast_send(obj, member->away, end, 0); /* F4 */
+            chi_cast_send(obj, member->away, end, 0, ++member->casts); /* F4 */
         }
         chi_far_member_free(member); /* what it has sent is dropped */
     }
@@ -611,7 +612,8 @@ chi_section_run(struct chi_obj *obj, struct chi_collection *collection,
         msg->env.entry = called;
         if (element == NULL) {
             if (away != NULL) {
-                chi_cast_send(obj, away, msg, called);
+                chi_cast_send(obj, away, msg, called,
+                              ++section->members[i]->casts);
             }
             continue; /* it has left, or its PE finds its entry */
         }

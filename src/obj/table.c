@@ -279,7 +279,7 @@ members_free(struct chi_element *element)
         struct chi_member *member = element->members;
 
         element->members = member->next;
-        free(member);
+        chi_far_member_free(member);
     }
 }
 

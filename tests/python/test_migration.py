@@ -318,6 +318,62 @@ charm.start(main)
                                              " to a section"), 10)
         self.assertEqual(result.stderr.count("further ones are not told"), 1)
 
+    def test_broadcasts_keep_their_order(self):
+        """Of an array and of a section, and so do reductions, while moving."""
+        self.check("""
+import random
+
+class Part(Chare):
+    def __init__(self):
+        self.seen = []
+        self.seen_as_member = []
+
+    @coro
+    def total(self, k):
+        self.seen.append(k)
+        return self.allreduce(k, Reducer.sum).get()
+
+    def take(self, k, target):
+        self.seen.append(k)
+        self.reduce(target, k, Reducer.sum)
+
+    def take_as_member(self, k, section, target):
+        self.seen_as_member.append(k)
+        self.reduce(target, k, Reducer.sum, section=section)
+
+    def told(self):
+        return self.seen, self.seen_as_member
+
+def main(args):
+    chance = random.Random(4)
+    P = charm.numPes()
+    a = Array(Part, 6)
+    section = charm.split(a, 1, elems=[[0, 2, 3, 5]])[0]
+    results, totals, member_totals = [], [], []
+    for k in range(150):
+        if k % 10 == 5:
+            results.append((k, a.total(k, ret=True)))
+        else:
+            totals.append((k, Future()))
+            a.take(*totals[-1])
+        member_totals.append((k, Future()))
+        section.take_as_member(k, section, member_totals[-1][1])
+        a[chance.randrange(6)].migrate(chance.randrange(P))
+        if k % 10 == 0:
+            charm.sleep(0.0002)
+    assert all(f.get() == [6 * k] * 6 for k, f in results)
+    assert all(f.get() == 6 * k for k, f in totals)
+    assert all(f.get() == 4 * k for k, f in member_totals)
+    everyone = list(range(150))
+    for i, (seen, as_member) in enumerate(a.told(ret=True).get()):
+        assert seen == everyone, (i, seen)
+        assert as_member == (everyone if i in (0, 2, 3, 5) else []), i
+    print("done")
+    exit()
+
+charm.start(main)
+""", (1, 2, 3))
+
     def test_wishes_of_constructors(self):
         """They leave once they are made, wherever they were made."""
         self.check("""

@@ -310,6 +310,8 @@ migrate_make_cast(struct migrate_test *test, chare_runtime *runtime)
     if (cast->section == 0 && sim_below(job, 3) == 0) {
         options.priority = (int16_t)sim_below(job, 5) - 2;
     }
+    cast->source = chare_my_pe(runtime);
+    cast->priority = options.priority;
     options.reply = cast->asks ? &reply : NULL;
     SIM_OK(job, chare_broadcast(runtime,
                                 cast->section == 0
@@ -355,6 +357,25 @@ section_contribute(struct migrate_test *test, const chare_call *call,
                           CHARE_REDUCE_SUM, &data, &callback));
 }
 
+/* Those of one PE, target and priority come in the order made, however often
+ * the chare has moved. */
+static void
+check_cast_order(const struct migrate_test *test, uint64_t n, uint32_t which)
+{
+    const struct cast *cast = &test->casts[n];
+
+    for (uint32_t m = (uint32_t)n + 1; m < test->cast_count; m++) {
+        const struct cast *later = &test->casts[m];
+
+        if (later->section == cast->section && later->source == cast->source &&
+            later->priority == cast->priority && (later->seen >> which & 1)) {
+            SIM_WRONG(test->job,
+                      "chare %u has had broadcast %u before %" PRIu64, which,
+                      m, n);
+        }
+    }
+}
+
 static void
 cast_ran(void *object, const chare_call *call, void *context)
 {
@@ -381,6 +402,7 @@ cast_ran(void *object, const chare_call *call, void *context)
     if (cast->told > 0) {
         SIM_WRONG(test->job, "the end of broadcast %" PRIu64 " told early", n);
     }
+    check_cast_order(test, n, here->which);
     cast->seen |= (uint64_t)1 << here->which;
     if (cast->section > 0) {
         section_contribute(test, call, here->which, cast->section - 1);

@@ -38,6 +38,8 @@ struct cast {
     uint64_t maybe;   /* those that may be destroyed before it comes */
     uint64_t seen;
     uint32_t told;
+    uint32_t source; /* the PE that made it */
+    int16_t priority;
     bool asks;
 };
 

@@ -10,6 +10,7 @@
  */
 #include "config.h"
 
+#include "obj/migrate.h"
 #include "obj/obj_private.h"
 #include "sim_job.h"
 #include "tap/bare.h"

@@ -337,6 +337,7 @@ finish(const struct hierarchy *h, uint32_t *room, char *text)
     chare_status status = chi_lb_evaluate(h->problem, h->to, &after);
 
     rest.from = h->to;
+    rest.noise = 0; /* it was worth it, or nobody would decide */
     if (status == CHARE_OK &&
         after.makespan > goal_of(h, LEVELS - 1, 0) * 1.001) {
         status = chi_lb_decide(&chi_lb_greedy_refine, &rest, room, text);

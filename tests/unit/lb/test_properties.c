@@ -8,11 +8,12 @@
  * Answers are judged by code that no strategy uses: objects are on PEs that
  * there are, those that are fixed stay, PEs without speed get nothing and are
  * rid of all. Who avoids moves makes nothing worse, and moves nothing where
- * all is within the tolerance.
+ * all is within the tolerance. Noise decides whether anything moves, not what.
  */
 #include "config.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/prng.h"
 #include "lb/strategies/strategy.h"
@@ -145,6 +146,7 @@ make(struct instance *self, uint64_t seed)
     }
     make_places(self);
     make_pes(self);
+    self->problem.noise = below(self, 3) == 0 ? 0.5f * chance(self) : 0;
 }
 
 static bool
@@ -209,6 +211,23 @@ check_instance(const struct instance *self,
     }
 }
 
+static void
+check_noise(const struct instance *self,
+            const struct chi_lb_strategy *strategy)
+{
+    static uint32_t noisy[OBJECTS_MAX];
+    static uint32_t quiet[OBJECTS_MAX];
+    const size_t bytes = self->problem.object_count * sizeof(*noisy);
+    struct chi_lb_problem problem = self->problem;
+    char text[CHI_LB_TEXT_BYTES];
+
+    CHECK(chi_lb_decide(strategy, &problem, noisy, text) == CHARE_OK);
+    problem.noise = 0;
+    CHECK(chi_lb_decide(strategy, &problem, quiet, text) == CHARE_OK);
+    CHECK(memcmp(noisy, quiet, bytes) == 0 ||
+          (strategy->keeps && memcmp(noisy, self->from, bytes) == 0));
+}
+
 /* What failed says of whom. */
 static void
 check_all(const struct instance *self, uint64_t seed)
@@ -223,6 +242,9 @@ check_all(const struct instance *self, uint64_t seed)
         }
         tap_failed = false;
         check_instance(self, strategy);
+        if (self->problem.noise > 0) {
+            check_noise(self, strategy);
+        }
         if (tap_failed) {
             printf("# %s, problem %llu: %zu objects on %u PEs\n",
                    strategy->name, (unsigned long long)seed,

@@ -21,6 +21,7 @@
 #include <stdio.h>
 
 #include "lb/strategies/arrange.h"
+#include "lb/strategies/search.h"
 #include "lb/strategies/weights.h"
 
 #if CHI_WITH_METIS
@@ -400,10 +401,19 @@ divide(struct graph *graph, idx_t objects, char *text)
     return CHARE_OK;
 }
 
+/* As greedy-refine does, but for what begins without the parts. */
+static chare_status
+mend_steps(struct chi_shed *shed)
+{
+    const chare_status status = chi_shed_turns(shed);
+
+    return status == CHARE_OK ? chi_lb_search_again(shed, false) : status;
+}
+
 /* METIS misses the balance by far where objects differ much: then a few go
  * elsewhere. */
 static chare_status
-mend(const struct chi_lb_problem *problem, uint32_t *to, char *text)
+mend(const struct chi_lb_problem *problem, uint32_t *to)
 {
     const size_t bytes = problem->object_count * sizeof(*to);
     struct chi_lb_problem divided = *problem;
@@ -413,7 +423,7 @@ mend(const struct chi_lb_problem *problem, uint32_t *to, char *text)
     if (from != NULL) {
         memcpy(from, to, bytes);
         divided.from = from;
-        status = chi_lb_greedy_refine.decide(&divided, to, text);
+        status = chi_shed_decide(&divided, to, mend_steps);
     }
     free(from);
     return status;
@@ -437,7 +447,7 @@ partition(struct graph *graph, uint32_t *to, char *text)
     } else {
         status = divide(graph, objects, text);
         status = status == CHARE_OK ? assign(graph, to) : status;
-        status = status == CHARE_OK ? mend(graph->problem, to, text) : status;
+        status = status == CHARE_OK ? mend(graph->problem, to) : status;
     }
     return status == CHARE_OK ? chi_lb_arrange(graph->problem, to, &looks)
                               : status;

@@ -18,7 +18,7 @@ decide(struct chi_shed *shed)
 {
     const chare_status status = chi_shed_turns(shed);
 
-    return status == CHARE_OK ? chi_lb_search_again(shed) : status;
+    return status == CHARE_OK ? chi_lb_search_again(shed, true) : status;
 }
 
 static chare_status

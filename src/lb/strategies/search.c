@@ -374,7 +374,7 @@ search_anew(struct chi_shed *shed)
 /* What is decided by one move is not looked for again; nor does greedy, which
  * moves nearly all, have to mend what is near to the goal. */
 chare_status
-chi_lb_search_again(struct chi_shed *shed)
+chi_lb_search_again(struct chi_shed *shed, bool anywhere)
 {
     const double far =
         shed->goal * (shed->count <= TINY
@@ -392,7 +392,7 @@ chi_lb_search_again(struct chi_shed *shed)
     if (status == CHARE_OK && shed->best_moves > 1) {
         status = search_anew(shed);
     }
-    if (status == CHARE_OK && shed->best_time > far) {
+    if (anywhere && status == CHARE_OK && shed->best_time > far) {
         char text[CHI_LB_TEXT_BYTES];
 
         status = chi_lb_decide(&chi_lb_greedy, shed->problem, shed->to, text);

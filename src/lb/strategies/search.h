@@ -18,9 +18,11 @@ CHARE_MUST_CHECK chare_status chi_lb_search(struct chi_shed *shed);
 
 /*
  * Begin at the best, if that is not at the goal; where objects are few, also
- * where they all are, and where greedy has them. All are offered.
+ * where they all are, and with 'anywhere' where greedy has them. All are
+ * offered.
  * Errors: CHARE_ERR_NO_MEMORY.
  */
-CHARE_MUST_CHECK chare_status chi_lb_search_again(struct chi_shed *shed);
+CHARE_MUST_CHECK chare_status chi_lb_search_again(struct chi_shed *shed,
+                                                  bool anywhere);
 
 #endif /* CHI_LB_STRATEGIES_SEARCH_H */

@@ -229,6 +229,35 @@ read_version(struct reading *reading)
     return status;
 }
 
+/* Any number of 64 bits. */
+static chare_status
+read_seed(struct reading *reading, const char *value)
+{
+    char *end;
+
+    errno = 0;
+    reading->out->seed = strtoull(value, &end, 10);
+    return isdigit((unsigned char)value[0]) && *end == '\0' && errno == 0
+               ? CHARE_OK
+               : complain(reading,
+                          "seed '%.40s' should be a number up to %" PRIu64,
+                          value, UINT64_MAX);
+}
+
+static chare_status
+read_noise(struct reading *reading, const char *value)
+{
+    const chare_status status =
+        read_amount(reading, "noise", value, &reading->out->noise);
+
+    return status != CHARE_OK || reading->out->noise < 1
+               ? status
+               : complain(reading,
+                          "noise '%.40s' should be below 1: it is a part of "
+                          "the time",
+                          value);
+}
+
 /* What is said of the whole; words that are unknown are passed over. */
 static chare_status
 read_pes_words(struct reading *reading)
@@ -243,16 +272,16 @@ read_pes_words(struct reading *reading)
             break;
         }
         if (strcmp(word, "objects") == 0) {
-            status = read_count(reading, word, value, CHI_LB_OBJECTS_MAX,
-                                &reading->objects_said);
+            status =
+                read_count(reading, word, value, CHI_LB_OBJECTS_MAX + 1ull,
+                           &reading->objects_said);
         } else if (strcmp(word, "talks") == 0) {
             status = read_count(reading, word, value, NOT_SAID,
                                 &reading->talks_said);
         } else if (strcmp(word, "seed") == 0) {
-            status = read_count(reading, word, value, UINT64_MAX,
-                                &reading->out->seed);
+            status = read_seed(reading, value);
         } else if (strcmp(word, "noise") == 0) {
-            status = read_amount(reading, word, value, &reading->out->noise);
+            status = read_noise(reading, value);
         }
     }
     return status;

@@ -432,13 +432,18 @@ void
 chi_lb_root_decide(struct chi_lb *lb)
 {
     struct gathered gathered = {0};
+    struct chi_lb_problem dumped;
 
     gather(lb, &gathered);
     chi_lb_noise_look(noise_of(lb), &gathered.problem, gathered.measured);
     if (!lb->is_automatic && lb->user == NULL) {
         gathered.problem.noise = (float)chi_lb_noise_least(noise_of(lb));
     }
-    dump(lb, &gathered.problem);
+    dumped = gathered.problem;
+    if (lb->is_automatic) { /* which is itself what doubts its attempts */
+        dumped.noise = (float)chi_lb_noise_doubt(noise_of(lb));
+    }
+    dump(lb, &dumped);
     decide(lb, &gathered);
     tell_moves(lb, &gathered);
     gathered_free(&gathered);

@@ -74,6 +74,10 @@ what_is_left_out(void)
     CHECK_EQ(problem.edge_first[2], 2);
     CHECK_EQ(problem.edge_to[0], 1);
     chi_lb_problem_free(&problem);
+    CHECK(read_text("chare-load 1\npes 1 seed=18446744073709551615\n",
+                    &problem, error) == CHARE_OK);
+    CHECK(problem.seed == UINT64_MAX);
+    chi_lb_problem_free(&problem);
     CHECK(read_text("chare-load 1\npes 3\n", &problem, error) == CHARE_OK);
     CHECK_EQ(problem.object_count, 0);
     chi_lb_problem_free(&problem);
@@ -118,6 +122,15 @@ errors_name_file_and_line(void)
         {"chare-load 1\npes 1 objects=1 talks=1\nobject 0 pe=0 load=1\n",
          "x.load:3: the file has 0 of 1 talks"},
         {"chare-load 1\npes 1 noise=-1\n", "x.load:2: noise '-1'"},
+        {"chare-load 1\npes 1 noise=1\n",
+         "x.load:2: noise '1' should be below 1"},
+        {"chare-load 1\npes 1 seed=18446744073709551616\n",
+         "x.load:2: seed '18446744073709551616' should"},
+        {"chare-load 1\npes 1 seed=-1\n", "x.load:2: seed '-1' should"},
+        {"chare-load 1\npes 1 objects=2147483647\n",
+         "x.load:2: the file has 0 of 2147483647 objects"},
+        {"chare-load 1\npes 1 objects=2147483648\n",
+         "x.load:2: objects '2147483648' should"},
     };
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {

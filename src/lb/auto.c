@@ -9,7 +9,8 @@
  * when it was not. What is won is the time of the fullest PE before and after,
  * over the horizon; what it costs is deciding, telling and moving, as measured
  * last. Nothing moves unless more is won than CAUTION times the cost, and more
- * than NOISE of the time of the fullest PE.
+ * than NOISE of the time of the fullest PE, and than the doubt: what of that
+ * time may be chance (noise.h, N5).
  */
 #include "config.h"
 
@@ -125,6 +126,17 @@ chi_lb_auto_promises(const struct chi_lb_auto *self,
     return sum->count > 0 &&
            is_worth_more_than_noise(self, sum->most, bound, sum->period) &&
            (sum->most - bound) * self->horizon > CAUTION * cost;
+}
+
+bool
+chi_lb_auto_would_promise(const struct chi_lb_auto *self,
+                          const struct chi_lb_sum *sum)
+{
+    struct chi_lb_auto sure = *self;
+
+    sure.doubt = self->noise;
+    return !chi_lb_auto_promises(self, sum) &&
+           chi_lb_auto_promises(&sure, sum);
 }
 
 /* ---- learning */

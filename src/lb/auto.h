@@ -75,6 +75,11 @@ void chi_lb_auto_doubt(struct chi_lb_auto *self,
 bool chi_lb_auto_promises(const struct chi_lb_auto *self,
                           const struct chi_lb_sum *sum);
 
+/* It is not, but would be if the next look found the same: only for what may
+ * be chance because it is new (noise.h, N5). */
+bool chi_lb_auto_would_promise(const struct chi_lb_auto *self,
+                               const struct chi_lb_sum *sum);
+
 /* A period has been measured: the fullest PE has this. What was decided last
  * has held, or has not. */
 void chi_lb_auto_confirm(struct chi_lb_auto *self, double most_s);

@@ -15,7 +15,8 @@
  *      the noise an average of surprises, in which the last counts half; a
  *      look tells of the fullest PE only, and what it saw is expected then: so
  *      what stays as it is ceases to count as chance;
- *  N2  a gain of more than CHI_LB_NOISE_MAX of the time is worth it always;
+ *  N2  a gain of more than CHI_LB_NOISE_MAX of the time is worth it always,
+ *      but for N5;
  *  N3  costs that chares say are no chance: then there is no noise, nor in the
  *      first sessions, in which a program starts;
  *  N4  what was expected counts only for the session after it: not when that

@@ -27,8 +27,9 @@
  *        |                                                 | worth it: CALL
  *        +--- the session is over: WATCH, and watching <---+
  *
- * PEs measure only while PE 0 watches, one period in rest + 1: what is
- * balanced costs next to nothing.
+ * What may be chance because it is new (noise.h, N5) is looked at again after
+ * the shortest rest. PEs measure only while PE 0 watches, one period in
+ * rest + 1: what is balanced costs next to nothing.
  */
 #include "config.h"
 
@@ -179,7 +180,12 @@ looked(struct chi_lb *lb)
     if (pace->period_ns == 0 || (is_promising(lb) && begin(lb))) {
         return;
     }
-    pace_rest(lb);
+    if (chi_lb_auto_would_promise(lb->automatic, &lb->sum)) {
+        pace_stop(lb);
+        pace_arm(lb, CHI_LB_REST_FIRST); /* the next look confirms it soon */
+    } else {
+        pace_rest(lb);
+    }
 }
 
 /* What a session has cost; chares that say when they may be balanced are

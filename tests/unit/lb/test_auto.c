@@ -451,6 +451,36 @@ what_lasts_is_no_chance(void)
     chi_lb_noise_fini(&program.noise);
 }
 
+/* N5: a long quiet time, and then a fifth more: it waits for the next look,
+ * which comes soon. What stays as it is, or is too little, does not wait. */
+static void
+what_is_new_is_looked_at_again(void)
+{
+    struct chi_lb_auto self;
+    struct chi_lb_noise noise = {0};
+    struct chi_lb_sum sum = even;
+
+    chi_lb_auto_init(&self);
+    for (uint32_t i = 0; i < SESSIONS; i++) {
+        chi_lb_noise_see(&noise, sum.most);
+    }
+    chi_lb_auto_doubt(&self, &noise);
+    CHECK(!chi_lb_auto_promises(&self, &sum));
+    CHECK(!chi_lb_auto_would_promise(&self, &sum));
+
+    sum.most = 1.22;
+    chi_lb_noise_see(&noise, sum.most);
+    chi_lb_auto_doubt(&self, &noise);
+    CHECK(!chi_lb_auto_promises(&self, &sum));
+    CHECK(chi_lb_auto_would_promise(&self, &sum));
+
+    chi_lb_noise_see(&noise, sum.most);
+    chi_lb_auto_doubt(&self, &noise);
+    CHECK(chi_lb_auto_promises(&self, &sum));
+    CHECK(!chi_lb_auto_would_promise(&self, &sum));
+    chi_lb_noise_fini(&noise);
+}
+
 /* What was learnt stays when others decide; what was expected does not. */
 static void
 what_others_have_moved_is_no_surprise(void)
@@ -547,6 +577,7 @@ TAP_MAIN(TAP_CASE(sums_tell_whether_to_look_closer),
          TAP_CASE(what_drifts_is_followed),
          TAP_CASE(what_is_confirmed_is_mended),
          TAP_CASE(what_lasts_is_no_chance),
+         TAP_CASE(what_is_new_is_looked_at_again),
          TAP_CASE(what_others_have_moved_is_no_surprise),
          TAP_CASE(who_mostly_waits_is_mended_too),
          TAP_CASE(what_is_large_is_mended_at_once),

@@ -351,10 +351,10 @@ attribute_unpack(struct core_chare *chare, struct core_reader *reader)
 }
 
 /* The state that follows: nearly always attributes that were written one by
- * one, and need no dict. */
+ * one, and need no dict. 'refused': it could be read, but not be set. */
 static int
 state_read(struct core_pe *pe, struct core_chare *chare,
-           struct core_reader *reader)
+           struct core_reader *reader, bool *refused_out)
 {
     const chare_decoder before = reader->decoder;
     chare_value value;
@@ -374,6 +374,7 @@ state_read(struct core_pe *pe, struct core_chare *chare,
     reader->decoder = before;
     state = core_decode(reader);
     result = state != NULL ? state_unpack(pe, chare, state) : -1;
+    *refused_out = state != NULL && result < 0;
     Py_XDECREF(state);
     return result;
 }
@@ -398,7 +399,7 @@ restarts_unpack(struct core_chare *chare, PyObject *list)
  * comes last: its channels must be there. */
 static int
 unpack(struct core_pe *pe, struct core_chare *chare,
-       struct core_reader *reader)
+       struct core_reader *reader, bool *refused_out)
 {
     PyObject *luggage = core_decode(reader);
     PyObject *held = Py_None;
@@ -410,7 +411,7 @@ unpack(struct core_pe *pe, struct core_chare *chare,
         (luggage == Py_None ||
          PyArg_ParseTuple(luggage, "OOO", &held, &channels, &restarts)) &&
         core_channels_unpack(pe->state, chare, channels) == 0 &&
-        state_read(pe, chare, reader) == 0 &&
+        state_read(pe, chare, reader, refused_out) == 0 &&
         core_when_unpack(pe, chare, held) == 0 &&
         restarts_unpack(chare, restarts) == 0) {
         result = 0;
@@ -422,6 +423,22 @@ unpack(struct core_pe *pe, struct core_chare *chare,
     return result;
 }
 
+/* Name the method: the class's own only where that is what failed. */
+static void
+failed_to_arrive(struct core_pe *pe, struct core_class *self, bool refused,
+                 const chare_element *name)
+{
+    PyObject *type;
+    PyObject *error;
+    PyObject *trace;
+    bool own;
+
+    PyErr_Fetch(&type, &error, &trace);
+    own = refused && PyObject_HasAttrString(self->cls, "__setstate__");
+    PyErr_Restore(type, error, trace);
+    core_failed_hook(pe, self, own ? "__setstate__" : "migrate", name);
+}
+
 chare_status
 core_chare_unpack(const chare_call *call, void *context, void **object_out)
 {
@@ -430,6 +447,7 @@ core_chare_unpack(const chare_call *call, void *context, void **object_out)
     struct core_chare *chare = NULL;
     struct core_reader reader;
     chare_value value;
+    bool refused = false;
     bool good = false;
 
     core_enter(pe);
@@ -442,7 +460,7 @@ core_chare_unpack(const chare_call *call, void *context, void **object_out)
     }
     if (chare != NULL) {
         pe->moving = chare;
-        good = unpack(pe, chare, &reader) == 0;
+        good = unpack(pe, chare, &reader, &refused) == 0;
         pe->moving = NULL;
     }
     core_reader_fini(&reader);
@@ -450,10 +468,7 @@ core_chare_unpack(const chare_call *call, void *context, void **object_out)
         if (!PyErr_Occurred()) {
             core_raise(pe->state, CHARE_ERR_FORMAT, "a chare that moves");
         }
-        core_failed_hook(pe, self,
-                         self->state_kind == STATE_OWN ? "__setstate__"
-                                                       : "migrate",
-                         call->self);
+        failed_to_arrive(pe, self, refused, call->self);
         Py_CLEAR(chare);
     }
     core_leave(pe);

@@ -30,7 +30,8 @@ class Part:
     def __reduce__(self):
         if self.where == "writing":
             act()
-        return (rebuilt if self.where == "reading" else str), ()
+        reading = self.where in ("reading", "given", "to set")
+        return (rebuilt if reading else str), ()
 
 class Mover(Chare):
     def go(self, where):
@@ -42,12 +43,13 @@ class Mover(Chare):
         if self.where == "migrated":
             act()
 
-class Owner(Mover):
+class Giver(Mover):
     def __getstate__(self):
         if self.where == "getstate":
             act()
         return dict(self.__dict__)
 
+class Owner(Giver):
     def __setstate__(self, state):
         self.__dict__.update(state)
         if self.where == "setstate":
@@ -68,6 +70,8 @@ PLACES = {
     "migrated": ("Mover", "Mover.migrated()"),
     "writing": ("Mover", "Mover.migrate()"),
     "reading": ("Mover", "Mover.migrate()"),
+    "given": ("Giver", "Giver.migrate()"),
+    "to set": ("Owner", "Owner.migrate()"),
 }
 
 SYNCED = """

@@ -44,7 +44,7 @@ core_chare_at_sync(PyObject *op, PyObject *unused)
     if (status == CHARE_ERR_INVALID) {
         PyErr_Format(state->Error,
                      "%R: AtSync() is for chares of arrays that were created "
-                     "with useAtSync=True",
+                     "with useAtSync=True, or whose chares were inserted so",
                      op);
         return NULL;
     }

@@ -439,7 +439,10 @@ index is an int or a tuple of ints, args the constructor's arguments, onPE\n\
 where the chare is made (-1: the runtime chooses). Any PE may do so until\n\
 ckDoneInserting(). An index that is taken ends the job with an error that\n\
 names it. useAtSync=True: the array's chares are balanced, each when it has\n\
-called AtSync(), as if the array had been created so.\n\
+called AtSync(). That counts on each PE where a chare inserted so was made\n\
+or has arrived: say it with every insertion of the array, or AtSync() of a\n\
+chare without it may be refused, and chares that never call AtSync() may be\n\
+waited for.\n\
 \n\
 Raises Error when the array has all its chares, TypeError or ValueError for\n\
 arguments that are none.\n\

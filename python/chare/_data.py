@@ -61,7 +61,8 @@ def move(array):
     memoryview released.
 
     To send the emptied array again, with move() or without, raises
-    ValueError. Nobody notices, and nothing arrives in it, where it is pickled
+    ValueError, and it cannot be resized in place (resize() refuses): put a
+    new one in its place. Nobody notices, and nothing arrives in it, where it is pickled
     together with something else, or copied; nor with a bytearray.
 
     Nothing is copied if the array was made by chare.empty() or received, has

@@ -1250,8 +1250,11 @@ CHARE_MUST_CHECK chare_status chare_insert(chare_runtime *runtime,
  * in C and one in Python can be in one array.
  *
  * @type: its type; or-ed with CHARE_INSERT_AT_SYNC: its array takes part in
- *        load balancing, as if it had been created with at_sync. Then all
- *        of its chares are to say chare_at_sync().
+ *        load balancing as one with at_sync, on each PE where a chare
+ *        inserted so was made or has arrived. Give it with every insertion
+ *        of the array, all of whose chares are to say chare_at_sync(): else
+ *        chare_at_sync() of a chare without it may be refused, and chares
+ *        that never say it may be waited for.
  *
  * The other parameters and the results are those of chare_insert();
  * CHARE_ERR_INVALID also if there is no such type.

@@ -14,7 +14,7 @@ class Options:
     Only those listed exist: setting another one raises AttributeError, so
     that a misspelled name is noticed. Set them at the top of the program,
     on every PE alike, before charm.start(); those of the balancer raise Error
-    when they are set later.
+    when they are changed later.
 
     ``profiling`` (False)
         Measure entry methods; see charm.stats() and printStats().
@@ -54,7 +54,8 @@ class Options:
     _started = False  # of the job, for all options: see started()
 
     def __setattr__(self, name, value):
-        if self._started and name in AT_START:
+        if (self._started and name in AT_START
+                and value != self.__dict__[name]):
             raise _core.Error(
                 f"charm.options.{name} = ...: charm.start() has read it, and "
                 "nothing would change: set it before, at the top of the "

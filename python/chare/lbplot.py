@@ -118,21 +118,23 @@ def read(path):
 
 def _read_lines(lines, path):
     history = History()
-    for number, line in enumerate(lines, 1):
+    lines = iter(lines)
+    first = next(lines, None)
+    if first is None:
+        raise ValueError(f"{path}: nothing to read")
+    if first.split("#", 1)[0].split() != ["chare-history", "1"]:
+        raise ValueError(f"{path}: no history of balancing: it begins "
+                         "with 'chare-history 1'")
+    for number, line in enumerate(lines, 2):
         words = line.split("#", 1)[0].split()
-        if number == 1 and words != ["chare-history", "1"]:
-            break
         try:
-            if words and number > 1:
+            if words:
                 _read_line(history, words[0], words[1:])
         except (IndexError, KeyError, TypeError, ValueError):
             raise ValueError(
                 f"{path}:{number}: cannot be understood") from None
-    else:
-        _align(history)
-        return history
-    raise ValueError(f"{path}: no history of balancing: it begins "
-                     "with 'chare-history 1'")
+    _align(history)
+    return history
 
 
 def missing():

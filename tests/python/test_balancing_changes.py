@@ -139,7 +139,6 @@ class ChangesTest(ProgramCase):
         """As in Charm4py; it holds where such chares move to, too."""
         for strategy in "rotate", "gossip":
             self.balanced("""
-    P = charm.numPes()
     blocks = Array(Block, ndims=1)
     for i in range(4):
         blocks.ckInsert(i, onPE=0, useAtSync=True)
@@ -155,7 +154,8 @@ class ChangesTest(ProgramCase):
         states = [blocks[i].state(ret=True).get() for i in range(4)]
         assert all(resumed == turn for resumed, pe in states), states
     assert charm.lb.report()["sessions"] == 3
-    assert P == 1 or charm.lb.report()["moves"] > 0
+    if charm.options.balancer == "rotate":
+        assert charm.lb.report()["moves"] > 0
 """, 3, strategy)
 
 
@@ -264,8 +264,9 @@ class SaidTest(ProgramCase):
     def test_what_comes_too_late_or_is_too_much(self):
         self.said("""
     for name in "balancer", "balancer_period", "balancer_picture":
-        text = refused(Error, setattr, charm.options, name, "")
+        text = refused(Error, setattr, charm.options, name, 5)
         assert f"charm.options.{name} = ...: charm.start() has" in text, text
+        setattr(charm.options, name, getattr(charm.options, name))
     charm.options.quiet = True
     refused(ValueError, charm.lb.every, 10 ** 400)
     blocks = Array(Block, 1)

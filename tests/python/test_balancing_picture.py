@@ -288,7 +288,8 @@ class DrawingTest(PictureCase):
         self.assertIn("again.png", done.stdout)
         self.assertEqual((self.folder / "again.png").read_text(),
                          (self.folder / "run.svg").read_text())
-        for words, text in (("no history", "hello\n"), ("x:2", "chare-history "
+        for words, text in (("nothing to read", ""),
+                            ("no history", "hello\n"), ("x:2", "chare-history "
                             "1\nmove x\n"), ("empty", "chare-history 1\n"),
                             ("empty", "chare-history 1\npes 1\n"
                              "busy 0 0.01 0.0\n")):
@@ -332,7 +333,8 @@ class DrawingTest(PictureCase):
         drawn = (self.folder / "what.svg").read_text()
         self.assertIn("bytes x hops between PEs, MB", drawn)
         self.assertIn("[3.0, 0.0015]", drawn)
-        for text in "{", "{}", "[]", '{"strategies": []}', '{"strategies": 3}':
+        for text in ("", "{", "{}", "[]", '{"strategies": []}',
+                     '{"strategies": 3}'):
             code, said = plot(text)
             self.assertEqual(code, 1, text)
             self.assertIn("lbplot: ", said)

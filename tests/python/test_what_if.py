@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 
 import tapunit
-from program import LAUNCHER, ProgramCase
+from program import LAUNCHER, ProgramCase, TIMEOUT_S
 
 PROGRAM = """
 import json, time
@@ -80,7 +80,8 @@ class WhatIfTest(ProgramCase):
             out = subprocess.run(
                 [LAUNCHER, "lb", "--csv", "-s", strategy, "--moves",
                  path + ".moves", path],
-                capture_output=True, text=True, check=True).stdout
+                capture_output=True, text=True, check=True,
+                timeout=TIMEOUT_S).stdout
             row, = csv.DictReader(out.splitlines())
             with open(path + ".told", encoding="utf-8") as file:
                 where, report = json.load(file)

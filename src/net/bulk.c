@@ -458,6 +458,7 @@ fetch_begin(struct chi_bulk *bulk, struct chi_bulk_in *in,
         return false;
     }
     fetch->begun = true;
+    bulk->begun++;
     bulk->fetches++;
     fetch_ask(bulk, in, fetch);
     return true;
@@ -524,6 +525,20 @@ fetch_on(struct chi_bulk *bulk, struct chi_bulk_in *in)
     fetch_ahead(bulk, in);
 }
 
+/* Whether memory comes back: of the messages that were being fetched when an
+ * offer first found none, and of those to be executed once they were whole.
+ * What comes later is not waited for, or it might be for ever. */
+static bool
+fetch_may_wait(struct chi_bulk *bulk, struct chi_bulk_fetch *fetch)
+{
+    if (!fetch->waits) {
+        fetch->waits = true;
+        fetch->begun_until = bulk->begun;
+    }
+    return bulk->begun - bulk->fetches < fetch->begun_until ||
+           bulk->sink.has_backlog(bulk->sink.context, &fetch->backlog_until);
+}
+
 /* The turn of the first offer has come. */
 static void
 fetch_start(struct chi_bulk *bulk, struct chi_bulk_in *in)
@@ -532,7 +547,7 @@ fetch_start(struct chi_bulk *bulk, struct chi_bulk_in *in)
 
     in->state = CHI_BULK_IN_FETCH;
     if (!fetch_begin(bulk, in, fetch)) {
-        if (bulk->sink.has_backlog(bulk->sink.context)) {
+        if (fetch_may_wait(bulk, fetch)) {
             in->state = CHI_BULK_IN_OFFERED;
             in_list(bulk, in);
             return;

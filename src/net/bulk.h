@@ -85,8 +85,8 @@ struct chi_bulk_sink {
     void (*dropped)(void *context, uint32_t rank);
 
     /* Whether what arrived before is still to be used up, and may give back
-     * memory. */
-    bool (*has_backlog)(void *context);
+     * memory; as in struct chi_route_sink. */
+    bool (*has_backlog)(void *context, uint64_t *until);
 };
 
 struct chi_bulk_in;
@@ -98,6 +98,7 @@ struct chi_bulk {
     struct chi_msg_pool *pool;
     uint32_t rank;    /* our own */
     uint32_t fetches; /* that have memory here, CHI_BULK_FETCHES_MAX */
+    uint64_t begun;   /* fetches that ever had memory */
     struct chi_bulk_in *serve_head; /* have something to do in serve() */
     struct chi_bulk_in *serve_tail;
     uint64_t dropped; /* messages that made no sense, or found no memory */
@@ -133,6 +134,9 @@ enum chi_bulk_in_state {
 struct chi_bulk_fetch {
     struct chi_msg *msg; /* NULL: not begun, or begun and to be dropped */
     bool begun;          /* not: there was no memory for it yet */
+    bool waits;          /* for that: until so many other fetches are over, */
+    uint64_t begun_until;
+    uint64_t backlog_until; /* and what has_backlog() says */
     uint64_t total;
     uint64_t have; /* bytes asked for */
     uint32_t gets; /* under way */

@@ -193,12 +193,12 @@ bulk_dropped(void *context, uint32_t rank)
 }
 
 static bool
-bulk_has_backlog(void *context)
+bulk_has_backlog(void *context, uint64_t *until)
 {
     const struct chi_route *route = context;
 
     return route->sink.has_backlog != NULL &&
-           route->sink.has_backlog(route->sink.context);
+           route->sink.has_backlog(route->sink.context, until);
 }
 
 /* ---- progress */

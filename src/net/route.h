@@ -35,9 +35,11 @@ struct chi_route_sink {
     void (*dropped)(void *context, uint32_t rank);
 
     /* Whether messages that arrived are still to be executed. What they hold
-     * comes back then: until there are none, a message that is offered waits
-     * for memory. NULL: there never are. */
-    bool (*has_backlog)(void *context);
+     * comes back then, so a message that is offered waits for memory.
+     * '*until' is 0 when the sink is first asked about an offer, and the
+     * sink's from then on: it notes which messages came before, and those
+     * that come later do not count. NULL: there never are any. */
+    bool (*has_backlog)(void *context, uint64_t *until);
 };
 
 /* 'options' is for the nets that are opened by chi_route_open_net(). */

@@ -378,13 +378,20 @@ route_dropped(void *context, uint32_t rank)
     }
 }
 
-/* Nothing is executed any more once it has ended. */
+/* Until as many were executed as were in the queue at first: there may always
+ * be new ones in it. Nothing is executed any more once it has ended. */
 static bool
-route_has_backlog(void *context)
+route_has_backlog(void *context, uint64_t *until)
 {
     const struct chi_pe *pe = context;
 
-    return !pe->ended && !chi_queue_is_empty(&pe->queue);
+    if (pe->ended || chi_queue_is_empty(&pe->queue)) {
+        return false;
+    }
+    if (*until == 0) {
+        *until = pe->executed + chi_queue_count(&pe->queue);
+    }
+    return pe->executed < *until;
 }
 
 struct chi_route_sink

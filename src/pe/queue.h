@@ -62,4 +62,10 @@ chi_queue_is_empty(const struct chi_queue *queue)
     return queue->ordinary.head == NULL && queue->heap_count == 0;
 }
 
+static inline uint64_t
+chi_queue_count(const struct chi_queue *queue)
+{
+    return queue->ordinary.count + queue->heap_count;
+}
+
 #endif /* CHI_PE_QUEUE_H */

@@ -47,6 +47,7 @@ struct sim_job_pe {
     void (*on_arrived)(struct sim_job_pe *pe, const struct chi_msg *msg);
     bool keeps; /* what arrives, as if it had no time to execute it */
     struct chi_msg_queue kept;
+    uint64_t executed; /* of those, by sim_job_execute() */
 };
 
 struct sim_job {
@@ -203,12 +204,26 @@ sim_job_arrived(void *context, struct chi_msg *msg)
     }
 }
 
+/* The first message that was kept. */
+static inline void
+sim_job_execute(struct sim_job_pe *pe)
+{
+    chi_msg_release(chi_msg_queue_pop(&pe->kept));
+    pe->executed++;
+}
+
 static inline bool
-sim_job_has_backlog(void *context)
+sim_job_has_backlog(void *context, uint64_t *until)
 {
     const struct sim_job_pe *pe = context;
 
-    return pe->kept.head != NULL;
+    if (pe->kept.head == NULL) {
+        return false;
+    }
+    if (*until == 0) {
+        *until = pe->executed + pe->kept.count;
+    }
+    return pe->executed < *until;
 }
 
 static inline void

@@ -470,6 +470,18 @@ what_is_to_be_executed_gives_memory_back(void)
 {
     SKIP("the sanitizer ends a process that gets no memory");
 }
+
+static void
+what_comes_later_is_not_waited_for(void)
+{
+    SKIP("the sanitizer ends a process that gets no memory");
+}
+
+static void
+what_others_send_gives_memory_back(void)
+{
+    SKIP("the sanitizer ends a process that gets no memory");
+}
 #else
 /* The process may have this much more memory than it has now. */
 static bool
@@ -573,7 +585,7 @@ what_is_to_be_executed_gives_memory_back(void)
         sim_job_settle(&job);
         CHECK_EQ(job.received, came);
         CHECK_EQ(job.without_memory, 0);
-        chi_msg_queue_clear(&pe->kept);
+        sim_job_execute(pe);
     }
     sim_job_settle(&job); /* for the last one there never is any */
     CHECK_EQ(setrlimit(RLIMIT_AS, &before), 0);
@@ -582,6 +594,79 @@ what_is_to_be_executed_gives_memory_back(void)
     CHECK_EQ(job.without_memory, 1);
     CHECK_EQ(pe->route->bulk.fetches, 0);
     for (uint32_t i = 0; i < count; i++) {
+        chi_msg_release(sent[i]);
+    }
+    (void)sim_job_close(&job);
+    CHECK_SEED(&job, job.wrong[0] == '\0');
+}
+
+/* A PE that always has something to execute, as chares that call themselves
+ * make it, gives a message up all the same. */
+static void
+what_comes_later_is_not_waited_for(void)
+{
+    const uint32_t waiting = 3;
+    struct sim_job job;
+    struct sim_job_pe *pe = &job.pes[1];
+    struct rlimit before;
+    uint32_t executed = 0;
+
+    CHECK(plain_job_open(&job, 2, 4, true, 1u << 30));
+    pe->keeps = true;
+    for (uint32_t i = 0; i < waiting; i++) {
+        CHECK_EQ(sim_job_send(&job.pes[0], 1, 5), CHARE_OK);
+    }
+    CHECK_EQ(sim_job_send(&job.pes[0], 1, 128u << 20), CHARE_OK);
+    job.pes[0].sent[1]--; /* it never comes */
+    if (!limit_memory(32u << 20, &before)) {
+        SKIP("the memory of a process cannot be limited here");
+    }
+    sim_job_settle(&job);
+    while (job.without_memory == 0 && executed < 10 * waiting) {
+        chi_msg_queue_push(&pe->kept, chi_msg_alloc(pe->pool, 8));
+        sim_job_execute(pe);
+        executed++;
+        sim_job_settle(&job);
+    }
+    CHECK_EQ(setrlimit(RLIMIT_AS, &before), 0);
+    CHECK_EQ(job.without_memory, 1);
+    CHECK_EQ(executed, waiting);
+    settled_check(&job);
+    chi_msg_queue_clear(&pe->kept);
+    (void)sim_job_close(&job);
+    CHECK_SEED(&job, job.wrong[0] == '\0');
+}
+
+/* Nothing is to be executed yet when the second finds no memory. */
+static void
+what_others_send_gives_memory_back(void)
+{
+    struct chi_msg *sent[3];
+    struct sim_job job;
+    struct sim_job_pe *pe = &job.pes[0];
+    struct rlimit before;
+
+    CHECK(plain_job_open(&job, 3, 4, true, 1u << 30));
+    for (uint32_t i = 1; i < 3; i++) {
+        sent[i] = sim_job_message(&job.pes[i], 0, 60u << 20);
+        (void)chi_msg_ref(sent[i]);
+        CHECK_EQ(chi_route_send(job.pes[i].route, 0, sent[i]), CHARE_OK);
+        job.pes[i].sent[0]++;
+    }
+    if (!limit_memory(70u << 20, &before)) {
+        SKIP("the memory of a process cannot be limited here");
+    }
+    pe->keeps = true;
+    for (uint32_t came = 1; came < 3; came++) {
+        sim_job_settle(&job);
+        CHECK_EQ(job.received, came);
+        sim_job_execute(pe);
+    }
+    CHECK_EQ(setrlimit(RLIMIT_AS, &before), 0);
+    settled_check(&job);
+    CHECK_EQ(job.without_memory, 0);
+    CHECK_EQ(pe->route->bulk.fetches, 0);
+    for (uint32_t i = 1; i < 3; i++) {
         chi_msg_release(sent[i]);
     }
     (void)sim_job_close(&job);
@@ -708,5 +793,7 @@ TAP_MAIN(TAP_CASE(mixture_arrives_whole_and_in_order),
          TAP_CASE(message_without_memory_is_dropped),
          TAP_CASE(next_message_waits_for_memory),
          TAP_CASE(what_is_to_be_executed_gives_memory_back),
+         TAP_CASE(what_comes_later_is_not_waited_for),
+         TAP_CASE(what_others_send_gives_memory_back),
          TAP_CASE(malformed_pieces_are_dropped_and_counted),
          TAP_CASE(random_pieces_do_no_harm))

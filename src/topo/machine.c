@@ -185,12 +185,6 @@ chi_machine_usable_cpu_count(const struct chi_machine *machine)
     return (uint32_t)hwloc_bitmap_weight(machine->usable);
 }
 
-uint32_t
-chi_machine_bound_cpu_count(const struct chi_machine *machine)
-{
-    return (uint32_t)hwloc_bitmap_weight(machine->bound);
-}
-
 void
 chi_machine_bound_cpus(const struct chi_machine *machine,
                        struct chi_cpus *cpus_out)

@@ -51,10 +51,8 @@ uint32_t chi_machine_core_count(const struct chi_machine *machine);
  * mask). */
 uint32_t chi_machine_usable_cpu_count(const struct chi_machine *machine);
 
-/* Processors it may use now: fewer than those after chi_machine_bind(). */
-uint32_t chi_machine_bound_cpu_count(const struct chi_machine *machine);
-
-/* The same by number; none if there is one at or above CHI_CPUS_MAX. */
+/* Processors it may use now, fewer than those after chi_machine_bind(); none
+ * if there is one at or above CHI_CPUS_MAX. */
 void chi_machine_bound_cpus(const struct chi_machine *machine,
                             struct chi_cpus *cpus_out);
 

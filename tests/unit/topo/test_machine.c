@@ -166,6 +166,7 @@ launchers_binding_is_left_alone(void)
     struct chi_machine *machine = machine_of(TWO_PACKAGES);
     const struct chi_settings settings = settings_bind("auto");
     struct chi_binding binding;
+    struct chi_cpus cpus;
     struct chi_place place;
 
     CHECK(machine != NULL);
@@ -173,7 +174,8 @@ launchers_binding_is_left_alone(void)
     CHECK_EQ(chi_machine_bind(machine, &settings, 0, 4, &binding), CHARE_OK);
     CHECK_EQ(binding.by, CHI_BOUND_BY_LAUNCHER);
     CHECK(strcmp(binding.cpus, "16-23") == 0);
-    CHECK_EQ(chi_machine_bound_cpu_count(machine), 8);
+    chi_machine_bound_cpus(machine, &cpus);
+    CHECK_EQ(chi_cpus_count(&cpus), 8);
     chi_machine_place(machine, &settings, "n0", &place);
     CHECK_EQ(place.package, 0);
     CHECK_EQ(place.numa, 1);

@@ -50,6 +50,7 @@ struct test {
     bool knows;    /* PEs know that there are too few processors */
     bool mixed;    /* only each second PE shares its processor */
     bool overlaps; /* three PEs of a node have two: {0}, {0,1}, {1} */
+    bool withheld; /* nobody is told which sets those are */
     struct chi_cpus cpus[PES]; /* of which 'overlaps' is */
     uint32_t type;
     uint32_t entry_go;
@@ -191,7 +192,9 @@ start(struct test *test, struct sim_job *job, uint64_t seed, const char *name,
       bool asks)
 {
     const struct sim_options options = {
-        .pes_max = PES, .cpus = test->overlaps ? test->cpus : NULL};
+        .pes_max = PES,
+        .cpus = test->overlaps && !test->withheld ? test->cpus : NULL,
+    };
     chare_array_options array = {
         .size = sizeof(array),
         .ndims = 1,
@@ -348,23 +351,37 @@ without_measuring_it_is_not(void)
     CHECK(seen >= 15);
 }
 
-/* How often such a job is balanced, and then stays so. */
+static bool
+has_crowd(const struct test *test)
+{
+    for (uint32_t pe = 0; pe < test->job->pe_count; pe++) {
+        if (crowd_of(test, pe).pes > 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How often such a job is balanced, and then stays so; and in how many PEs
+ * share processors. */
 static uint32_t
-settled_crowds(const struct test *kind, uint64_t seeds)
+settled_crowds(const struct test *kind, uint64_t seeds, uint32_t *crowds_out)
 {
     static const char *const names[] = {"greedy-refine", "gossip", "refine",
                                         "tree", "hierarchical"};
     uint32_t good = 0;
 
+    *crowds_out = 0;
     for (uint64_t seed = 1; seed <= seeds; seed++) {
         struct test test = *kind;
         struct sim_job job;
 
         if (start(&test, &job, seed,
                   names[seed % (sizeof(names) / sizeof(names[0]))], true)) {
+            *crowds_out += has_crowd(&test);
             run(&test, false);
         }
-        if (kind->knows && job.wrong[0] != '\0') {
+        if (kind->knows && !kind->withheld && job.wrong[0] != '\0') {
             printf("# seed %" PRIu64 ": %s\n", seed, job.wrong);
         }
         good += job.wrong[0] == '\0';
@@ -378,17 +395,19 @@ who_shares_too_few_processors_is_like_the_others(void)
 {
     const struct test crowd = {.shares = true, .knows = true};
     const struct test ignorant = {.shares = true};
+    uint32_t crowds;
 
-    CHECK_EQ(settled_crowds(&crowd, SEEDS / 2), SEEDS / 2);
-    CHECK(settled_crowds(&ignorant, 20) <= 5);
+    CHECK_EQ(settled_crowds(&crowd, SEEDS / 2, &crowds), SEEDS / 2);
+    CHECK(settled_crowds(&ignorant, 20, &crowds) <= 5);
 }
 
 static void
 who_shares_a_processor_gets_less_than_who_does_not(void)
 {
     const struct test crowd = {.shares = true, .knows = true, .mixed = true};
+    uint32_t crowds;
 
-    CHECK_EQ(settled_crowds(&crowd, SEEDS / 2), SEEDS / 2);
+    CHECK_EQ(settled_crowds(&crowd, SEEDS / 2, &crowds), SEEDS / 2);
 }
 
 static void
@@ -396,8 +415,16 @@ sets_of_processors_may_overlap_in_part(void)
 {
     const struct test crowd = {
         .shares = true, .knows = true, .overlaps = true};
+    struct test ignorant = crowd;
+    uint32_t crowds;
+    uint32_t good;
 
-    CHECK_EQ(settled_crowds(&crowd, SEEDS / 2), SEEDS / 2);
+    CHECK_EQ(settled_crowds(&crowd, SEEDS / 2, &crowds), SEEDS / 2);
+    CHECK(crowds > 10);
+    ignorant.withheld = true;
+    good = settled_crowds(&ignorant, SEEDS / 2, &crowds);
+    printf("# %u crowds, %u not seen as such\n", crowds, SEEDS / 2 - good);
+    CHECK(SEEDS / 2 - good > crowds * 3 / 4);
 }
 
 /* N4: of a session by another strategy, that of before expected nothing. */

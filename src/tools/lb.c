@@ -39,7 +39,9 @@ static const char help[] =
     "modulo\n"
     "                        what it had, with the least background of "
     "those,\n"
-    "                        16 on a node; with --synthetic: how many (16)\n"
+    "                        16 on a node of their own; with --synthetic: "
+    "how many\n"
+    "                        (16)\n"
     "      --synthetic SHAPE made-up loads: uniform, lognormal, onehot (one "
     "PE\n"
     "                        has 20 times the others), clustered in space\n"
@@ -280,18 +282,50 @@ failed(const char *text)
     return EXIT_NO;
 }
 
+/* The new ones on nodes of their own. */
+static void
+place_pes(const struct chi_lb_problem *problem, uint32_t pes, uint32_t *nodes,
+          struct chi_lb_spot *spots)
+{
+    const uint32_t had = problem->pe_count;
+    uint32_t node = 0;
+
+    for (uint32_t pe = 0; pe < had; pe++) {
+        nodes[pe] = chi_lb_node(problem, pe);
+        node = nodes[pe] >= node ? nodes[pe] + 1 : node;
+    }
+    for (uint32_t pe = had; pe < pes; pe++) {
+        nodes[pe] = node + (pe - had) / CHI_LB_NODE_PES;
+    }
+    for (uint32_t pe = 0; spots != NULL && pe < pes; pe++) {
+        spots[pe] = pe < had
+                        ? problem->spots[pe]
+                        : (struct chi_lb_spot){.package = CHI_LB_SPOT_UNKNOWN,
+                                               .numa = CHI_LB_SPOT_UNKNOWN,
+                                               .cache = CHI_LB_SPOT_UNKNOWN,
+                                               .core = CHI_LB_SPOT_UNKNOWN};
+    }
+}
+
 /* PEs that the run did not have. */
 static int
 add_pes(struct chi_lb_problem *problem, uint32_t pes)
 {
+    const bool has_spots = problem->spots != NULL;
     const uint32_t had = problem->pe_count;
     float *speeds = malloc(pes * sizeof(*speeds));
     float *background = malloc(pes * sizeof(*background));
+    uint32_t *nodes = malloc(pes * sizeof(*nodes));
+    struct chi_lb_spot *spots =
+        has_spots ? malloc(pes * sizeof(*spots)) : NULL;
     float least = chi_lb_background(problem, 0);
 
-    if (speeds == NULL || background == NULL) {
+    if (speeds == NULL || background == NULL || nodes == NULL ||
+        (has_spots && spots == NULL)) {
         free(speeds);
         free(background);
+        free(nodes);
+        free(spots);
         return failed("out of memory");
     }
     for (uint32_t pe = 1; pe < had; pe++) {
@@ -301,14 +335,15 @@ add_pes(struct chi_lb_problem *problem, uint32_t pes)
         speeds[pe] = chi_lb_speed(problem, pe % had);
         background[pe] = pe < had ? chi_lb_background(problem, pe) : least;
     }
+    place_pes(problem, pes, nodes, spots);
     free((void *)(uintptr_t)problem->speeds);
     free((void *)(uintptr_t)problem->background);
     free((void *)(uintptr_t)problem->nodes);
     free((void *)(uintptr_t)problem->spots);
     problem->speeds = speeds;
     problem->background = background;
-    problem->nodes = NULL;
-    problem->spots = NULL;
+    problem->nodes = nodes;
+    problem->spots = spots;
     return 0;
 }
 

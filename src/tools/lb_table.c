@@ -186,7 +186,7 @@ chi_lb_table_row(struct chi_lb_table *table, const char *name,
 void
 chi_lb_table_end(const struct chi_lb_table *table)
 {
-    if (table->form == CHI_LB_TABLE_JSON) {
+    if (table->form == CHI_LB_TABLE_JSON && !table->broken) {
         printf("\n ]}\n");
     }
 }

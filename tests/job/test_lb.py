@@ -249,6 +249,27 @@ object 1 pe=1 load=4
             rows, err = self.table("-n", pes, path)
             self.assertTrue(set(NAMES[:7]) <= set(rows), err)
 
+    def test_new_pes_are_on_nodes_of_their_own(self):
+        path = self.write("""chare-load 1
+pes 3
+pe 0 node=0 package=0 core=0
+pe 1 node=0 package=0 core=1
+pe 2 node=4
+object 0 pe=0 load=4
+object 1 pe=1 load=4
+object 2 pe=2 load=4
+""")
+        again = pathlib.Path(self.tmp) / "again.load"
+        self.table("-n", "20", "-s", "none", "--write", str(again), path)
+        words = [line.split() for line in again.read_text().splitlines()
+                 if line.startswith("pe ")]
+        nodes = [word for pe in words for word in pe
+                 if word.startswith("node=")]
+        self.assertEqual(nodes, ["node=0", "node=0", "node=4"]
+                         + 16 * ["node=5"] + ["node=6"])
+        self.assertIn("core=1", words[1])
+        self.assertFalse([pe for pe in words[3:] if "core=" in " ".join(pe)])
+
     def test_pes_that_cannot_work(self):
         path = self.write("chare-load 1\npes 2\npe 0 speed=0\n"
                           "object 0 pe=1 load=1\n")
@@ -365,13 +386,15 @@ object 1 pe=1 load=4
                               timeout=jobtest.PATIENCE_S)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("greedy,5,1.0", done.stdout)
-        with open("/dev/full", "w", encoding="ascii") as full:
-            done = subprocess.run(
-                [jobtest.CHARE, "lb", "--synthetic", "uniform"], text=True,
-                stdout=full, stderr=subprocess.PIPE, env=self.env,
-                timeout=jobtest.PATIENCE_S)
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("No space left", done.stderr)
+        for form in [], ["--json"]:
+            with open("/dev/full", "w", encoding="ascii") as full:
+                done = subprocess.run(
+                    [jobtest.CHARE, "lb", *form, "--synthetic", "uniform"],
+                    text=True, stdout=full, stderr=subprocess.PIPE,
+                    env=self.env, timeout=jobtest.PATIENCE_S)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("No space left", done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
 
 
 if __name__ == "__main__":

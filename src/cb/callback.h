@@ -66,6 +66,11 @@ void chi_callback_text(const struct chi_cb *cb, const chare_callback *callback,
 void chi_cb_call_error(struct chi_cb *cb, const chare_callback *callback,
                        const char *kind, const char *message);
 
+enum { /* kind, entry, collection, how many dimensions, index */
+    CHI_CALLBACK_BYTES_MAX = 1 + sizeof(uint32_t) + sizeof(uint64_t) + 1 +
+                             sizeof(int64_t) * CHARE_DIMS_MAX,
+};
+
 void chi_callback_write(struct chi_writer *writer,
                         const chare_callback *callback);
 /* False: malformed. */

@@ -158,25 +158,6 @@ chi_behind_next(struct chi_behinds *behinds, struct chi_element *element,
     return msg;
 }
 
-struct chi_msg *
-chi_behind_drop(struct chi_behinds *behinds, struct chi_element *element,
-                bool *own_out)
-{
-    struct behind *behind = behind_find(behinds, element);
-    struct chi_msg *msg = NULL;
-
-    if (behind == NULL) {
-        return NULL;
-    }
-    while (msg == NULL && behind->first != NULL) {
-        msg = turn_take(behind, own_out);
-    }
-    if (behind->first == NULL) {
-        behind_end(behinds, behind);
-    }
-    return msg;
-}
-
 void
 chi_behinds_init(struct chi_behinds *behinds)
 {

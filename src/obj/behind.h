@@ -7,8 +7,8 @@
  *
  * A chare that came to a PE is *behind* until what it has missed there has
  * come (B2 of cast.c). Meanwhile later broadcasts to it are held, so that it
- * has all in the order of their numbers. It stays until then: its flag
- * 'behind' says so.
+ * has all in the order of their numbers. Until then it
+ * stays, and does not end: its flag 'behind' says so.
  */
 
 #include <stdbool.h>
@@ -48,11 +48,6 @@ CHARE_MUST_CHECK chare_status chi_behind_mark(struct chi_behinds *behinds,
 /* The next broadcast of a chare, which is the caller's; NULL: it has not come,
  * or the chare is behind no more. */
 struct chi_msg *chi_behind_next(struct chi_behinds *behinds,
-                                struct chi_element *element, bool *own_out);
-
-/* A chare is no more: the next message that was held for it, and in the end
- * NULL. */
-struct chi_msg *chi_behind_drop(struct chi_behinds *behinds,
                                 struct chi_element *element, bool *own_out);
 
 /* cast.c: a broadcast is to run here. It is held for those that must not have

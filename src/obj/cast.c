@@ -16,9 +16,9 @@
  *      chare missed;
  *  B3  a CAST counts as had from when the old PE is told, so a chare that
  *      moves on is owed nothing twice;
- *  B4  a chare has those of one priority in the order of their numbers: until
- *      what it has missed has come, it stays, and later ones are held
- *      (behind.c).
+ *  B4  a chare that moves has all in the order of their numbers, whatever
+ *      their priority: until what it has missed has come, it stays, neither
+ *      leaves nor ends, and later ones are held (behind.c).
  */
 #include "config.h"
 
@@ -202,6 +202,15 @@ skip_add(struct chi_obj *obj, struct chi_collection *collection,
     }
 }
 
+void
+chi_casts_destroyed(struct chi_collection *collection,
+                    const struct chi_element *element)
+{
+    if (collection->casts != NULL) {
+        chi_skips_destroyed(&collection->casts->skips, element);
+    }
+}
+
 uint64_t
 chi_casts_visits(const struct chi_collection *collection)
 {
@@ -215,10 +224,37 @@ struct cast_head {
     uint64_t called; /* the array, or a section */
     uint64_t number; /* of the array's broadcasts, or the member's CASTs */
     uint32_t pe;     /* that sent it */
-    uint32_t handler;
+    uint8_t handler;
 };
 
-static_assert(sizeof(struct cast_head) == 24, "a wire format");
+enum {
+    CAST_HEAD_BYTES = 20, /* the handler goes with the number */
+    REPLY_BYTES_MAX =
+        sizeof(uint64_t) + sizeof(uint32_t) + CHI_CALLBACK_BYTES_MAX,
+    CAST_TRAILER_BYTES_MAX =
+        sizeof(int64_t) * CHARE_DIMS_MAX + CAST_HEAD_BYTES + REPLY_BYTES_MAX,
+};
+
+static_assert((int)CAST_TRAILER_BYTES_MAX <= (int)CHI_MSG_TRAILER_BYTES_MAX,
+              "the longest of a CAST has room");
+
+static void
+head_write(struct chi_writer *writer, const struct cast_head *head)
+{
+    chi_write_u64(writer, head->called);
+    chi_write_u64(writer, head->number << 8 | head->handler);
+    chi_write_u32(writer, head->pe);
+}
+
+static void
+head_read(struct chi_reader *reader, struct cast_head *head_out)
+{
+    head_out->called = chi_read_u64(reader);
+    head_out->number = chi_read_u64(reader);
+    head_out->handler = (uint8_t)head_out->number;
+    head_out->number >>= 8;
+    head_out->pe = chi_read_u32(reader);
+}
 
 void
 chi_cast_send(struct chi_obj *obj, const chare_element *target,
@@ -245,7 +281,7 @@ chi_cast_send(struct chi_obj *obj, const chare_element *target,
         msg->env.flags |= CHI_ENV_WIDE;
         chi_write(&writer, target->index.at, sizeof(target->index.at));
     }
-    chi_write(&writer, &head, sizeof(head));
+    head_write(&writer, &head);
     chi_write(&writer, chi_msg_trailer(from), from->env.trailer_len);
     chi_assert(!writer.bad);
     if (chi_msg_add_trailer(&msg, trailer, (uint16_t)(writer.at - trailer)) !=
@@ -269,7 +305,7 @@ cast_read(const struct chi_msg *msg, struct cast_head *head_out,
     if (msg->env.flags & CHI_ENV_WIDE) {
         (void)chi_read_bytes(&reader, sizeof(int64_t) * CHARE_DIMS_MAX);
     }
-    chi_read(&reader, head_out, sizeof(*head_out));
+    head_read(&reader, head_out);
     if (reader.bad) {
         return false;
     }
@@ -380,6 +416,19 @@ cast_execute(struct chi_obj *obj, struct chi_element *element,
     chi_msg_release(msg);
 }
 
+/* What waited for turns of some chare can go on: moves, also of those that it
+ * is bound to, and ends. */
+static void
+turns_over(struct chi_obj *obj)
+{
+    if (obj->moves.count > 0) {
+        chi_moves_retry(obj);
+    }
+    if (obj->destructions.count > 0) {
+        chi_destroy_retry(obj); /* D4 */
+    }
+}
+
 /* One that runs here for all, and was held for this chare. */
 static void
 held_run(struct chi_obj *obj, struct chi_element *element, struct chi_msg *msg)
@@ -407,9 +456,7 @@ turns_run(struct chi_obj *obj, const chare_element *self)
             cast_execute(obj, element, msg);
         }
     }
-    if (obj->moves.count > 0) {
-        (void)!chi_obj_migrate_retry(obj, self);
-    }
+    turns_over(obj);
 }
 
 /* Run what has come to a member of a section, one after the other. */
@@ -419,14 +466,16 @@ members_run(struct chi_obj *obj, const chare_element *self,
 {
     struct chi_element *element;
     struct chi_msg *msg;
+    bool held = false;
 
     while (!obj->pe->ended &&
            (element = chi_element_here(obj, self)) != NULL &&
            (msg = chi_far_member_next(element, section)) != NULL) {
         cast_execute(obj, element, msg);
+        held = true;
     }
-    if (obj->moves.count > 0) {
-        (void)!chi_obj_migrate_retry(obj, self);
+    if (held) {
+        turns_over(obj);
     }
 }
 
@@ -460,8 +509,7 @@ chi_cast_execute(void *context, struct chi_msg *msg)
     if (!cast_read(msg, &head, &reply)) {
         chi_log_warn(obj->pe->options.log, "dropped a malformed broadcast");
         chi_msg_release(msg);
-    } else if (element->behind && head.called == msg->env.collection &&
-               msg->env.entry != 0) { /* an end waits for no turn */
+    } else if (element->behind && head.called == msg->env.collection) {
         turn_come(obj, element, msg, head.number);
     } else if (head.called != msg->env.collection &&
                chi_far_member_holds(element, head.called, head.number, msg)) {
@@ -474,44 +522,6 @@ chi_cast_execute(void *context, struct chi_msg *msg)
         if (head.called != self.collection) {
             members_run(obj, &self, head.called);
         }
-    }
-}
-
-/* A chare ceases to exist: its part in what was held for it is nothing. */
-static void
-held_lost(struct chi_obj *obj, const chare_element *self,
-          const struct chi_msg *msg)
-{
-    chare_reply reply = {
-        .self = *self, .pe = obj->pe->rank, .collection = msg->env.collection};
-
-    if ((msg->env.flags & CHI_ENV_REPLY) &&
-        chi_broadcast_read_trailer(msg, &reply)) {
-        chi_far_contribute(obj, &reply, CHI_FAR_ABSENT, NULL);
-    }
-}
-
-void
-chi_casts_destroyed(struct chi_obj *obj, struct chi_collection *collection,
-                    struct chi_element *element)
-{
-    struct chi_msg *msg;
-    chare_element self;
-    bool own;
-
-    if (collection->casts == NULL) {
-        return;
-    }
-    chi_skips_destroyed(&collection->casts->skips, element);
-    chi_element_self(element, &self);
-    while ((msg = chi_behind_drop(&collection->casts->behinds, element,
-                                  &own)) != NULL) {
-        if (own) {
-            held_lost(obj, &self, msg);
-        } else {
-            cast_absent(obj, &self, msg);
-        }
-        chi_msg_release(msg);
     }
 }
 

@@ -61,7 +61,8 @@ chi_obj_destroy_element(struct chi_obj *obj, const chare_element *target,
 static bool
 must_stay(const struct chi_element *element)
 {
-    return element->draining || element->asked || chi_members_stay(element);
+    return element->draining || element->asked || element->behind ||
+           chi_members_stay(element) || chi_far_members_hold(element);
 }
 
 void
@@ -104,7 +105,7 @@ element_end(struct chi_obj *obj, struct chi_collection *collection,
 
     chi_assert(!must_stay(element));
     chi_move_drop(obj, element);
-    chi_casts_destroyed(obj, collection, element);
+    chi_casts_destroyed(collection, element);
     chi_members_leave(obj, element);
     chi_element_unlink(collection, element);
     collection->gone++;

@@ -20,7 +20,7 @@
  *      than there are sections;
  *  F5  what its account sends to a member that lives elsewhere is numbered,
  *      and executed in that order: what comes early is kept by the member,
- *      which stays where it is until then; if it ends first, nobody has it.
+ *      which until then stays where it is, and does not end.
  */
 #include "config.h"
 
@@ -152,7 +152,7 @@ chi_far_member_holds(struct chi_element *element, chare_collection section,
         member->held = msg;
         return true;
     }
-    member->casts += number == member->casts + 1; /* else it came twice */
+    member->casts += number == member->casts + 1; /* else it has waited: D4 */
     return false;
 }
 
@@ -189,19 +189,6 @@ chi_far_member_next(struct chi_element *element, chare_collection section)
         member->casts++;
     }
     return msg;
-}
-
-void
-chi_far_member_lose(struct chi_obj *obj, struct chi_member *member,
-                    const chare_element *self)
-{
-    while (member->held != NULL) {
-        struct chi_msg *msg = member->held;
-
-        member->held = msg->next;
-        chi_cast_lost(obj, self, msg);
-        chi_msg_release(msg);
-    }
 }
 
 size_t

@@ -254,6 +254,13 @@ chi_obj_call_if_alive(struct chi_obj *obj, const chare_element *target,
     if (status != CHARE_OK) {
         return status;
     }
+    if (msg->payload_ops != NULL && chi_element_here(obj, target) == NULL) {
+        status = chi_pe_encode(obj->pe, &msg);
+        if (status != CHARE_OK) {
+            chi_give_data_back(msg, data);
+            return status;
+        }
+    }
     msg->env.spare = CHI_INVOKE_IF_ALIVE;
     chi_pe_count(obj->pe, msg);
     chi_dispatch_to(obj, target, msg);

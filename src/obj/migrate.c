@@ -182,8 +182,7 @@ chi_move_end(struct chi_obj *obj, struct chi_move *move)
 }
 
 /* Whether something that will end by itself, and is then told by
- * chi_moves_retry() or, of this chare, chi_obj_migrate_retry(), keeps it here:
- * its constructor, to begin with. */
+ * chi_moves_retry(), keeps a chare here: its constructor, to begin with. */
 static bool
 is_kept(const struct chi_obj *obj, const struct chi_element *element)
 {

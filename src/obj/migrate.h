@@ -135,9 +135,8 @@ struct chi_msg *chi_casts_arrive(struct chi_obj *obj,
                                  struct chi_collection *collection,
                                  struct chi_element *element, uint64_t below,
                                  const uint64_t *numbers, size_t count);
-void chi_casts_destroyed(struct chi_obj *obj,
-                         struct chi_collection *collection,
-                         struct chi_element *element);
+void chi_casts_destroyed(struct chi_collection *collection,
+                         const struct chi_element *element);
 
 /* ---- far.c: contributions made on another PE than they belong to */
 
@@ -193,10 +192,6 @@ bool chi_far_members_hold(const struct chi_element *element);
 /* The next of these, whose turn it is; NULL: it has not come. */
 struct chi_msg *chi_far_member_next(struct chi_element *element,
                                     chare_collection section);
-
-/* Such a chare ceases to exist: nobody has what was kept for it. */
-void chi_far_member_lose(struct chi_obj *obj, struct chi_member *member,
-                         const chare_element *self);
 
 /* A member that lives elsewhere is no more one. */
 void chi_far_member_free(struct chi_member *member);

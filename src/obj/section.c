@@ -281,7 +281,6 @@ chi_members_leave(struct chi_obj *obj, struct chi_element *element)
             chi_element_self(element, &self);
             chi_far_member_leaves(obj, member, &self);
             element->members = member->next;
-            chi_far_member_lose(obj, member, &self);
             free(member);
             continue;
         }

@@ -349,13 +349,15 @@ def main(args):
     P = charm.numPes()
     a = Array(Part, 6)
     section = charm.split(a, 1, elems=[[0, 2, 3, 5]])[0]
-    results, totals, member_totals = [], [], []
+    results, totals, member_totals, slices = [], [], [], []
     for k in range(150):
         if k % 10 == 5:
             results.append((k, a.total(k, ret=True)))
         else:
             totals.append((k, Future()))
             a.take(*totals[-1])
+        if k % 20 == 15:
+            slices.append(a[::2])  # its roll call is a broadcast, too
         member_totals.append((k, Future()))
         section.take_as_member(k, section, member_totals[-1][1])
         a[chance.randrange(6)].migrate(chance.randrange(P))
@@ -364,6 +366,8 @@ def main(args):
     assert all(f.get() == [6 * k] * 6 for k, f in results)
     assert all(f.get() == 6 * k for k, f in totals)
     assert all(f.get() == 4 * k for k, f in member_totals)
+    for some in slices:
+        assert len(some.told(ret=True).get()) == 3
     everyone = list(range(150))
     for i, (seen, as_member) in enumerate(a.told(ret=True).get()):
         assert seen == everyone, (i, seen)

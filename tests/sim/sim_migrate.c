@@ -280,6 +280,19 @@ answered(const chare_call *call, void *context)
 /* ---- broadcasts and sections */
 
 void
+migrate_make_slice(struct migrate_test *test, chare_collection *section_out)
+{
+    const uint32_t ndims = test->chares[0].element.index.ndims;
+    chare_slice slices[CHARE_DIMS_MAX];
+
+    for (uint32_t d = 0; d < ndims; d++) {
+        slices[d] = (chare_slice){.step = 1};
+    }
+    SIM_OK(test->job, chare_section_slice(sim_any(test->job), test->id, slices,
+                                          ndims, NULL, section_out));
+}
+
+void
 migrate_make_cast(struct migrate_test *test, chare_runtime *runtime)
 {
     struct sim_job *job = test->job;

@@ -114,6 +114,10 @@ bool migrate_register_all(struct sim_job *job, chare_runtime *runtime);
 void migrate_call(struct migrate_test *test, chare_runtime *runtime,
                   uint32_t which);
 void migrate_make_call(struct migrate_test *test, chare_runtime *runtime);
+/* All chares of a dense array: by a roll call, which is a broadcast, too. */
+void migrate_make_slice(struct migrate_test *test,
+                        chare_collection *section_out);
+
 void migrate_make_cast(struct migrate_test *test, chare_runtime *runtime);
 
 /* Those whose moves have ended are where the user wanted them last (V1). */

@@ -120,6 +120,9 @@ make_section(struct migrate_test *test)
         test->members[n] = test->members[n - 1];
         SIM_OK(job, chare_section_combine(sim_any(job), &test->sections[n - 1],
                                           1, NULL, &test->sections[n]));
+    } else if (!test->sparse && count % 3 == 0) {
+        test->members[n] = ((uint64_t)1 << test->count) - 1;
+        migrate_make_slice(test, &test->sections[n]);
     } else {
         SIM_OK(job, chare_section_create(sim_any(job), members, count, NULL,
                                          &test->sections[n]));

@@ -65,8 +65,9 @@ class Pool:
     """charm.pool: run functions on all PEs.
 
     Any PE may start jobs, any number at once, and tasks may start jobs of
-    their own. Tasks start in order, on whichever PE is free; results come in
-    the order of the items. All PEs work, also the one that starts the job.
+    their own. Tasks start in order, on whichever PE is free, but for those that
+    a PE gives back because it was held up; results come in the order of the
+    items. All PEs work, also the one that starts the job.
 
     A function is sent once to each PE that works on a job: by name if it has
     one, else by value (lambdas, closures; the package cloudpickle is needed

@@ -82,7 +82,7 @@ def main(args):
         a[0].send(10 * k, 5)
         a[1].go(k % P)
         a[0].send(10 * k + 5, 5)
-        if k % 2:
+        if k % 2 == 0:  # after the first, too: so it has moved
             charm.waitQD()
         places.append(k % P)
     got, pe = result.get()

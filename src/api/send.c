@@ -9,21 +9,25 @@
 #include "msg/buffer.h"
 #include "msg/codec.h"
 
-static bool
-options_ok(const chare_send_options *options)
+static inline chare_status
+check(const chare_runtime *runtime, const chare_send_options *options)
 {
-    return options == NULL || options->size >= sizeof(*options);
+    if (!chi_api_started(runtime)) {
+        return CHARE_ERR_STATE;
+    }
+    return options == NULL || options->size >= sizeof(*options)
+               ? CHARE_OK
+               : CHARE_ERR_INVALID;
 }
 
 chare_status
 chare_send(chare_runtime *runtime, const chare_element *target, uint32_t entry,
            const chare_data *data, const chare_send_options *options)
 {
-    if (!chi_api_started(runtime)) {
-        return CHARE_ERR_STATE;
-    }
-    if (!options_ok(options)) {
-        return CHARE_ERR_INVALID;
+    const chare_status status = check(runtime, options);
+
+    if (status != CHARE_OK) {
+        return status;
     }
     return chi_obj_send(runtime->obj, target, entry, data, options);
 }
@@ -33,11 +37,10 @@ chare_send_if_alive(chare_runtime *runtime, const chare_element *target,
                     uint32_t entry, const chare_data *data,
                     const chare_send_options *options)
 {
-    if (!chi_api_started(runtime)) {
-        return CHARE_ERR_STATE;
-    }
-    if (!options_ok(options)) {
-        return CHARE_ERR_INVALID;
+    const chare_status status = check(runtime, options);
+
+    if (status != CHARE_OK) {
+        return status;
     }
     return chi_obj_call_if_alive(runtime->obj, target, entry, data, options);
 }
@@ -47,11 +50,10 @@ chare_broadcast(chare_runtime *runtime, chare_collection collection,
                 uint32_t entry, const chare_data *data,
                 const chare_send_options *options)
 {
-    if (!chi_api_started(runtime)) {
-        return CHARE_ERR_STATE;
-    }
-    if (!options_ok(options)) {
-        return CHARE_ERR_INVALID;
+    const chare_status status = check(runtime, options);
+
+    if (status != CHARE_OK) {
+        return status;
     }
     return chi_obj_broadcast(runtime->obj, collection, entry, data, options);
 }
